@@ -1,0 +1,58 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: MIT
+//
+// The map of the project. Rooms (libraries) stand in the order of their arrows: each imports only those above it, and
+// siblings never import each other (scripts/check-rooms holds them to it). Each program is thin: options, then a call.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A room: a library that the programs share.
+func room(_ name: String, _ needs: Target.Dependency..., linking: [LinkerSetting] = []) -> Target {
+  .target(name: name, dependencies: needs, swiftSettings: strict, linkerSettings: linking)
+}
+
+/// A program: its main, and its man page beside it.
+func program(_ name: String, _ needs: Target.Dependency...) -> Target {
+  .executableTarget(
+    name: name,
+    dependencies: needs + ["Program", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+    exclude: ["\(name).1"], swiftSettings: strict)
+}
+
+func tests(_ name: String, _ needs: Target.Dependency...) -> Target {
+  .testTarget(name: name, dependencies: needs, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "claude-proxy",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+  ],
+  targets: [
+    // JSON by Jansson; the archive, so that static programs need nothing at run time.
+    .systemLibrary(name: "CJansson", providers: [.apt(["libjansson-dev"])]),
+    // What Glibc's module lacks: epoll, pidfds, signalfds.
+    .target(name: "CLinux"),
+
+    // JSON as bytes: the buffer, scanning, escaping, checking. No tree.
+    room("JSONText"),
+    // JSON as a value. The only room that knows Jansson.
+    room("Jansson", "CJansson", "JSONText", linking: [.linkedLibrary(":libjansson.a")]),
+    // The contract between the programs: lines, envelopes, bare bodies, the run loop.
+    room("Records", "Jansson", "JSONText"),
+    // The operator's log lines.
+    room("Logs", "Records", "JSONText"),
+    // Waiting on many descriptors and timers at once.
+    room("Reactor", "CLinux"),
+    // What every main shares: options, standard input and output, log lines, statuses.
+    room(
+      "Program", "Records", "Reactor", "Logs", "JSONText",
+      .product(name: "ArgumentParser", package: "swift-argument-parser")),
+  ]
+)

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// What Swift's Glibc module lacks of Linux: epoll, pidfds, signalfds, pipe2 and spawn in a process group.
+#ifndef CLINUX_H
+#define CLINUX_H
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/types.h>
+
+/// Opens a descriptor that becomes readable when the process has ended; -1 with errno.
+int clinux_pidfd_open(pid_t pid);
+
+/// pipe2(2) with O_CLOEXEC; -1 with errno.
+int clinux_pipe(int ends[2]);
+
+/// Sets O_NONBLOCK; -1 with errno.
+int clinux_set_nonblocking(int fd);
+
+/// The number of bytes the kernel gave to the pipe; -1 with errno.
+int clinux_set_pipe_size(int fd, int bytes);
+
+/// Starts a program as the leader of a process group of its own.
+///
+/// `fds[0..2]` become 0, 1 and 2 and all other descriptors are closed; signals are at their defaults; the working
+/// directory is `cwd` where that isn't NULL. Returns 0 and the pid, else an errno.
+int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const envp[], const int fds[3], const char *cwd);
+
+/// A descriptor that delivers the n signals given, which are blocked in this thread; -1 with errno.
+int clinux_signalfd(const int *signals, int n);
+
+/// Reads one signal number from a signalfd, 0 when there is none.
+int clinux_read_signal(int fd);
+
+/// Collects a child that has ended: its wait status in `*status`; returns the pid, 0 if it still runs, -1 with errno.
+pid_t clinux_reap(pid_t pid, int *status);
+
+/// Makes SIGKILL this process's fate when its parent dies.
+int clinux_die_with_parent(void);
+#endif

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+
+/// Finds its way in JSON text without decoding it.
+///
+/// The functions trust that the text is JSON only as far as they must to end: on text that isn't, they return nil or
+/// a wrong but valid range, never a trap. Whoever needs certainty parses.
+package enum Scan {
+  @inlinable
+  package static func isSpace(_ byte: UInt8) -> Bool {
+    byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
+  }
+
+  /// The offset of the first byte at or after `at` that isn't white space, or the end.
+  @inlinable
+  package static func skipSpace(_ text: ByteSlice, _ at: Int) -> Int {
+    var at = at
+    while at < text.count, isSpace(text[at]) { at += 1 }
+    return at
+  }
+
+  /// The offset of the first byte at or after `at` that is `"`, `\` or a control character, or the end.
+  @inlinable
+  package static func plainRun(_ text: ByteSlice, _ at: Int) -> Int {
+    var at = at
+    let start = UnsafeRawPointer(text.baseAddress.unsafelyUnwrapped)
+    let quote = SIMD16<UInt8>(repeating: 0x22)
+    let backslash = SIMD16<UInt8>(repeating: 0x5C)
+    let space = SIMD16<UInt8>(repeating: 0x20)
+    while text.count - at >= 16 {
+      let sixteen = start.loadUnaligned(fromByteOffset: at, as: SIMD16<UInt8>.self)
+      if any((sixteen .== quote) .| (sixteen .== backslash) .| (sixteen .< space)) { break }
+      at += 16
+    }
+    while at < text.count {
+      let byte = text[at]
+      if byte == 0x22 || byte == 0x5C || byte < 0x20 { break }
+      at += 1
+    }
+    return at
+  }
+
+  /// The offset behind the closing quote of the string that opens at `at`.
+  @inlinable
+  package static func endOfString(_ text: ByteSlice, _ at: Int) -> Int? {
+    var at = at + 1
+    while at < text.count {
+      at = plainRun(text, at)
+      guard at < text.count else { return nil }
+      switch text[at] {
+      case 0x22: return at + 1
+      case 0x5C: at += 2
+      default: at += 1
+      }
+    }
+    return nil
+  }
+
+  /// The offset behind the value that begins at `at`, which is no white space.
+  package static func endOfValue(_ text: ByteSlice, _ at: Int) -> Int? {
+    guard at < text.count else { return nil }
+    switch text[at] {
+    case UInt8(ascii: "\""):
+      return endOfString(text, at)
+    case UInt8(ascii: "{"), UInt8(ascii: "["):
+      var depth = 0
+      var at = at
+      while at < text.count {
+        switch text[at] {
+        case UInt8(ascii: "\""):
+          guard let end = endOfString(text, at) else { return nil }
+          at = end
+          continue
+        case UInt8(ascii: "{"), UInt8(ascii: "["):
+          depth += 1
+        case UInt8(ascii: "}"), UInt8(ascii: "]"):
+          depth -= 1
+          if depth == 0 { return at + 1 }
+        default: break
+        }
+        at += 1
+      }
+      return nil
+    default:
+      var end = at
+      while end < text.count, !isSpace(text[end]), text[end] != UInt8(ascii: ","), text[end] != UInt8(ascii: "}"),
+        text[end] != UInt8(ascii: "]")
+      {
+        end += 1
+      }
+      return end == at ? nil : end
+    }
+  }
+
+  /// Calls `body` with each member's key (between the quotes, not unescaped) and value until it returns false.
+  ///
+  /// Returns false where the text is no well-formed object as far as it was read.
+  @discardableResult
+  package static func members(_ object: ByteSlice, _ body: (_ key: ByteSlice, _ value: ByteSlice) -> Bool) -> Bool {
+    var at = skipSpace(object, 0)
+    guard at < object.count, object[at] == UInt8(ascii: "{") else { return false }
+    at = skipSpace(object, at + 1)
+    if at < object.count, object[at] == UInt8(ascii: "}") { return true }
+    while at < object.count, object[at] == UInt8(ascii: "\"") {
+      guard let endOfKey = endOfString(object, at) else { return false }
+      let key = object.cut(at + 1, endOfKey - 1)
+      at = skipSpace(object, endOfKey)
+      guard at < object.count, object[at] == UInt8(ascii: ":") else { return false }
+      at = skipSpace(object, at + 1)
+      guard let endOfValue = endOfValue(object, at) else { return false }
+      if !body(key, object.cut(at, endOfValue)) { return true }
+      at = skipSpace(object, endOfValue)
+      guard at < object.count else { return false }
+      if object[at] == UInt8(ascii: "}") { return true }
+      guard object[at] == UInt8(ascii: ",") else { return false }
+      at = skipSpace(object, at + 1)
+    }
+    return false
+  }
+
+  /// The value of the object's first member of that name.
+  package static func member(_ name: StaticString, of object: ByteSlice) -> ByteSlice? {
+    var found: ByteSlice?
+    members(object) { key, value in
+      guard key.equals(name) else { return true }
+      found = value
+      return false
+    }
+    return found
+  }
+
+  /// The inside of a string value that holds no escapes; nil for any other value.
+  @inlinable
+  package static func plainString(_ value: ByteSlice?) -> ByteSlice? {
+    guard let value, value.count >= 2, value[0] == 0x22, value[value.count - 1] == 0x22 else { return nil }
+    let inside = value.cut(1, value.count - 1)
+    return inside.offset(of: 0x5C) == nil ? inside : nil
+  }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+
+extension Bytes {
+  /// Appends UTF-8 text as a JSON string, quotes included.
+  package mutating func append(quoted text: ByteSlice) {
+    append(UInt8(ascii: "\""))
+    append(escaped: text)
+    append(UInt8(ascii: "\""))
+  }
+
+  package mutating func append(quoted text: String) {
+    var text = text
+    text.withUTF8 { append(quoted: $0) }
+  }
+
+  /// Appends UTF-8 text as the inside of a JSON string.
+  ///
+  /// Escaped are the quote, the backslash and the control characters: what RFC 8259 demands, nothing more.
+  package mutating func append(escaped text: ByteSlice) {
+    guard text.count > 0 else { return }
+    reserve(text.count)
+    var at = 0
+    while at < text.count {
+      let stop = Scan.plainRun(text, at)
+      append(text.cut(at, stop))
+      guard stop < text.count else { return }
+      let byte = text[stop]
+      append(UInt8(ascii: "\\"))
+      switch byte {
+      case 0x22, 0x5C: append(byte)
+      case 0x0A: append(UInt8(ascii: "n"))
+      case 0x0D: append(UInt8(ascii: "r"))
+      case 0x09: append(UInt8(ascii: "t"))
+      case 0x08: append(UInt8(ascii: "b"))
+      case 0x0C: append(UInt8(ascii: "f"))
+      default:
+        append("u00")
+        append(hexDigit(byte >> 4))
+        append(hexDigit(byte & 15))
+      }
+      at = stop + 1
+    }
+  }
+
+  /// Appends what the inside of a JSON string stands for, as UTF-8.
+  ///
+  /// Returns false, with part of it appended, where it is no valid inside of a JSON string: a bad escape, half a
+  /// surrogate pair, a control character, a quote. UTF-8 validity is not looked at (``UTF8Check``).
+  package mutating func append(unescaped inside: ByteSlice) -> Bool {
+    guard inside.count > 0 else { return true }
+    reserve(inside.count)
+    var at = 0
+    while true {
+      let stop = Scan.plainRun(inside, at)
+      append(inside.cut(at, stop))
+      guard stop < inside.count else { return true }
+      guard inside[stop] == UInt8(ascii: "\\"), stop + 1 < inside.count else { return false }
+      at = stop + 2
+      switch inside[stop + 1] {
+      case UInt8(ascii: "\""): append(0x22)
+      case UInt8(ascii: "\\"): append(0x5C)
+      case UInt8(ascii: "/"): append(0x2F)
+      case UInt8(ascii: "n"): append(0x0A)
+      case UInt8(ascii: "r"): append(0x0D)
+      case UInt8(ascii: "t"): append(0x09)
+      case UInt8(ascii: "b"): append(0x08)
+      case UInt8(ascii: "f"): append(0x0C)
+      case UInt8(ascii: "u"):
+        guard var scalar = hexQuad(inside, at) else { return false }
+        at += 4
+        if scalar & 0xF800 == 0xD800 {
+          guard scalar < 0xDC00, inside.starts(with: "\\u", at: at), let low = hexQuad(inside, at + 2),
+            low & 0xFC00 == 0xDC00
+          else { return false }
+          scalar = 0x10000 + (scalar - 0xD800) << 10 + (low - 0xDC00)
+          at += 6
+        }
+        append(scalar: scalar)
+      default: return false
+      }
+    }
+  }
+
+  package mutating func append(scalar: UInt32) {
+    switch scalar {
+    case ..<0x80:
+      append(UInt8(scalar))
+    case ..<0x800:
+      append(UInt8(0xC0 | scalar >> 6))
+      append(UInt8(0x80 | scalar & 0x3F))
+    case ..<0x10000:
+      append(UInt8(0xE0 | scalar >> 12))
+      append(UInt8(0x80 | scalar >> 6 & 0x3F))
+      append(UInt8(0x80 | scalar & 0x3F))
+    default:
+      append(UInt8(0xF0 | scalar >> 18))
+      append(UInt8(0x80 | scalar >> 12 & 0x3F))
+      append(UInt8(0x80 | scalar >> 6 & 0x3F))
+      append(UInt8(0x80 | scalar & 0x3F))
+    }
+  }
+}
+
+private func hexDigit(_ value: UInt8) -> UInt8 {
+  value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+}
+
+/// The number that four hexadecimal digits make.
+private func hexQuad(_ text: ByteSlice, _ at: Int) -> UInt32? {
+  guard text.count - at >= 4 else { return nil }
+  var value: UInt32 = 0
+  for index in at..<at + 4 {
+    guard let digit = hexValue(text[index]) else { return nil }
+    value = value << 4 | UInt32(digit)
+  }
+  return value
+}
+
+package func hexValue(_ byte: UInt8) -> UInt8? {
+  switch byte {
+  case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+  case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+  case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+  default: nil
+  }
+}
+
+/// Checks UTF-8 that arrives in pieces.
+///
+/// Refuses overlong forms, surrogates and values beyond U+10FFFF (RFC 3629).
+package struct UTF8Check {
+  /// How many continuation bytes are still to come.
+  private var pending = 0
+  /// The range that the next continuation byte must lie in.
+  private var lower: UInt8 = 0x80
+  private var upper: UInt8 = 0xBF
+
+  package init() {}
+
+  /// True when no character is cut in two.
+  package var isWhole: Bool { pending == 0 }
+
+  package static func isValid(_ text: ByteSlice) -> Bool {
+    var check = UTF8Check()
+    return check.take(text) == nil && check.isWhole
+  }
+
+  /// Takes the next bytes; the offset of the first wrong one, or nil.
+  package mutating func take(_ text: ByteSlice) -> Int? {
+    var at = 0
+    let start = UnsafeRawPointer(text.baseAddress)
+    while at < text.count {
+      if pending == 0, let start {
+        while text.count - at >= 8,
+          start.loadUnaligned(fromByteOffset: at, as: UInt64.self) & 0x8080_8080_8080_8080 == 0
+        {
+          at += 8
+        }
+        if at == text.count { break }
+      }
+      if !take(text[at]) { return at }
+      at += 1
+    }
+    return nil
+  }
+
+  /// Takes one byte; false where it can't stand here.
+  @inline(__always)
+  package mutating func take(_ byte: UInt8) -> Bool {
+    if pending == 0 {
+      switch byte {
+      case ..<0x80: return true
+      case 0xC2...0xDF: pending = 1
+      case 0xE0: (pending, lower) = (2, 0xA0)
+      case 0xED: (pending, upper) = (2, 0x9F)
+      case 0xE1...0xEF: pending = 2
+      case 0xF0: (pending, lower) = (3, 0x90)
+      case 0xF4: (pending, upper) = (3, 0x8F)
+      case 0xF1...0xF3: pending = 3
+      default: return false
+      }
+      return true
+    }
+    guard byte >= lower, byte <= upper else { return false }
+    (lower, upper) = (0x80, 0xBF)
+    pending -= 1
+    return true
+  }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+import Glibc
+import JSONText
+import Records
+
+/// The operator's log: one JSON object a line on stderr.
+///
+/// `{"ts":"2026-11-22T10:00:00.000Z","level":"info","program":"oai2anth","msg":"…", …}`. Never a prompt, an answer
+/// or a secret.
+package struct Log: Sendable {
+  package let program: String
+  /// What is below it is not written.
+  package var level: Output.Note.Level
+
+  package init(program: String, level: Output.Note.Level = .info) {
+    self.program = program
+    self.level = level
+  }
+
+  private static let order: [Output.Note.Level] = [.debug, .info, .warning, .error]
+
+  package func write(_ level: Output.Note.Level, _ message: String, _ fields: KeyValuePairs<String, String> = [:]) {
+    guard Self.order.firstIndex(of: level)! >= Self.order.firstIndex(of: self.level)! else { return }
+    var line = Bytes()
+    line.append(#"{"ts":""#)
+    line.append(text: Self.timestamp())
+    line.append(#"","level":""#)
+    line.append(text: level.rawValue)
+    line.append(#"","program":"#)
+    line.append(quoted: program)
+    line.append(#","msg":"#)
+    line.append(quoted: message)
+    for (name, value) in fields {
+      line.append(",")
+      line.append(quoted: name)
+      line.append(":")
+      line.append(quoted: value)
+    }
+    line.append("}\n")
+    // One write a line, so that the lines of many programs on one stderr stay whole. A log that can't be written is
+    // no reason to stop serving.
+    _ = Glibc.write(STDERR_FILENO, line.slice.baseAddress, line.count)
+  }
+
+  package func write(_ note: Output.Note) {
+    if let rid = note.rid {
+      write(note.level, note.message, ["id": rid])
+    } else {
+      write(note.level, note.message)
+    }
+  }
+
+  /// The time in RFC 3339, UTC, with milliseconds.
+  package static func timestamp() -> String {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return timestamp(seconds: time.tv_sec, milliseconds: time.tv_nsec / 1_000_000)
+  }
+
+  package static func timestamp(seconds: Int, milliseconds: Int) -> String {
+    var seconds = time_t(seconds)
+    var parts = tm()
+    gmtime_r(&seconds, &parts)
+    func padded(_ number: Int, _ width: Int) -> String {
+      let digits = String(number)
+      return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    }
+    return padded(Int(parts.tm_year) + 1900, 4) + "-" + padded(Int(parts.tm_mon) + 1, 2) + "-"
+      + padded(Int(parts.tm_mday), 2) + "T" + padded(Int(parts.tm_hour), 2) + ":" + padded(Int(parts.tm_min), 2) + ":"
+      + padded(Int(parts.tm_sec), 2) + "." + padded(milliseconds, 3) + "Z"
+  }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+import CLinux
+import Glibc
+import JSONText
+import Logs
+import Reactor
+import Records
+
+/// A program that answers requests later than it takes them: it waits on more than its stdin.
+///
+/// ``BackendRunner`` reads lines and hands them over; the backend writes records to the runner's ``Port`` whenever it
+/// has some, from its own reactor handlers too.
+package protocol Backend: AnyObject {
+  /// Takes a request or a cancel. Its records go to the ``Port``, now or later.
+  ///
+  /// - Throws: the answer to a request that can't be taken and has no record yet; the run loop writes `error` and `end`.
+  func take(_ line: Line) throws(APIError)
+
+  /// Requests that have no `end` yet. At the end of the input the runner waits until it is 0.
+  var inFlight: Int { get }
+
+  /// End all work now: children, files. Nobody hears what would still be written.
+  func stop()
+}
+
+/// Where a backend writes: what is in it goes to stdout when the reactor has handled its batch.
+package final class Port {
+  package var output = Output()
+  package init() {}
+}
+
+/// Runs a backend between stdin and stdout until its input has ended and its work is done, or it is told to stop.
+package final class BackendRunner<B: Backend> {
+  /// Hands lines to the backend, by the run loop that all filters share.
+  private struct Taker: RecordFilter {
+    static var side: Side { .request }
+    let backend: B
+    mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
+      switch line.kind {
+      case .request, .cancel: try backend.take(line)
+      default: out.forward(line)
+      }
+    }
+  }
+
+  private var run: Run<Taker>
+  private let backend: B
+  private let port: Port
+  private let reactor: Reactor
+  private let log: Log
+  private var inputEnded = false
+  private var failure: Failure?
+
+  package init(_ backend: B, port: Port, reactor: Reactor, log: Log, defaultContext: String, isStrict: Bool) {
+    self.backend = backend
+    self.port = port
+    self.reactor = reactor
+    self.log = log
+    run = Run(Taker(backend: backend), defaultContext: defaultContext, isStrict: isStrict)
+  }
+
+  /// Returns when all is done; SIGTERM, SIGINT and SIGHUP end it with all work stopped.
+  package func serve() throws(Failure) {
+    StandardIO.secureDescriptors()
+    // A reader that went away shows as EPIPE, so that the children are ended and not orphaned.
+    signal(SIGPIPE, SIG_IGN)
+    let signals = clinux_signalfd([SIGTERM, SIGINT, SIGHUP], 3)
+    guard signals >= 0 else { throw Failure(.system, "signalfd: \(StandardIO.text(of: errno))") }
+    defer { close(signals) }
+    reactor.watch(signals, for: .readable) { [unowned self] _ in
+      if clinux_read_signal(signals) > 0 { reactor.stop() }
+    }
+    reactor.watch(STDIN_FILENO, for: .readable) { [unowned self] _ in readInput() }
+    reactor.beforeWaiting = { [unowned self] in writeOutput() }
+    reactor.run()
+    reactor.beforeWaiting = {}
+    backend.stop()
+    if let failure { throw failure }
+  }
+
+  private func readInput() {
+    do throws(Failure) {
+      if try !run.take(filledBy: StandardIO.read) { try endInput() }
+    } catch {
+      fail(error)
+    }
+  }
+
+  private func endInput() throws(Failure) {
+    inputEnded = true
+    reactor.unwatch(STDIN_FILENO)
+    try run.finish()
+  }
+
+  private func writeOutput() {
+    do throws(Failure) {
+      try flush(&run.output, log)
+      try flush(&port.output, log)
+    } catch {
+      // Whoever read us is gone: that ends a pipe quietly.
+      if error.errno == EPIPE { reactor.stop() } else { fail(error) }
+    }
+    if inputEnded, backend.inFlight == 0 { reactor.stop() }
+  }
+
+  private func fail(_ failure: Failure) {
+    self.failure = failure
+    reactor.stop()
+  }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+import ArgumentParser
+import Glibc
+import JSONText
+import Logs
+import Records
+
+/// The version of all programs.
+package let version = "0.1.0"
+
+/// What every program takes.
+package struct CommonOptions: ParsableArguments {
+  @Option(help: "Log what is at least this grave: debug, info, warning or error.")
+  package var logLevel: Output.Note.Level = .info
+
+  @Flag(help: "End with status 65 at the first line that can't be read.")
+  package var strictInput = false
+
+  @Option(help: ArgumentHelp("The API of requests that name none: openai, anthropic or auto.", valueName: "dialect"))
+  package var dialect: Dialect?
+
+  @Option(help: ArgumentHelp("What requests that name no operation ask for.", valueName: "operation"))
+  package var op: Operation?
+
+  package init() {}
+
+  /// The ctx of requests that bring none.
+  package func defaultContext(dialect fallback: Dialect) -> String {
+    #"{"op":""# + (op ?? .messages).rawValue + #"","dialect":""# + (dialect ?? fallback).rawValue + #""}"#
+  }
+}
+
+extension Output.Note.Level: ExpressibleByArgument {}
+extension Dialect: ExpressibleByArgument {}
+extension Records.Operation: ExpressibleByArgument {}
+
+/// A program that is a filter: its main parses options and names the filter, all else stands here.
+package protocol FilterCommand: ParsableCommand {
+  associatedtype Filter: RecordFilter
+  var common: CommonOptions { get }
+  /// The dialect of a record or a bare body that names none.
+  var bareDialect: Dialect { get }
+  func filter() throws(Failure) -> Filter
+}
+
+extension FilterCommand {
+  package var bareDialect: Dialect { .anthropic }
+
+  package mutating func run() throws {
+    let log = Log(program: Self._commandName, level: common.logLevel)
+    StandardIO.secureDescriptors()
+    // Ignored SIGPIPE is inherited through exec; a filter dies of it, as filters do.
+    signal(SIGPIPE, SIG_DFL)
+    do throws(Failure) {
+      var run = Run(
+        try filter(), defaultContext: common.defaultContext(dialect: bareDialect), isStrict: common.strictInput)
+      do throws(Failure) {
+        // Nothing computed waits for input that may be slow to come: each read is followed by one write.
+        while try run.take(filledBy: StandardIO.read) { try flush(&run.output, log) }
+        try run.finish()
+      } catch {
+        try flush(&run.output, log)
+        throw error
+      }
+      try flush(&run.output, log)
+    } catch {
+      throw error.exit(log)
+    }
+  }
+}
+
+/// Writes the records and the notes, and empties both.
+package func flush(_ output: inout Output, _ log: Log) throws(Failure) {
+  for note in output.notes { log.write(note) }
+  output.notes.removeAll()
+  guard !output.bytes.isEmpty else { return }
+  try StandardIO.write(output.bytes.slice)
+  output.bytes.removeAll()
+}
+
+extension Failure {
+  /// Tells the operator, and gives the shell its status.
+  package func exit(_ log: Log) -> ExitCode {
+    log.write(.error, line.map { "line \($0): \(message)" } ?? message)
+    return ExitCode(kind.rawValue)
+  }
+}
+
+extension ParsableCommand {
+  /// The main of every program: statuses are those of `sysexits.h`.
+  package static func start() -> Never {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+      Glibc.exit(0)
+    } catch let error as ExitCode {
+      Glibc.exit(error.rawValue)
+    } catch {
+      // argument-parser's own: usage is 64 already, help and version are 0.
+      exit(withError: error)
+    }
+  }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+import Glibc
+import JSONText
+import Records
+
+/// Standard input and output, by the system's own calls.
+package enum StandardIO {
+  /// Reads what is there, waiting for the first byte; 0 at the end of the input.
+  package static func read(into room: UnsafeMutableRawBufferPointer) throws(Failure) -> Int {
+    while true {
+      let count = Glibc.read(STDIN_FILENO, room.baseAddress, room.count)
+      if count >= 0 { return count }
+      if errno == EINTR { continue }
+      if errno == EAGAIN {
+        // Someone who shares the descriptor made it non-blocking.
+        wait(STDIN_FILENO, Int16(POLLIN))
+        continue
+      }
+      throw Failure(.io, "stdin can't be read: \(text(of: errno))", errno: errno)
+    }
+  }
+
+  /// Writes everything, waiting where it must.
+  package static func write(_ bytes: ByteSlice) throws(Failure) {
+    var at = 0
+    while at < bytes.count {
+      let count = Glibc.write(STDOUT_FILENO, bytes.baseAddress! + at, bytes.count - at)
+      if count >= 0 {
+        at += count
+      } else if errno == EAGAIN {
+        wait(STDOUT_FILENO, Int16(POLLOUT))
+      } else if errno != EINTR {
+        throw Failure(.io, "stdout can't be written: \(text(of: errno))", errno: errno)
+      }
+    }
+  }
+
+  private static func wait(_ fd: Int32, _ events: Int16) {
+    var one = pollfd(fd: fd, events: events, revents: 0)
+    poll(&one, 1, -1)
+  }
+
+  /// What the system says of an errno.
+  package static func text(of code: Int32) -> String { String(cString: strerror(code)) }
+
+  /// Opens /dev/null where one of the three standard descriptors is closed, so that no file opened later takes its
+  /// place; a closed stdout is then an error at the first write, as POSIX tools have it.
+  package static func secureDescriptors() {
+    for fd in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(fd, F_GETFD) < 0 {
+      // The wrong way round on purpose: reading a closed stdin, or writing a closed stdout, must fail.
+      _ = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+    }
+  }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+
+/// What a request is for.
+package enum Operation: String, Sendable, CaseIterable {
+  case messages
+  case countTokens = "count_tokens"
+  case models
+  case model
+  case health
+
+  /// The operation that a ctx names; a request that names none asks for a message.
+  package init(of ctx: ByteSlice?) {
+    let name = ctx.flatMap { Scan.plainString(Scan.member("op", of: $0)) }
+    self = name.flatMap { Operation(rawValue: $0.text) } ?? .messages
+  }
+}
+
+/// Whose API the client speaks.
+package enum Dialect: String, Sendable, CaseIterable {
+  case openai, anthropic
+  /// To be found out by oai2anth from the body and the headers.
+  case auto
+
+  /// The dialect that a ctx names, if any.
+  package init?(of ctx: ByteSlice?) {
+    guard let ctx, let name = Scan.plainString(Scan.member("dialect", of: ctx)) else { return nil }
+    if name.equals("anthropic") {
+      self = .anthropic
+    } else if name.equals("openai") {
+      self = .openai
+    } else if name.equals("auto") {
+      self = .auto
+    } else {
+      return nil
+    }
+  }
+}
+
+extension Bytes {
+  /// Appends a ctx object with one member set; the others stay as the bytes they are.
+  package mutating func append(
+    ctx: ByteSlice?, setting name: StaticString, to value: (inout Bytes) -> Void
+  ) {
+    append("{")
+    if let ctx {
+      Scan.members(ctx) { key, member in
+        guard !key.equals(name) else { return true }
+        append("\"")
+        append(key)
+        append("\":")
+        append(member)
+        append(",")
+        return true
+      }
+    }
+    append("\"")
+    append(name)
+    append("\":")
+    value(&self)
+    append("}")
+  }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+
+/// What bounds the records, in one place.
+package enum Limits {
+  /// The longest line, in bytes: a body of 32 MiB (the Messages API's own limit) in the worst case of escaping.
+  package static let maxLine = 64 << 20
+
+  /// How many answers one stage may have open at once: above what http-frontd lets in (`MAX_IN_FLIGHT`, 4,096).
+  package static let maxOpen = 16_384
+
+  /// How much is read at once, in bytes: some pipes full, so that a burst costs few system calls.
+  package static let readSize = 256 << 10
+}

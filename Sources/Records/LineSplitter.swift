@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+
+/// Cuts a stream of bytes into lines, however the bytes arrive.
+package struct LineSplitter: ~Copyable {
+  package enum Piece {
+    /// A line without its LF.
+    case line(ByteSlice)
+    /// The beginning of a line that is too long; the rest of it will be passed over.
+    case tooLong(ByteSlice)
+  }
+
+  private var buffer = Bytes()
+  /// Where the next line begins.
+  private var start = 0
+  /// Up to where there is known to be no LF.
+  private var searched = 0
+  /// Inside a line that is passed over.
+  private var skipping = false
+  private let maxLine: Int
+
+  package init(maxLine: Int = Limits.maxLine) { self.maxLine = maxLine }
+
+  /// Hands the free room to `fill`, which says how many bytes it put there.
+  package mutating func fill<E: Error>(
+    _ fill: (UnsafeMutableRawBufferPointer) throws(E) -> Int
+  ) throws(E) -> Int {
+    compact()
+    return try buffer.appending(atMost: Limits.readSize, fill)
+  }
+
+  package mutating func append(_ bytes: ByteSlice) {
+    compact()
+    buffer.append(bytes)
+  }
+
+  private mutating func compact() {
+    guard start > 0 else { return }
+    if start == buffer.count {
+      buffer.removeAll(keeping: 4 * Limits.readSize)
+    } else {
+      buffer.removeFirst(start)
+    }
+    searched -= start
+    start = 0
+  }
+
+  /// The next line; valid until the next call of any kind.
+  package mutating func next() -> Piece? {
+    while true {
+      guard let end = buffer.slice.offset(of: UInt8(ascii: "\n"), from: searched) else {
+        searched = buffer.count
+        if skipping {
+          start = searched
+        } else if searched - start > maxLine {
+          let head = buffer.slice.cut(start, searched)
+          skipping = true
+          start = searched
+          return .tooLong(head)
+        }
+        return nil
+      }
+      let line = buffer.slice.cut(start, end)
+      start = end + 1
+      searched = start
+      if skipping {
+        skipping = false
+        continue
+      }
+      return line.count > maxLine ? .tooLong(line) : .line(line)
+    }
+  }
+
+  /// What stands behind the last LF, when nothing more will come.
+  package var rest: ByteSlice { skipping ? buffer.slice.cut(0, 0) : buffer.slice.cut(start, buffer.count) }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+
+/// What a program has to say: records for stdout, and notes for the operator.
+///
+/// Records of a request that came bare are written bare: the payload alone, and nothing for records that carry no
+/// body (`begin`, `end`, `http`).
+package struct Output: ~Copyable {
+  /// A line for the log.
+  package struct Note: Equatable, Sendable {
+    package enum Level: String, Sendable { case debug, info, warning, error }
+    package var level: Level
+    package var message: String
+    package var rid: String?
+  }
+
+  /// The bytes to be written; a filter that must be fast appends whole records here.
+  package var bytes = Bytes()
+  package var notes: [Note] = []
+
+  package init() {}
+
+  package mutating func note(_ level: Note.Level, _ message: String, rid: ByteSlice? = nil) {
+    notes.append(Note(level: level, message: message, rid: rid?.text))
+  }
+
+  /// Hands a line on as the bytes that came.
+  package mutating func forward(_ line: borrowing Line) {
+    bytes.append(line.bytes)
+    bytes.append(UInt8(ascii: "\n"))
+  }
+
+  /// Writes one record, its payload by `payload`.
+  package mutating func record(
+    _ kind: Line.Kind, of rid: ByteSlice, isBare: Bool, ctx: ByteSlice? = nil, _ payload: (inout Bytes) -> Void
+  ) {
+    if isBare {
+      switch kind {
+      case .request, .event, .response:
+        payload(&bytes)
+        bytes.append(UInt8(ascii: "\n"))
+      default: break
+      }
+      return
+    }
+    head(kind, of: rid, ctx: ctx)
+    payload(&bytes)
+    bytes.append("}\n")
+  }
+
+  private mutating func head(_ kind: Line.Kind, of rid: ByteSlice, ctx: ByteSlice?) {
+    bytes.append(#"{"rid":""#)
+    bytes.append(rid)
+    bytes.append(#"",""#)
+    if let ctx {
+      bytes.append(#"ctx":"#)
+      bytes.append(ctx)
+      bytes.append(#",""#)
+    }
+    bytes.append(Line.key(of: kind))
+    bytes.append(#"":"#)
+  }
+
+  /// Writes one record of a request whose name was kept.
+  package mutating func record(
+    _ kind: Line.Kind, of id: RequestID, ctx: ByteSlice? = nil, _ payload: (inout Bytes) -> Void
+  ) {
+    var text = id.text
+    text.withUTF8 { record(kind, of: $0, isBare: id.isBare, ctx: ctx, payload) }
+  }
+
+  /// Writes an `error` record.
+  package mutating func error(
+    _ error: APIError, of rid: ByteSlice, isBare: Bool, ctx: ByteSlice? = nil
+  ) {
+    if isBare {
+      bytes.append(body: error, requestID: nil)
+      bytes.append(UInt8(ascii: "\n"))
+      return
+    }
+    head(.error, of: rid, ctx: ctx)
+    bytes.append(#"{"status":"#)
+    bytes.append(decimal: error.status)
+    bytes.append(#","headers":"#)
+    bytes.append(headers: error.headers)
+    bytes.append(#","body":"#)
+    bytes.append(body: error, requestID: rid)
+    bytes.append("}}\n")
+  }
+
+  package mutating func error(_ error: APIError, of id: RequestID, ctx: ByteSlice? = nil) {
+    var text = id.text
+    text.withUTF8 { self.error(error, of: $0, isBare: id.isBare, ctx: ctx) }
+  }
+
+  /// Refuses a request: `error` and `end`.
+  package mutating func refuse(_ line: borrowing Line, _ error: APIError) {
+    self.error(error, of: line.rid, isBare: line.isBare, ctx: line.ctx)
+    end(line.rid, isBare: line.isBare)
+  }
+
+  package mutating func end(_ rid: ByteSlice, isBare: Bool) {
+    record(.end, of: rid, isBare: isBare) { $0.append("{}") }
+  }
+
+  package mutating func end(_ id: RequestID) {
+    record(.end, of: id) { $0.append("{}") }
+  }
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+
+/// The run loop that all filters share, without its descriptors: bytes in, bytes out.
+package struct Run<Filter: RecordFilter>: ~Copyable {
+  package var filter: Filter
+  package var output = Output()
+  private var splitter: LineSplitter
+  private let defaults: Bytes
+  private let isStrict: Bool
+  private var lineNumber = 0
+  private var bareNumber = 0
+  /// The name of the bare request at hand.
+  private var bareRid = Bytes()
+  private var bareIsOpen = false
+  /// Answers that failed here and whose `end` is still to come.
+  private var failed: Set<RequestID> = []
+
+  /// - Parameters:
+  ///   - defaultContext: a JSON object, the ctx of requests that bring none.
+  ///   - isStrict: a line that can't be read ends the run.
+  package init(
+    _ filter: Filter, defaultContext: String = "{}", isStrict: Bool = false, maxLine: Int = Limits.maxLine
+  ) {
+    self.filter = filter
+    self.isStrict = isStrict
+    splitter = LineSplitter(maxLine: maxLine)
+    var defaults = Bytes()
+    defaults.append(text: defaultContext)
+    self.defaults = defaults
+  }
+
+  package mutating func take(_ bytes: ByteSlice) throws(Failure) {
+    splitter.append(bytes)
+    try takeLines()
+  }
+
+  /// Lets `fill` put bytes into the buffer, and takes what came; false when `fill` put none.
+  package mutating func take(
+    filledBy fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
+  ) throws(Failure) -> Bool {
+    let count = try splitter.fill(fill)
+    guard count > 0 else { return false }
+    try takeLines()
+    return true
+  }
+
+  /// Takes the end of the input.
+  package mutating func finish() throws(Failure) {
+    let rest = splitter.rest
+    if let line = Line(scanning: rest) {
+      lineNumber += 1
+      // A record that lacks its LF may lack more; a bare body is whole when its last brace is there.
+      if line.isBare, line.bytes.last == UInt8(ascii: "}") {
+        try take(line)
+      } else {
+        try bad("the last line has no end", line)
+      }
+    }
+    if Filter.side == .answer, bareIsOpen { failBare(endedEarly) }
+    filter.finish(to: &output)
+  }
+
+  private mutating func takeLines() throws(Failure) {
+    while let piece = splitter.next() {
+      lineNumber += 1
+      switch piece {
+      case .line(let bytes):
+        if let line = Line(scanning: bytes) { try take(line) }
+      case .tooLong(let head):
+        let error = APIError(status: 413, "a record of more than \(Limits.maxLine >> 20) MiB can't be taken")
+        if isStrict { throw Failure(.badRecord, error.message, line: lineNumber) }
+        output.note(.warning, "line \(lineNumber): \(error.message)")
+        if let line = Line(scanning: head), line.rid.count > 0 { refuse(line, error) }
+      }
+    }
+  }
+
+  private mutating func take(_ line: Line) throws(Failure) {
+    switch line.form {
+    case .record:
+      guard !failed.isEmpty, failed.contains(line.id) else { return try offer(line) }
+      // The answer is over for everyone behind us.
+      if line.kind == .end { failed.remove(line.id) }
+    case .broken:
+      try bad("this is not a record", line)
+    case .bare:
+      if Filter.side == .request { try takeBareRequest(line) } else { try takeBareAnswer(line) }
+    }
+  }
+
+  private mutating func offer(_ line: Line) throws(Failure) {
+    var line = line
+    if line.ctx == nil, line.kind == .request || line.kind == .begin { line.ctx = defaults.slice }
+    do throws(APIError) {
+      try filter.take(line, to: &output)
+    } catch {
+      if isStrict { throw Failure(.badRecord, error.message, line: lineNumber) }
+      output.note(.warning, "line \(lineNumber): \(error.message)", rid: line.isBare ? nil : line.rid)
+      refuse(line, Filter.side == .request ? error : APIError(status: 502, error.message))
+    }
+  }
+
+  /// A line that can't be read, with its answer where it shows whose it is.
+  private mutating func bad(_ reason: String, _ line: Line) throws(Failure) {
+    if isStrict { throw Failure(.badRecord, reason, line: lineNumber) }
+    output.note(.warning, "line \(lineNumber): \(reason)", rid: line.rid.count > 0 ? line.rid : nil)
+    guard line.rid.count > 0 else { return }
+    refuse(line, Filter.side == .request ? .invalid(reason) : APIError(status: 502, reason))
+  }
+
+  private mutating func refuse(_ line: Line, _ error: APIError) {
+    output.refuse(line, error)
+    guard Filter.side == .answer else { return }
+    let id = line.id
+    filter.forget(id)
+    if line.isBare {
+      bareIsOpen = false
+    } else if line.kind != .end, failed.count < Limits.maxOpen {
+      failed.insert(id)
+    }
+  }
+
+  // MARK: Bare bodies
+
+  private mutating func nextBare() {
+    bareNumber += 1
+    bareRid.removeAll()
+    bareRid.append("bare-")
+    bareRid.append(decimal: bareNumber)
+  }
+
+  private func bare(_ kind: Line.Kind, _ bytes: ByteSlice, ctx: ByteSlice? = nil) -> Line {
+    Line(form: .bare, kind: kind, bytes: bytes, rid: bareRid.slice, ctx: ctx, payload: bytes)
+  }
+
+  private mutating func takeBareRequest(_ line: Line) throws(Failure) {
+    if Scan.plainString(Scan.member("type", of: line.bytes))?.equals("error") == true {
+      // What an earlier stage refused is an answer already.
+      return output.forward(line)
+    }
+    nextBare()
+    try offer(bare(.request, line.bytes))
+  }
+
+  /// Puts a bare body into the grammar of an answer.
+  private mutating func takeBareAnswer(_ line: Line) throws(Failure) {
+    let kind = BareAnswer(line.bytes)
+    if !bareIsOpen {
+      nextBare()
+      if kind != .error { try offerMade(.begin, #"{"status":200,"headers":{}}"#) }
+      bareIsOpen = true
+    }
+    switch kind {
+    case .error:
+      var record = Bytes(capacity: line.bytes.count + 64)
+      record.append(#"{"status":500,"headers":{},"body":"#)
+      record.append(line.bytes)
+      record.append("}")
+      try offer(bare(.error, record.slice, ctx: defaults.slice))
+    case .response: try offer(bare(.response, line.bytes))
+    case .event, .lastEvent: try offer(bare(.event, line.bytes))
+    }
+    guard kind != .event, bareIsOpen else { return }
+    try offerMade(.end, "{}")
+    bareIsOpen = false
+  }
+
+  private mutating func offerMade(_ kind: Line.Kind, _ payload: StaticString) throws(Failure) {
+    let bytes = ByteSlice(start: payload.utf8Start, count: payload.utf8CodeUnitCount)
+    try offer(bare(kind, bytes, ctx: defaults.slice))
+  }
+
+  private mutating func failBare(_ error: APIError) {
+    output.error(error, of: bareRid.slice, isBare: true)
+    filter.forget(RequestID(text: bareRid.text, isBare: true))
+    bareIsOpen = false
+  }
+}
+
+/// What a bare body on the answer side is.
+enum BareAnswer {
+  case event, lastEvent, response, error
+
+  init(_ body: ByteSlice) {
+    guard body[0] == UInt8(ascii: "{") else {
+      // Literal SSE data, such as "[DONE]".
+      self = body[0] == UInt8(ascii: "\"") ? (body.equals("\"[DONE]\"") ? .lastEvent : .event) : .response
+      return
+    }
+    if let type = Scan.plainString(Scan.member("type", of: body)) {
+      self =
+        if type.equals("message") || type.equals("model") {
+          .response
+        } else if type.equals("error") {
+          .error
+        } else {
+          type.equals("message_stop") ? .lastEvent : .event
+        }
+      return
+    }
+    let object = Scan.plainString(Scan.member("object", of: body))
+    if object?.equals("chat.completion.chunk") == true {
+      self = .event
+    } else {
+      self = object == nil && Scan.member("error", of: body) != nil ? .error : .response
+    }
+  }
+}
