@@ -50,6 +50,8 @@ let package = Package(
     room("Logs", "Records", "JSONText"),
     // Waiting on many descriptors and timers at once.
     room("Reactor", "CLinux"),
+    // Messages requests by way of the Claude Code CLI: the only room that knows its flags, files and lines.
+    room("ClaudeCLI", "Records", "Reactor", "Logs", "Jansson", "JSONText", "CLinux"),
     // What every main shares: options, standard input and output, log lines, statuses.
     room(
       "Program", "Records", "Reactor", "Logs", "JSONText",
