@@ -56,5 +56,7 @@ let package = Package(
     room(
       "Program", "Records", "Reactor", "Logs", "JSONText",
       .product(name: "ArgumentParser", package: "swift-argument-parser")),
+
+    program("claude-exec", "ClaudeCLI", "Records", "Reactor", "Logs"),
   ]
 )
