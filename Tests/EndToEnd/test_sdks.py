@@ -242,8 +242,10 @@ class TestAnthropic:
                     {"type": "tool_result", "tool_use_id": "toolu_A-1", "content": [{"type": "text", "text": "7 °C"}]},
                     {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": picture()}},
                     {"type": "text", "text": "Is that warm? @/etc/hostname /help", "cache_control": mark}]}]}
+        # What the API takes and the SDK has no argument for any more.
+        extra = {name: body[name] for name in ("temperature", "top_k")}
         with anthropic.Anthropic(**anthropic_options) as client:
-            client.messages.create(**body)
+            client.messages.create(**{k: v for k, v in body.items() if k not in extra}, extra_body=extra)
         check_arrived(sent(), body)
 
     def test_no_more_than_was_sent(self, anthropic_options: dict, sent) -> None:

@@ -27,14 +27,17 @@ def all_pids() -> list[int]:
 def with_home(home: Path) -> set[int]:
     """The processes that were started with this home, whoever their parent is by now.
 
-    A server of a test has a home of its own, and whatever it starts gets the same: so nothing can hide by
-    leaving its parent or its process group.
+    A server of a test has a home of its own, and a folder for its state in it; whatever it starts gets one of
+    the two (inetd sets HOME itself, the CLI gets HOME alone): so nothing can hide by leaving its parent or its
+    process group.
     """
-    mark = b"\0HOME=" + os.fsencode(home) + b"\0"
+    path = os.fsencode(home)
+    marks = (b"\0HOME=" + path + b"\0", b"\0RUN_DIR=" + path + b"/run\0")
     found = set()
     for pid in all_pids():
         try:
-            if mark in b"\0" + Path(f"/proc/{pid}/environ").read_bytes():
+            given = b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+            if any(mark in given for mark in marks):
                 found.add(pid)
         except OSError:
             pass
