@@ -12,8 +12,12 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A room: a library that the programs share.
-func room(_ name: String, _ needs: Target.Dependency..., linking: [LinkerSetting] = []) -> Target {
-  .target(name: name, dependencies: needs, swiftSettings: strict, linkerSettings: linking)
+func room(
+  _ name: String, _ needs: Target.Dependency..., embedding data: String..., linking: [LinkerSetting] = []
+) -> Target {
+  .target(
+    name: name, dependencies: needs, resources: data.map { .embedInCode($0) }, swiftSettings: strict,
+    linkerSettings: linking)
 }
 
 /// A program: its main, and its man page beside it.
@@ -21,7 +25,7 @@ func program(_ name: String, _ needs: Target.Dependency...) -> Target {
   .executableTarget(
     name: name,
     dependencies: needs + ["Program", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-    exclude: ["\(name).1"], swiftSettings: strict)
+    swiftSettings: strict)
 }
 
 func tests(_ name: String, _ needs: Target.Dependency...) -> Target {
@@ -50,13 +54,30 @@ let package = Package(
     room("Logs", "Records", "JSONText"),
     // Waiting on many descriptors and timers at once.
     room("Reactor", "CLinux"),
-    // Messages requests by way of the Claude Code CLI: the only room that knows its flags, files and lines.
-    room("ClaudeCLI", "Records", "Reactor", "Logs", "Jansson", "JSONText", "CLinux"),
+    // The model table: names, successors, capabilities. Data.
+    room("Models", "Records", "Jansson", "JSONText", embedding: "models.json"),
     // What every main shares: options, standard input and output, log lines, statuses.
     room(
-      "Program", "Records", "Reactor", "Logs", "JSONText",
+      "Program", "Models", "Records", "Reactor", "Logs", "JSONText",
       .product(name: "ArgumentParser", package: "swift-argument-parser")),
 
-    program("claude-exec", "ClaudeCLI", "Records", "Reactor", "Logs"),
+    // Answers to HTTP: server-sent events and JSON bodies.
+    room("EventStream", "Records", "JSONText"),
+    // Between the two vendors' APIs. Pure.
+    room("Translation", "Models", "Records", "Jansson", "JSONText"),
+    // Who may pass, by token buckets.
+    room("RateLimit", "Records", "JSONText"),
+    // Answers without a model: an echo, or a script.
+    room("Echo", "Models", "Records", "Reactor", "Jansson", "JSONText"),
+    // Messages requests by way of the Claude Code CLI: the only room that knows its flags, files and lines.
+    room("ClaudeCLI", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText", "CLinux"),
+
+    program("model-map", "Models", "Records"),
+    program("rate-limit", "RateLimit", "Records"),
+    program("oai2anth", "Translation", "Models", "Records"),
+    program("anth2oai", "Translation", "Records"),
+    program("sse-encode", "EventStream"),
+    program("claude-echo", "Echo", "Models", "Reactor", "Logs", "Records"),
+    program("claude-exec", "ClaudeCLI", "Models", "Reactor", "Logs", "Records"),
   ]
 )

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 import Glibc
 import JSONText
+import Jansson
 import Logs
+import Models
 import Reactor
 import Records
 
 /// Answers requests by way of the Claude Code CLI, one process each.
-package final class ClaudeBackend {
+package final class ClaudeBackend: Backend {
   package struct Settings: Sendable {
-    /// The programs' version, for health and the user agent.
-    package var version: String
     /// The CLI that the operator named, and the one that set-up left.
     package var cli: String?
     package var fallbackCLI: String?
@@ -21,12 +21,10 @@ package final class ClaudeBackend {
     /// Any loss is a 400.
     package var isStrict = false
 
-    package init(version: String, runDirectory: String) {
-      self.version = version
-      self.runDirectory = runDirectory
-    }
+    package init(runDirectory: String) { self.runDirectory = runDirectory }
 
-    var client: String { "claude-exec/\(version)" }
+    /// Names us in the user agent.
+    var client: String { "claude-exec/\(Product.version)" }
     var maxProcesses: Int { limits.maxProcesses }
     var queueTimeout: Int { limits.queueTimeout }
     var idleTimeout: Int { limits.idleTimeout }
@@ -40,7 +38,8 @@ package final class ClaudeBackend {
   let files: RunDirectory
   let guardian: String?
   let installation: Installation
-  private let port: (_ body: (inout Output) -> Void) -> Void
+  private let port: Port
+  private let models: ModelTable
   /// Requests without `end`.
   private var turns: [RequestID: Turn] = [:]
   private var queue = Queue<Turn>()
@@ -51,17 +50,16 @@ package final class ClaudeBackend {
   private var bareLine: [BareRequest] = []
   private var isTakingBare = false
 
-  /// - Parameter port: hands over where records are written.
   /// - Throws: where the private directory can't be made.
   package init(
-    _ settings: Settings, environment: [String: String], reactor: Reactor, log: Log,
-    port: @escaping (_ body: (inout Output) -> Void) -> Void
+    _ settings: Settings, models: ModelTable, environment: [String: String], port: Port, reactor: Reactor, log: Log
   ) throws(Failure) {
     self.settings = settings
     self.environment = environment
     self.reactor = reactor
     self.log = log
     self.port = port
+    self.models = models
     files = try RunDirectory(under: settings.runDirectory)
     guardian = Self.findGuardian(environment)
     if guardian == nil {
@@ -91,11 +89,7 @@ package final class ClaudeBackend {
   }
 
   /// Writes records.
-  func write<R>(_ body: (inout Output) -> R) -> R {
-    var result: R?
-    port { result = body(&$0) }
-    return result!
-  }
+  func write<R>(_ body: (inout Output) -> R) -> R { body(&port.output) }
 
   // MARK: Requests
 
@@ -133,17 +127,19 @@ package final class ClaudeBackend {
   private func answer(_ line: Line) throws(APIError) {
     switch Operation(of: line.ctx) {
     case .messages: try takeMessages(line)
-    case .models: answer(line) { Models.appendList(to: &$0) }
+    case .models: respond(line, models.list())
     case .model:
       let name = line.ctx.flatMap { Scan.plainString(Scan.member("model_id", of: $0)) }
-      let index = try Models.index(of: name?.text ?? "")
-      answer(line) { Models.append(index, to: &$0) }
+      guard let entry = models.entry(name?.text ?? "") else {
+        throw APIError(status: 404, "model: \(name?.text ?? "")", param: "model")
+      }
+      respond(line, entry)
     case .countTokens:
       throw APIError(
         status: 501, type: "api_error", "counting tokens is not supported by the backend claude-exec",
         code: "not_supported")
     case .health:
-      waitingForHealth.append((line.id, (line.ctx?.text ?? "{}")))
+      waitingForHealth.append((line.id, line.ctx?.text ?? "{}"))
       installation.refreshForHealth()
       answerHealth()
     }
@@ -213,28 +209,32 @@ package final class ClaudeBackend {
 
   // MARK: Answers without a process
 
-  private func answer(_ line: Line, _ body: (inout Bytes) -> Void) {
+  private func respond(_ line: Line, _ body: JSON) {
+    respond(line.rid, isBare: line.isBare, ctx: line.ctx, status: 200, body)
+  }
+
+  private func respond(_ rid: ByteSlice, isBare: Bool, ctx: ByteSlice?, status: Int, _ body: JSON) {
     write { out in
-      out.record(.begin, of: line.id, ctx: line.ctx) { $0.append(#"{"status":200,"headers":{}}"#) }
-      out.record(.response, of: line.id, body)
-      out.end(line.id)
+      out.record(.begin, of: rid, isBare: isBare, ctx: ctx) {
+        $0.append(#"{"status":"#)
+        $0.append(decimal: status)
+        $0.append(#","headers":{}}"#)
+      }
+      out.record(.response, of: rid, isBare: isBare) { $0.append(body) }
+      out.end(rid, isBare: isBare)
     }
   }
 
   private func answerHealth() {
     if case .probing = installation.state { return }
-    let health = Health(installation.state)
+    let report = installation.health
     for (id, ctx) in waitingForHealth {
-      var context = Bytes()
-      context.append(text: ctx)
-      write { out in
-        out.record(.begin, of: id, ctx: context.slice) {
-          $0.append(#"{"status":"#)
-          $0.append(decimal: health.status)
-          $0.append(#","headers":{}}"#)
+      var rid = id.text
+      var ctx = ctx
+      rid.withUTF8 { rid in
+        ctx.withUTF8 { ctx in
+          respond(rid, isBare: id.isBare, ctx: ctx, status: report.status, report.body(time: time(nil)))
         }
-        out.record(.response, of: id) { health.append(to: &$0, version: settings.version) }
-        out.end(id)
       }
     }
     waitingForHealth = []

@@ -71,6 +71,12 @@ package struct Bytes: ~Copyable {
   }
 
   @inlinable
+  package mutating func append(_ bytes: ByteSlice, _ end: StaticString) {
+    append(bytes)
+    append(end)
+  }
+
+  @inlinable
   package mutating func append(text: String) {
     var text = text
     text.withUTF8 { append($0) }

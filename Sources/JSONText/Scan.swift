@@ -117,6 +117,19 @@ package enum Scan {
     return false
   }
 
+  /// Calls `body` with each element until it returns false.
+  package static func elements(_ array: ByteSlice, _ body: (ByteSlice) -> Bool) {
+    var at = skipSpace(array, 0)
+    guard at < array.count, array[at] == UInt8(ascii: "[") else { return }
+    at = skipSpace(array, at + 1)
+    while at < array.count, array[at] != UInt8(ascii: "]"), let end = endOfValue(array, at) {
+      if !body(array.cut(at, end)) { return }
+      at = skipSpace(array, end)
+      guard at < array.count, array[at] == UInt8(ascii: ",") else { return }
+      at = skipSpace(array, at + 1)
+    }
+  }
+
   /// The value of the object's first member of that name.
   package static func member(_ name: StaticString, of object: ByteSlice) -> ByteSlice? {
     var found: ByteSlice?

@@ -17,28 +17,63 @@ extension Bytes {
   ///
   /// Escaped are the quote, the backslash and the control characters: what RFC 8259 demands, nothing more.
   package mutating func append(escaped text: ByteSlice) {
-    guard text.count > 0 else { return }
-    reserve(text.count)
+    guard let from = text.baseAddress else { return }
+    // A byte becomes at most six; room for two is there from the start, since most text needs about one.
+    reserve(2 * text.count + 6)
     var at = 0
+    let quote = SIMD16<UInt8>(repeating: 0x22)
+    let backslash = SIMD16<UInt8>(repeating: 0x5C)
+    let space = SIMD16<UInt8>(repeating: 0x20)
     while at < text.count {
-      let stop = Scan.plainRun(text, at)
-      append(text.cut(at, stop))
-      guard stop < text.count else { return }
-      let byte = text[stop]
-      append(UInt8(ascii: "\\"))
-      switch byte {
-      case 0x22, 0x5C: append(byte)
-      case 0x0A: append(UInt8(ascii: "n"))
-      case 0x0D: append(UInt8(ascii: "r"))
-      case 0x09: append(UInt8(ascii: "t"))
-      case 0x08: append(UInt8(ascii: "b"))
-      case 0x0C: append(UInt8(ascii: "f"))
-      default:
-        append("u00")
-        append(hexDigit(byte >> 4))
-        append(hexDigit(byte & 15))
+      var stop = text.count
+      if text.count - at >= 16 {
+        let sixteen = UnsafeRawPointer(from).loadUnaligned(fromByteOffset: at, as: SIMD16<UInt8>.self)
+        stop = at + 16
+        if !any((sixteen .== quote) .| (sixteen .== backslash) .| (sixteen .< space)) {
+          put(sixteen)
+          at = stop
+          continue
+        }
       }
-      at = stop + 1
+      while at < stop {
+        put(escaped: from[at])
+        at += 1
+      }
+    }
+  }
+
+  @inline(__always)
+  private mutating func put(_ sixteen: SIMD16<UInt8>) {
+    reserve(16)
+    UnsafeMutableRawPointer(storage.unsafelyUnwrapped + used).storeBytes(of: sixteen, as: SIMD16<UInt8>.self)
+    used += 16
+  }
+
+  @inline(__always)
+  private mutating func put(escaped byte: UInt8) {
+    reserve(6)
+    let to = storage.unsafelyUnwrapped + used
+    if byte >= 0x20, byte != 0x22, byte != 0x5C {
+      to[0] = byte
+      used += 1
+      return
+    }
+    to[0] = UInt8(ascii: "\\")
+    used += 2
+    switch byte {
+    case 0x22, 0x5C: to[1] = byte
+    case 0x0A: to[1] = UInt8(ascii: "n")
+    case 0x0D: to[1] = UInt8(ascii: "r")
+    case 0x09: to[1] = UInt8(ascii: "t")
+    case 0x08: to[1] = UInt8(ascii: "b")
+    case 0x0C: to[1] = UInt8(ascii: "f")
+    default:
+      to[1] = UInt8(ascii: "u")
+      to[2] = UInt8(ascii: "0")
+      to[3] = UInt8(ascii: "0")
+      to[4] = hexDigit(byte >> 4)
+      to[5] = hexDigit(byte & 15)
+      used += 4
     }
   }
 

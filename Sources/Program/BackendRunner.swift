@@ -6,29 +6,6 @@ import Logs
 import Reactor
 import Records
 
-/// A program that answers requests later than it takes them: it waits on more than its stdin.
-///
-/// ``BackendRunner`` reads lines and hands them over; the backend writes records to the runner's ``Port`` whenever it
-/// has some, from its own reactor handlers too.
-package protocol Backend: AnyObject {
-  /// Takes a request or a cancel. Its records go to the ``Port``, now or later.
-  ///
-  /// - Throws: the answer to a request that can't be taken and has no record yet; the run loop writes `error` and `end`.
-  func take(_ line: Line) throws(APIError)
-
-  /// Requests that have no `end` yet. At the end of the input the runner waits until it is 0.
-  var inFlight: Int { get }
-
-  /// End all work now: children, files. Nobody hears what would still be written.
-  func stop()
-}
-
-/// Where a backend writes: what is in it goes to stdout when the reactor has handled its batch.
-package final class Port {
-  package var output = Output()
-  package init() {}
-}
-
 /// Runs a backend between stdin and stdout until its input has ended and its work is done, or it is told to stop.
 package final class BackendRunner<B: Backend> {
   /// Hands lines to the backend, by the run loop that all filters share.

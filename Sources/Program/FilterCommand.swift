@@ -6,7 +6,7 @@ import Logs
 import Records
 
 /// The version of all programs.
-package let version = "0.1.0"
+package let version = Product.version
 
 /// What every program takes.
 package struct CommonOptions: ParsableArguments {

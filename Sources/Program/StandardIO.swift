@@ -40,6 +40,19 @@ package enum StandardIO {
     poll(&one, 1, -1)
   }
 
+  /// The content of a file that was named on the command line.
+  package static func contents(of path: String) throws(Failure) -> Bytes {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { throw Failure(.noInput, "\(path) can't be opened: \(text(of: errno))", errno: errno) }
+    defer { close(file) }
+    var bytes = Bytes()
+    while true {
+      let count = bytes.appending(atMost: 64 << 10) { Glibc.read(file, $0.baseAddress, $0.count) }
+      guard count >= 0 else { throw Failure(.noInput, "\(path) can't be read: \(text(of: errno))", errno: errno) }
+      if count == 0 { return bytes }
+    }
+  }
+
   /// What the system says of an errno.
   package static func text(of code: Int32) -> String { String(cString: strerror(code)) }
 

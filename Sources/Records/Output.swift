@@ -24,8 +24,15 @@ package struct Output: ~Copyable {
     notes.append(Note(level: level, message: message, rid: rid?.text))
   }
 
-  /// Hands a line on as the bytes that came.
-  package mutating func forward(_ line: borrowing Line) {
+  /// Hands a line on as the bytes that came; of a bare one, only what stood in the input.
+  package mutating func forward(_ line: Line) {
+    if line.isBare {
+      switch line.kind {
+      case .begin, .end, .http: return
+      case .error: return bytes.append(Scan.member("body", of: line.payload) ?? line.payload, "\n")
+      default: break
+      }
+    }
     bytes.append(line.bytes)
     bytes.append(UInt8(ascii: "\n"))
   }
@@ -94,7 +101,7 @@ package struct Output: ~Copyable {
   }
 
   /// Refuses a request: `error` and `end`.
-  package mutating func refuse(_ line: borrowing Line, _ error: APIError) {
+  package mutating func refuse(_ line: Line, _ error: APIError) {
     self.error(error, of: line.rid, isBare: line.isBare, ctx: line.ctx)
     end(line.rid, isBare: line.isBare)
   }

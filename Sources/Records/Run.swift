@@ -57,7 +57,7 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
         try bad("the last line has no end", line)
       }
     }
-    if Filter.side == .answer, bareIsOpen { failBare(endedEarly) }
+    if bareIsOpen { try failBare(endedEarly) }
     filter.finish(to: &output)
   }
 
@@ -171,9 +171,15 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
     try offer(bare(kind, bytes, ctx: defaults.slice))
   }
 
-  private mutating func failBare(_ error: APIError) {
-    output.error(error, of: bareRid.slice, isBare: true)
-    filter.forget(RequestID(text: bareRid.text, isBare: true))
+  private mutating func failBare(_ error: APIError) throws(Failure) {
+    var record = Bytes()
+    record.append(#"{"status":"#)
+    record.append(decimal: error.status)
+    record.append(#","headers":{},"body":"#)
+    record.append(body: error, requestID: nil)
+    record.append("}")
+    try offer(bare(.error, record.slice, ctx: defaults.slice))
+    try offerMade(.end, "{}")
     bareIsOpen = false
   }
 }

@@ -57,7 +57,7 @@ struct ExecOptions: ParsableArguments {
     guard directory.hasPrefix("/") else {
       throw Failure(.configuration, "RUN_DIR is \(directory); expected an absolute path")
     }
-    var settings = ClaudeBackend.Settings(version: version, runDirectory: directory)
+    var settings = ClaudeBackend.Settings(runDirectory: directory)
     settings.cli = cli ?? variable("CLAUDE_CLI_PATH")
     settings.fallbackCLI = fallbackCli
     settings.auth = Auth(rawValue: payer.rawValue)

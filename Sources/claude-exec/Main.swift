@@ -2,6 +2,7 @@
 import ArgumentParser
 import ClaudeCLI
 import Logs
+import Models
 import Program
 import Reactor
 import Records
@@ -14,6 +15,7 @@ struct ClaudeExec: ParsableCommand {
     version: version)
 
   @OptionGroup var options: ExecOptions
+  @OptionGroup var modelOptions: ModelOptions
   @OptionGroup var common: CommonOptions
 
   mutating func run() throws {
@@ -23,8 +25,8 @@ struct ClaudeExec: ParsableCommand {
       let reactor = Reactor()
       let port = Port()
       let backend = try ClaudeBackend(
-        options.settings(environment), environment: environment, reactor: reactor, log: log,
-        port: { $0(&port.output) })
+        options.settings(environment), models: modelOptions.table(), environment: environment, port: port,
+        reactor: reactor, log: log)
       try BackendRunner(
         backend, port: port, reactor: reactor, log: log,
         defaultContext: common.defaultContext(dialect: .anthropic), isStrict: common.strictInput
@@ -36,5 +38,3 @@ struct ClaudeExec: ParsableCommand {
 
   static func main() { start() }
 }
-
-extension ClaudeBackend: Backend {}

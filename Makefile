@@ -1,0 +1,62 @@
+# Builds, runs, tests and installs the proxy. `make help` lists the targets.
+
+SHELL = /bin/sh
+PREFIX ?= /usr/local
+SCRATCH ?= .build
+CASES ?=
+export SCRATCH
+
+PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai sse-encode claude-exec claude-echo
+SCRIPTS = claude-proxy claude-proxy-inetd
+PAGES = $(wildcard Sources/*/*.[1-8])
+# Static: a filter starts in a millisecond, and runs where there is no Swift.
+SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-executable -Xlinker -s
+
+.DEFAULT_GOAL := all
+.NOTPARALLEL:
+.PHONY: all run demo test check lint format golden install clean help
+
+all: ## build the programs (release, static), the default
+	@scripts/setup build
+	$(SWIFT_BUILD)
+
+run: ## set up, build, and serve on http://127.0.0.1:8000
+	@scripts/setup run
+	@$(MAKE) --no-print-directory all
+	@exec scripts/claude-proxy
+
+demo: all ## serve canned answers, offline
+	@BACKEND=claude-echo exec scripts/claude-proxy
+
+test: ## set up, build, and run all tests
+	@scripts/setup test
+	@$(MAKE) --no-print-directory all
+	@scripts/test
+
+check: ## what must pass before a commit: lint and test
+	@scripts/setup test
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test
+
+lint: all ## check the form of everything, and the arrows between the rooms
+	@scripts/lint
+
+format: ## bring the Swift into its form
+	swift format --in-place --parallel -r Sources Tests Package.swift
+
+golden: all ## run the golden cases, or CASES=PROGRAM[/CASE] of them
+	@scripts/golden $(CASES)
+
+install: all ## install under PREFIX (/usr/local), within DESTDIR if set
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(SCRIPTS:%=scripts/%) $(DESTDIR)$(PREFIX)/bin
+	@set -e; for page in $(PAGES); do \
+	  section=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
+	  install -d $$section; install -m 644 $$page $$section; \
+	done
+
+clean: ## remove all that was built or fetched
+	rm -rf $(SCRATCH) $(SCRATCH)-test
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-9s %s\n", $$1, $$2}'

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import Records
+
+/// Turns answers into HTTP: events into a `text/event-stream`, a response or an error into a JSON body.
+///
+/// In: `begin (event* | response) error? end`. Out: `http data* end`.
+///
+/// - SeeAlso: <https://html.spec.whatwg.org/multipage/server-sent-events.html>
+package struct EventStreamEncoder: RecordFilter {
+  package static let side = Side.answer
+
+  private final class Answer {
+    enum Phase {
+      /// `begin` came: what follows decides what kind of HTTP answer it is.
+      case held
+      case streaming
+      /// The body is written; only `end` is awaited.
+      case bodied
+    }
+
+    var phase: Phase
+    let isBare: Bool
+    /// The payload of `begin`, and its ctx.
+    let begin: String
+    let ctx: String?
+    /// `{"rid":"…","data":"`, what every data record begins with.
+    let prefix: Bytes
+
+    init(_ line: Line, _ phase: Phase) {
+      self.phase = phase
+      isBare = line.isBare
+      begin = phase == .held ? line.payload.text : "{}"
+      ctx = line.ctx?.text
+      var prefix = Bytes(capacity: line.rid.count + 18)
+      prefix.append(#"{"rid":""#)
+      prefix.append(line.rid)
+      prefix.append(#"","data":""#)
+      self.prefix = prefix
+    }
+  }
+
+  private var answers = OpenAnswers<Answer>()
+
+  package init() {}
+
+  package mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
+    switch line.kind {
+    case .begin:
+      guard answers.find(line.rid) == nil else { throw APIError(status: 502, "an answer began twice") }
+      try answers.open(line.rid, Answer(line, .held))
+    case .event:
+      guard let answer = answers.find(line.rid) else { throw Self.outOfPlace(line) }
+      if answer.phase == .held { startStream(answer, line, to: &out) }
+      guard answer.phase == .streaming else { throw Self.outOfPlace(line) }
+      Self.encode(line.payload, answer, to: &out)
+    case .response:
+      guard let answer = answers.find(line.rid), answer.phase == .held else { throw Self.outOfPlace(line) }
+      answer.phase = .bodied
+      var head = HTTPHead(ctx: answer.ctx)
+      head.take(begin: answer.begin)
+      head.write(of: line.rid, isBare: line.isBare, bodyLength: line.payload.count, to: &out)
+      Self.body(line.payload, answer, to: &out)
+    case .error: try takeError(line, to: &out)
+    case .end:
+      if let answer = answers.find(line.rid) {
+        answers.close(line.rid.text)
+        if answer.phase == .held { Self.refuse(answer, line.rid, to: &out) }
+      }
+      // An end alone is a cancelled request's: there is no one to answer.
+      out.record(.end, of: line.rid, isBare: line.isBare) { $0.append(line.payload) }
+    default:
+      out.forward(line)
+    }
+  }
+
+  package mutating func forget(_ id: RequestID) { answers.close(id.text) }
+
+  package mutating func finish(to out: inout Output) {
+    for (rid, answer) in answers.drain() {
+      var rid = rid
+      rid.withUTF8 { rid in
+        switch answer.phase {
+        case .held: Self.refuse(answer, rid, to: &out)
+        case .streaming:
+          var body = Bytes()
+          body.append(body: endedEarly, requestID: rid)
+          Self.encode(body.slice, answer, to: &out)
+        case .bodied: break
+        }
+        out.end(rid, isBare: answer.isBare)
+      }
+    }
+  }
+
+  private static func outOfPlace(_ line: Line) -> APIError {
+    APIError(status: 502, "a record of kind \(Line.key(of: line.kind)) stands where it can't")
+  }
+
+  private mutating func startStream(_ answer: Answer, _ line: Line, to out: inout Output) {
+    answer.phase = .streaming
+    var head = HTTPHead(ctx: answer.ctx)
+    head.take(begin: answer.begin)
+    head.write(of: line.rid, isBare: line.isBare, bodyLength: nil, to: &out)
+  }
+
+  private mutating func takeError(_ line: Line, to out: inout Output) throws(APIError) {
+    let body = Scan.member("body", of: line.payload) ?? Scan.member("error", of: line.payload)
+    guard let body else { throw APIError(status: 502, "an error record has no body") }
+    guard let answer = answers.find(line.rid) else {
+      let answer = Answer(line, .bodied)
+      try answers.open(line.rid, answer)
+      return Self.write(error: body, line.payload, answer, line.rid, to: &out)
+    }
+    switch answer.phase {
+    case .held: Self.write(error: body, line.payload, answer, line.rid, to: &out)
+    case .streaming: Self.encode(body, answer, to: &out)
+    case .bodied: out.note(.warning, "an error came behind a whole body", rid: line.rid)
+    }
+    answer.phase = .bodied
+  }
+
+  /// An error that is the whole answer.
+  private static func write(
+    error body: ByteSlice, _ payload: ByteSlice, _ answer: Answer, _ rid: ByteSlice, to out: inout Output
+  ) {
+    var head = HTTPHead(ctx: answer.ctx)
+    head.take(begin: payload)
+    head.write(of: rid, isBare: answer.isBare, bodyLength: body.count, to: &out)
+    Self.body(body, answer, to: &out)
+  }
+
+  /// An answer that began and then had nothing to say.
+  private static func refuse(_ answer: Answer, _ rid: ByteSlice, to out: inout Output) {
+    var body = Bytes()
+    body.append(body: endedEarly, requestID: rid)
+    var payload = Bytes()
+    payload.append(#"{"status":502,"headers":{}}"#)
+    write(error: body.slice, payload.slice, answer, rid, to: &out)
+  }
+
+  // MARK: Data
+
+  private static func body(_ body: ByteSlice, _ answer: Answer, to out: inout Output) {
+    if answer.isBare {
+      out.bytes.append(body)
+      out.bytes.append("\n")
+    } else {
+      out.bytes.append(answer.prefix.slice)
+      out.bytes.append(escaped: body)
+      out.bytes.append("\"}\n")
+    }
+  }
+
+  /// Writes one event. It carries an `event:` line iff the event has a top-level string `type`.
+  private static func encode(_ event: ByteSlice, _ answer: Answer, to out: inout Output) {
+    if event[0] == UInt8(ascii: "\"") { return encode(literal: event, answer, to: &out) }
+    let type = Scan.plainString(
+      event.starts(with: #"{"type":""#)
+        ? Scan.endOfString(event, 8).map { event.cut(8, $0) } : Scan.member("type", of: event))
+    if answer.isBare {
+      if let type {
+        out.bytes.append("event: ")
+        out.bytes.append(type)
+        out.bytes.append("\n")
+      }
+      out.bytes.append("data: ")
+      out.bytes.append(event)
+      out.bytes.append("\n\n")
+      return
+    }
+    out.bytes.append(answer.prefix.slice)
+    if let type {
+      out.bytes.append("event: ")
+      out.bytes.append(type)
+      out.bytes.append("\\n")
+    }
+    out.bytes.append("data: ")
+    out.bytes.append(escaped: event)
+    out.bytes.append("\\n\\n\"}\n")
+  }
+
+  /// Writes literal data, such as `[DONE]`: a line of its own for each of its lines.
+  private static func encode(literal: ByteSlice, _ answer: Answer, to out: inout Output) {
+    var text = Bytes()
+    _ = text.append(unescaped: literal.cut(1, literal.count - 1))
+    var data = Bytes()
+    for line in text.text.split(separator: "\n", omittingEmptySubsequences: false) {
+      data.append("data: ")
+      data.append(text: String(line))
+      data.append("\n")
+    }
+    data.append("\n")
+    if answer.isBare {
+      out.bytes.append(data.slice)
+    } else {
+      out.bytes.append(answer.prefix.slice)
+      out.bytes.append(escaped: data.slice)
+      out.bytes.append("\"}\n")
+    }
+  }
+}

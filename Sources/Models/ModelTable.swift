@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+import Jansson
+import JSONText
+import Records
+
+/// What is known of the models: their names, the successors of retired ones, what each accepts.
+///
+/// The facts are data (`models.json` beside this file, dated), and an owner can replace them by a file of the same
+/// form. A name that nothing matches passes unchanged, with no capability assumed.
+package struct ModelTable {
+  /// What a model accepts.
+  package struct Capabilities: Sendable {
+    /// The longest answer, in tokens; nil where it isn't known.
+    package var output: Int?
+    /// Takes `temperature`, `top_p` and `top_k`.
+    package var sampling = true
+    /// Refuses `temperature` and `top_p` in one request.
+    package var oneOfTemperatureAndTopP = false
+    /// Takes a `tool_choice` that forces a tool.
+    package var forcedToolChoice = true
+    /// Takes `thinking: {"type":"adaptive"}`.
+    package var adaptiveThinking = false
+    /// The values of `output_config.effort` that it takes.
+    package var effort: [String] = []
+    /// Takes `output_config.format`, and `strict` on tools.
+    package var structuredOutput = false
+    /// Takes messages of role system in mid-conversation.
+    package var systemTurns = false
+  }
+
+  package struct Model {
+    package var id: String
+    package var displayName: String
+    /// When it came out (RFC 3339); the epoch where that isn't known, as the vendor's API has it.
+    package var createdAt: String
+    package var capabilities: Capabilities
+  }
+
+  package private(set) var models: [Model] = []
+  package private(set) var defaultModel: String
+  private var names: [(pattern: [UInt8], model: String)] = []
+
+  /// The table that is built in.
+  package static func builtIn(foreignNames: Bool = true) throws(Failure) -> ModelTable {
+    let text = PackageResources.models_json
+    var bytes = Bytes(capacity: text.count)
+    text.withUnsafeBufferPointer { bytes.append($0) }
+    return try ModelTable(parsing: bytes.slice, foreignNames: foreignNames)
+  }
+
+  /// Reads a table of the built-in one's form.
+  ///
+  /// - Parameter foreignNames: whether the names of other vendors' models (`gpt-4o`) stand for Claude's.
+  package init(parsing text: ByteSlice, foreignNames: Bool = true) throws(Failure) {
+    let root: JSON
+    do throws(JSONError) {
+      root = try JSON.parse(text)
+    } catch {
+      throw Failure(.configuration, "the model table is not JSON: \(error.reason) at byte \(error.offset)")
+    }
+    guard let defaultModel = root["default"]?.string, let models = root["models"], models.isArray else {
+      throw Failure(.configuration, "the model table lacks \"default\" or \"models\"")
+    }
+    self.defaultModel = defaultModel
+    for model in models.elements {
+      guard let id = model["id"]?.string else { throw Failure(.configuration, "a model of the table has no \"id\"") }
+      self.models.append(
+        Model(
+          id: id, displayName: model["display_name"]?.string ?? id,
+          createdAt: model["created_at"]?.string ?? "1970-01-01T00:00:00Z", capabilities: Capabilities(of: model)))
+    }
+    let lists: [StaticString] = foreignNames ? ["names", "foreign_names"] : ["names"]
+    for list in lists {
+      for entry in root[list]?.elements.map({ $0 }) ?? [] {
+        guard entry.count == 2, let pattern = entry[0].string, let model = entry[1].string else {
+          throw Failure(.configuration, "an entry of \"\(list)\" is not [\"PATTERN\",\"MODEL\"]")
+        }
+        names.append((Array(pattern.utf8), model))
+      }
+    }
+  }
+
+  /// The name to ask for when a client asks for that one: a current model's, else the first pattern's that matches.
+  package func effective(_ name: String) -> String {
+    if models.contains(where: { $0.id == name }) { return name }
+    let bytes = Array(name.utf8)
+    return names.first { Self.matches(bytes[...], $0.pattern[...]) }?.model ?? name
+  }
+
+  package func capabilities(of name: String) -> Capabilities {
+    models.first { $0.id == name }?.capabilities ?? Capabilities()
+  }
+
+  /// Whether the name is of that pattern, in which `*` stands for any text.
+  private static func matches(_ name: ArraySlice<UInt8>, _ pattern: ArraySlice<UInt8>) -> Bool {
+    guard let first = pattern.first else { return name.isEmpty }
+    if first == UInt8(ascii: "*") {
+      return (name.startIndex...name.endIndex).contains { matches(name[$0...], pattern.dropFirst()) }
+    }
+    return name.first == first && matches(name.dropFirst(), pattern.dropFirst())
+  }
+}
+
+extension ModelTable.Capabilities {
+  init(of model: JSON) {
+    output = model["output"]?.integer
+    sampling = model["sampling"]?.bool ?? true
+    oneOfTemperatureAndTopP = model["sampling"]?.equals("one") ?? false
+    forcedToolChoice = model["forced_tool_choice"]?.bool ?? true
+    adaptiveThinking = model["adaptive_thinking"]?.bool ?? false
+    effort = model["effort"]?.elements.compactMap { $0.string } ?? []
+    structuredOutput = model["structured_output"]?.bool ?? false
+    systemTurns = model["system_turns"]?.bool ?? false
+  }
+}
+
+extension ModelTable {
+  /// The list as `GET /v1/models` gives it.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/api/models-list>
+  package func list() -> JSON {
+    JSON(object: [
+      "data": JSON(array: models.map(Self.entry)), "has_more": JSON(false),
+      "first_id": models.first.map { JSON($0.id) } ?? .null, "last_id": models.last.map { JSON($0.id) } ?? .null,
+    ])
+  }
+
+  /// One model as `GET /v1/models/{id}` gives it; nil where there is none of that name.
+  package func entry(_ name: String) -> JSON? {
+    let id = effective(name)
+    return models.first { $0.id == id }.map(Self.entry)
+  }
+
+  private static func entry(_ model: Model) -> JSON {
+    JSON(object: [
+      "type": JSON("model"), "id": JSON(model.id), "display_name": JSON(model.displayName),
+      "created_at": JSON(model.createdAt),
+    ])
+  }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+import ArgumentParser
+import JSONText
+import Models
+import Records
+
+/// Which model table a program uses.
+package struct ModelOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Read the model table from this file instead of the built-in one.", valueName: "file"))
+  package var models: String?
+
+  @Flag(help: "Pass the names of other vendors' models (gpt-4o) on as they are.")
+  package var noForeignNames = false
+
+  package init() {}
+
+  package func table() throws(Failure) -> ModelTable {
+    guard let models else { return try ModelTable.builtIn(foreignNames: !noForeignNames) }
+    let text = try StandardIO.contents(of: models)
+    return try ModelTable(parsing: text.slice, foreignNames: !noForeignNames)
+  }
+}

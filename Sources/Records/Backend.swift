@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+
+/// A program that answers requests later than it takes them: it waits on more than its stdin.
+package protocol Backend: AnyObject {
+  /// Takes a request or a cancel. Its records go to a ``Port``, now or later.
+  ///
+  /// - Throws: the answer to a request that can't be taken and has no record yet; the run loop writes `error` and `end`.
+  func take(_ line: Line) throws(APIError)
+
+  /// Requests that have no `end` yet. At the end of the input the runner waits until it is 0.
+  var inFlight: Int { get }
+
+  /// End all work now: children, files. Nobody hears what would still be written.
+  func stop()
+}
+
+/// Where a backend writes: what is in it goes to stdout when the reactor has handled its batch.
+package final class Port {
+  package var output = Output()
+  package init() {}
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+import Jansson
+import JSONText
+import Models
+import Records
+
+/// Translates OpenAI chat requests to Anthropic message requests; requests of the other dialect pass as they are.
+///
+/// - SeeAlso: <https://platform.openai.com/docs/api-reference/chat/create>,
+///   <https://docs.anthropic.com/en/api/messages>
+package struct ChatRequestToMessages: RecordFilter {
+  package static let side = Side.request
+
+  private let models: ModelTable
+  private let maxTokens: Int
+  private let isStrict: Bool
+
+  /// - Parameters:
+  ///   - maxTokens: the limit sent where a request names none, in tokens.
+  ///   - isStrict: refuse what can't be translated exactly.
+  package init(models: ModelTable, maxTokens: Int = TranslationLimits.defaultMaxTokens, isStrict: Bool = false) {
+    self.models = models
+    self.maxTokens = maxTokens
+    self.isStrict = isStrict
+  }
+
+  package mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
+    guard line.kind == .request else { return out.forward(line) }
+    let named = Dialect(of: line.ctx) ?? .openai
+    let operation = Operation(of: line.ctx)
+    let dialect = named == .auto ? DialectGuess.dialect(of: line, operation) : named
+    guard dialect == .openai, operation == .messages else {
+      return named == .auto ? pass(line, as: dialect, to: &out) : out.forward(line)
+    }
+    do throws(APIError) {
+      try translate(line, to: &out)
+    } catch {
+      // The refusal carries the ctx, by which anth2oai knows whose words to use.
+      var ctx = Bytes()
+      ctx.append(ctx: line.ctx, setting: "dialect") { $0.append(#""openai""#) }
+      out.error(error, of: line.rid, isBare: line.isBare, ctx: ctx.slice)
+      out.end(line.rid, isBare: line.isBare)
+    }
+  }
+
+  /// Forwards a request whose dialect was found out, with the finding in its ctx.
+  private func pass(_ line: Line, as dialect: Dialect, to out: inout Output) {
+    var ctx = Bytes()
+    ctx.append(ctx: line.ctx, setting: "dialect") { $0.append(quoted: dialect.rawValue) }
+    out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(line.payload) }
+  }
+
+  private func translate(_ line: Line, to out: inout Output) throws(APIError) {
+    let request: JSON
+    do throws(JSONError) {
+      request = try JSON.parse(line.payload)
+    } catch {
+      throw .invalid("the body is not JSON: \(error.reason) at byte \(error.offset)")
+    }
+    guard request.isObject else { throw .invalid("the body is not a JSON object") }
+    let model = request["model"]?.string ?? ""
+    var translator = ChatRequestTranslator(
+      request, capabilities: models.capabilities(of: model), maxTokens: maxTokens)
+    let body = try translator.translate()
+    let loss = translator.loss
+    if isStrict, !loss.entries.isEmpty { throw loss.refusal }
+
+    var ctx = Bytes()
+    ctx.append(ctx: line.ctx, setting: "dialect") { $0.append(#""openai""#) }
+    if !loss.entries.isEmpty {
+      let earlier = ctx.take()
+      let known = Scan.member("loss", of: earlier.slice)
+      ctx.append(ctx: earlier.slice, setting: "loss") { bytes in
+        bytes.append("[")
+        if let known, known.count > 2 {
+          bytes.append(known.cut(1, known.count - 1))
+          bytes.append(",")
+        }
+        for (index, entry) in loss.entries.enumerated() {
+          if index > 0 { bytes.append(",") }
+          bytes.append(entry)
+        }
+        bytes.append("]")
+      }
+    }
+    if request["stream_options"]?["include_usage"]?.bool == true {
+      let earlier = ctx.take()
+      ctx.append(ctx: earlier.slice, setting: "oai2anth") { $0.append(#"{"include_usage":true}"#) }
+    }
+    out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(body) }
+  }
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+import Jansson
+import Models
+import Records
+
+/// Translates one request body, field by field.
+struct ChatRequestTranslator {
+  let request: JSON
+  let capabilities: ModelTable.Capabilities
+  private let fallbackMaxTokens: Int
+  var loss = LossLedger()
+  /// The body that is being made.
+  let body = JSON.object
+
+  init(_ request: JSON, capabilities: ModelTable.Capabilities, maxTokens: Int) {
+    self.request = request
+    self.capabilities = capabilities
+    fallbackMaxTokens = maxTokens
+  }
+
+  /// A field's value; null counts as absent, as OpenAI's API has it.
+  func field(_ name: StaticString) -> JSON? {
+    request[name].flatMap { $0.isNull ? nil : $0 }
+  }
+
+  mutating func translate() throws(APIError) -> JSON {
+    guard let model = field("model") else { throw .invalid("model: Field required", param: "model") }
+    guard model.isString else { throw .invalid("model: is not a string", param: "model") }
+    guard let messages = field("messages") else { throw .invalid("messages: Field required", param: "messages") }
+    guard messages.isArray else { throw .invalid("messages: is not an array", param: "messages") }
+    guard messages.count > 0 else { throw .invalid("messages: at least one message is required", param: "messages") }
+
+    body["model"] = model
+    let maxTokens = try maxTokens()
+    body["max_tokens"] = JSON(maxTokens)
+    var conversation = Conversation(takesSystemTurns: capabilities.systemTurns)
+    try conversation.take(messages)
+    let turns = conversation.finish()
+    for entry in conversation.loss.entries { loss.add(entry["field"]!.string!, entry["fate"]!.string!) }
+
+    let system = try systemBlocks(conversation.system)
+    try translateTools()
+    try translateReasoning(maxTokens: maxTokens, conversation)
+    try translateSampling()
+    let format = try translateFormat()
+    if let format { system.append(JSON(object: ["type": JSON("text"), "text": JSON(format)])) }
+    if system.count > 0 { body["system"] = system }
+    body["messages"] = turns
+    try translateStop()
+    try translateRest()
+    passNative()
+    ledgerUnknown()
+    return body
+  }
+
+  /// The client's own `system` (Anthropic's field, sent by `extra_body`) before the hoisted messages.
+  private func systemBlocks(_ hoisted: JSON) throws(APIError) -> JSON {
+    guard let own = field("system") else { return hoisted }
+    let blocks = JSON.array
+    if own.isString {
+      blocks.append(JSON(object: ["type": JSON("text"), "text": own]))
+    } else {
+      for block in own.elements { blocks.append(block) }
+    }
+    for block in hoisted.elements { blocks.append(block) }
+    return blocks
+  }
+
+  private func maxTokens() throws(APIError) -> Int {
+    for name in ["max_completion_tokens", "max_tokens"] {
+      guard let value = request[name], !value.isNull else { continue }
+      guard let count = value.integer ?? value.number.flatMap({ Int(exactly: $0) }) else {
+        throw .invalid("\(name): is not an integer", param: name)
+      }
+      return count
+    }
+    return min(capabilities.output ?? fallbackMaxTokens, fallbackMaxTokens)
+  }
+
+  private mutating func translateStop() throws(APIError) {
+    guard let stop = field("stop") else { return }
+    let sequences = JSON.array
+    let given = stop.isArray ? stop : JSON(array: [stop])
+    for (index, sequence) in given.elements.enumerated() {
+      guard let text = sequence.string else {
+        throw .invalid("stop\(stop.isArray ? "[\(index)]" : ""): is not a string", param: "stop")
+      }
+      // The Messages API refuses sequences without visible text.
+      if text.allSatisfy(\.isWhitespace) { loss.dropped("stop") } else { sequences.append(sequence) }
+    }
+    if sequences.count > 0 { body["stop_sequences"] = sequences }
+  }
+
+  private mutating func translateRest() throws(APIError) {
+    if let n = field("n"), n.integer != 1 { throw .invalid("n: only 1 is possible here", param: "n") }
+    if let stream = field("stream") {
+      guard stream.bool != nil else { throw .invalid("stream: is not a boolean", param: "stream") }
+      body["stream"] = stream
+    }
+    translateUser()
+    if let tier = field("service_tier") {
+      if tier.equals("auto") {
+        body["service_tier"] = tier
+      } else if tier.equals("default") {
+        body["service_tier"] = JSON("standard_only")
+      } else if tier.equals("standard_only") {
+        body["service_tier"] = tier
+      } else {
+        loss.dropped("service_tier")
+      }
+    }
+    if let modalities = field("modalities"), modalities != JSON(array: [JSON("text")]) {
+      throw .invalid("modalities: only text is possible here", param: "modalities")
+    }
+    if field("audio") != nil { throw .invalid("audio: answers in sound are not possible here", param: "audio") }
+  }
+
+  /// `user` and `safety_identifier` name the end user; the Messages API asks for no name, address or number there.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/api/messages#body-metadata-user-id>
+  private mutating func translateUser() {
+    if let metadata = field("metadata"), metadata.isObject {
+      if metadata.count == 1, metadata["user_id"]?.isString == true {
+        body["metadata"] = metadata
+      } else if metadata.count > 0 {
+        loss.dropped("metadata")
+      }
+    }
+    for name in ["safety_identifier", "user"] {
+      guard let value = request[name], let text = value.string else { continue }
+      if body["metadata"] != nil || text.isEmpty || Self.looksPersonal(text) {
+        if !text.isEmpty, body["metadata"]?["user_id"] != value { loss.dropped(name) }
+      } else {
+        body["metadata"] = JSON(object: ["user_id": value])
+      }
+    }
+  }
+
+  static func looksPersonal(_ text: String) -> Bool {
+    if text.contains("@") { return true }
+    let digits = text.filter(\.isNumber).count
+    return digits >= 7 && text.allSatisfy { $0.isNumber || " +-().".contains($0) }
+  }
+
+  /// Anthropic's own fields, which OpenAI's SDKs send by `extra_body`.
+  private static let native = ["top_k", "cache_control", "container", "context_management", "mcp_servers"]
+
+  private func passNative() {
+    for name in Self.native {
+      if let value = request[name], !value.isNull, body[name] == nil, name != "top_k" { body[name] = value }
+    }
+  }
+
+  /// Fields that are translated somewhere above.
+  private static let handled: Set<String> = [
+    "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "n", "stream",
+    "stream_options", "user", "safety_identifier", "reasoning_effort", "response_format", "service_tier", "tools",
+    "tool_choice", "parallel_tool_calls", "functions", "function_call", "metadata", "modalities", "audio", "system",
+    "thinking", "output_config", "top_k", "cache_control", "container", "context_management", "mcp_servers",
+  ]
+
+  /// OpenAI's fields without a counterpart, each with the value that asks for nothing.
+  private static let withoutCounterpart: [String: JSONShape] = [
+    "seed": .any, "logprobs": .isFalse, "top_logprobs": .zero, "logit_bias": .empty, "frequency_penalty": .zero,
+    "presence_penalty": .zero, "prediction": .any, "store": .isFalse, "verbosity": .any, "moderation": .any,
+    "prompt_cache_options": .any, "prompt_cache_key": .any, "prompt_cache_retention": .any,
+    "web_search_options": .any,
+  ]
+
+  /// A value that asks for nothing, so that leaving it out is exact.
+  private enum JSONShape {
+    case any, isFalse, zero, empty
+
+    func isNeutral(_ value: JSON) -> Bool {
+      switch self {
+      case .any: false
+      case .isFalse: value.bool == false
+      case .zero: value.number == 0
+      case .empty: value.isObject && value.count == 0
+      }
+    }
+  }
+
+  private mutating func ledgerUnknown() {
+    for (name, value) in request.members where !Self.handled.contains(name) && !value.isNull {
+      if let shape = Self.withoutCounterpart[name] {
+        if !shape.isNeutral(value) { loss.dropped(name) }
+      } else {
+        loss.add(name, "dropped", isKnown: false)
+      }
+    }
+    if let options = field("stream_options") {
+      for (name, value) in options.members where name != "include_usage" && !value.isNull {
+        // Padding against side channels; there is none to ask the Messages API for.
+        loss.add("stream_options.\(name)", "dropped", isKnown: name == "include_obfuscation")
+      }
+    }
+  }
+}

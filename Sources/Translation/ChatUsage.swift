@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+import Jansson
+
+/// OpenAI's usage of Anthropic's.
+enum ChatUsage {
+  /// Anthropic counts what the cache gave and took apart from the input; OpenAI counts it in.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance>
+  static func usage(of usage: JSON) -> JSON {
+    let read = usage["cache_read_input_tokens"]?.integer ?? 0
+    let written = usage["cache_creation_input_tokens"]?.integer ?? 0
+    let prompt = (usage["input_tokens"]?.integer ?? 0) + read + written
+    let completion = usage["output_tokens"]?.integer ?? 0
+    let reasoning = usage["output_tokens_details"]?["thinking_tokens"]?.integer
+    return JSON(object: [
+      "prompt_tokens": JSON(prompt), "completion_tokens": JSON(completion), "total_tokens": JSON(prompt + completion),
+      "prompt_tokens_details": JSON(object: ["cached_tokens": JSON(read)]),
+      "completion_tokens_details": reasoning.map { JSON(object: ["reasoning_tokens": JSON($0)]) },
+    ])
+  }
+}

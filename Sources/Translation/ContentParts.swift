@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+import Jansson
+import JSONText
+import Records
+
+/// Makes content blocks of content parts.
+struct ContentParts {
+  private let textType = JSON("text")
+  private let imageType = JSON("image")
+  private let base64Type = JSON("base64")
+  var loss = LossLedger()
+
+  /// A text block; nil for text that has nothing to see, which the Messages API refuses.
+  func text(_ text: JSON, _ mark: JSON?) -> JSON? {
+    guard text.withUTF8(Self.isVisible) == true else { return nil }
+    let block = JSON.object
+    block["type"] = textType
+    block["text"] = text
+    if let mark, !mark.isNull { block["cache_control"] = mark }
+    return block
+  }
+
+  private static func isVisible(_ text: ByteSlice) -> Bool {
+    for byte in text {
+      if byte >= 0x80 { return !text.text.allSatisfy(\.isWhitespace) }
+      if !Scan.isSpace(byte), byte != 0x0B, byte != 0x0C { return true }
+    }
+    return false
+  }
+
+  /// The blocks of a message's `content`, a string or parts.
+  mutating func blocks(_ content: JSON, path: String) throws(APIError) -> [JSON] {
+    if content.isString { return text(content, nil).map { [$0] } ?? [] }
+    guard content.isArray else { throw .invalid("\(path): is neither a string nor an array", param: path) }
+    var blocks: [JSON] = []
+    for (index, part) in content.elements.enumerated() {
+      if let block = try block(part, path: "\(path)[\(index)]") { blocks.append(block) }
+    }
+    return blocks
+  }
+
+  private mutating func block(_ part: JSON, path: String) throws(APIError) -> JSON? {
+    if part.isString { return text(part, nil) }
+    guard part.isObject, let type = part["type"]?.string else {
+      throw .invalid("\(path).type: Field required", param: "\(path).type")
+    }
+    let mark = part["cache_control"]
+    switch type {
+    case "text":
+      guard let words = part["text"], words.isString else {
+        throw .invalid("\(path).text: Field required", param: "\(path).text")
+      }
+      return text(words, mark)
+    case "refusal":
+      guard let words = part["refusal"], words.isString else {
+        throw .invalid("\(path).refusal: Field required", param: "\(path).refusal")
+      }
+      return text(words, mark)
+    case "image_url": return try image(part, mark, path: "\(path).image_url")
+    case "file": return try file(part, mark, path: "\(path).file")
+    case "input_audio": throw .invalid("\(path): sound can't be taken", param: path)
+    case "image", "document", "search_result", "tool_result", "tool_use", "thinking", "redacted_thinking",
+      "container_upload":
+      // Anthropic's own blocks pass.
+      return part
+    default:
+      throw .invalid(
+        "\(path).type is \(type); expected text, image_url, file or refusal", param: "\(path).type")
+    }
+  }
+
+  private mutating func image(_ part: JSON, _ mark: JSON?, path: String) throws(APIError) -> JSON {
+    let given = part["image_url"]
+    guard let url = given?.isString == true ? given : given?["url"], url.isString else {
+      throw .invalid("\(path).url: Field required", param: "\(path).url")
+    }
+    if let detail = given?["detail"], !detail.isNull, !detail.equals("auto") {
+      loss.dropped("messages.content.image_url.detail")
+    }
+    let block = JSON.object
+    block["type"] = imageType
+    block["source"] = try source(url, types: TranslationLimits.imageTypes, path: "\(path).url")
+    if let mark, !mark.isNull { block["cache_control"] = mark }
+    return block
+  }
+
+  /// A URL as the source of an image or a document.
+  private func source(_ url: JSON, types: [String], path: String) throws(APIError) -> JSON {
+    let parsed = url.withUTF8 { DataURL($0) }!
+    switch parsed {
+    case .web: return JSON(object: ["type": JSON("url"), "url": url])
+    case .data(let type, let base64):
+      guard types.contains(type) else {
+        throw .invalid(
+          "\(path): the type \(type) can't be taken; expected \(types.joined(separator: ", "))", param: path)
+      }
+      return JSON(object: ["type": base64Type, "media_type": JSON(type), "data": base64])
+    case .other:
+      throw .invalid("\(path): expected a data: URL in base64 or an http(s) URL", param: path)
+    }
+  }
+
+  private mutating func file(_ part: JSON, _ mark: JSON?, path: String) throws(APIError) -> JSON {
+    guard let file = part["file"], file.isObject else { throw .invalid("\(path): Field required", param: path) }
+    let block = JSON(object: ["type": JSON("document")])
+    if let id = file["file_id"], id.isString {
+      block["source"] = JSON(object: ["type": JSON("file"), "file_id": id])
+    } else if let data = file["file_data"], data.isString {
+      block["source"] = try document(data, path: "\(path).file_data")
+    } else {
+      throw .invalid("\(path).file_data: Field required", param: "\(path).file_data")
+    }
+    if let name = file["filename"], name.isString { block["title"] = name }
+    if let mark, !mark.isNull { block["cache_control"] = mark }
+    return block
+  }
+
+  private func document(_ data: JSON, path: String) throws(APIError) -> JSON {
+    switch data.withUTF8({ DataURL($0) })! {
+    case .web: return JSON(object: ["type": JSON("url"), "url": data])
+    case .data("application/pdf", let base64):
+      return JSON(object: ["type": base64Type, "media_type": JSON("application/pdf"), "data": base64])
+    case .data(let type, let base64) where type.hasPrefix("text/"):
+      guard let text = base64.withUTF8(Base64.decode) ?? nil, UTF8Check.isValid(text.withUnsafeBufferPointer { $0 })
+      else {
+        throw .invalid("\(path): is not base64 of UTF-8 text", param: path)
+      }
+      return JSON(object: [
+        "type": textType, "media_type": JSON("text/plain"), "data": JSON(String(decoding: text, as: UTF8.self)),
+      ])
+    case .data(let type, _):
+      throw .invalid("\(path): the type \(type) can't be taken; expected application/pdf or text", param: path)
+    case .other:
+      throw .invalid("\(path): expected a data: URL in base64", param: path)
+    }
+  }
+}
+
+/// A URL as far as it matters here.
+///
+/// - SeeAlso: RFC 2397
+enum DataURL {
+  case web
+  case data(type: String, base64: JSON)
+  case other
+
+  init(_ url: ByteSlice) {
+    if url.starts(with: "https://") || url.starts(with: "http://") {
+      self = .web
+      return
+    }
+    // The head is short; the data behind the comma may be many megabytes and is only copied.
+    guard url.starts(with: "data:"), let comma = url.cut(0, min(url.count, 256)).offset(of: UInt8(ascii: ",")) else {
+      self = .other
+      return
+    }
+    let parts = url.cut(5, comma).text.split(separator: ";", omittingEmptySubsequences: false)
+    guard parts.count >= 2, parts.last == "base64" else {
+      self = .other
+      return
+    }
+    var type = parts[0].lowercased()
+    if type == "image/jpg" { type = "image/jpeg" }
+    self = .data(type: type, base64: JSON(utf8: url.cut(comma + 1, url.count)))
+  }
+}
+
+/// RFC 4648 section 4, and no more of it than reading.
+enum Base64 {
+  /// The bytes; nil where it is no base64. Line breaks and missing padding are forgiven.
+  static func decode(_ text: ByteSlice) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(text.count / 4 * 3)
+    var bits: UInt32 = 0
+    var held = 0
+    for byte in text {
+      let value: UInt8
+      switch byte {
+      case UInt8(ascii: "A")...UInt8(ascii: "Z"): value = byte - 65
+      case UInt8(ascii: "a")...UInt8(ascii: "z"): value = byte - 71
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = byte + 4
+      case UInt8(ascii: "+"): value = 62
+      case UInt8(ascii: "/"): value = 63
+      case UInt8(ascii: "="), UInt8(ascii: "\n"), UInt8(ascii: "\r"): continue
+      default: return nil
+      }
+      bits = bits << 6 | UInt32(value)
+      held += 6
+      if held >= 8 {
+        held -= 8
+        bytes.append(UInt8(truncatingIfNeeded: bits >> held))
+      }
+    }
+    return bytes
+  }
+}

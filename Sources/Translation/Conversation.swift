@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MIT
+import Jansson
+import Records
+
+/// Makes the turns of a Messages conversation of chat messages.
+///
+/// The API's rules: roles in turns, results of tools at the start of the user turn behind their calls, each call with
+/// one result, no empty text. What breaks them is repaired, and said in the ledger.
+struct Conversation {
+  private struct Turn {
+    enum Role { case user, assistant, system }
+    var role: Role
+    var blocks: [JSON] = []
+    /// Tool results of a user turn, by id, in the order they came.
+    var results: [(id: String, block: JSON)] = []
+  }
+
+  private let takesSystemTurns: Bool
+  private var turns: [Turn] = []
+  /// System messages that came between calls and results, where no turn may stand.
+  private var heldSystem: [JSON] = []
+  private var parts = ContentParts()
+  /// The id of the last call of the legacy form, made from its position.
+  private var legacyCall: String?
+  private var sawConversation = false
+  /// Hoisted system text, as blocks.
+  let system = JSON.array
+  /// An assistant turn called tools without signed thinking before it: thinking can't be on for this conversation.
+  private(set) var hasToolTurnWithoutThinking = false
+  private var ownLoss = LossLedger()
+
+  var loss: LossLedger {
+    var all = ownLoss
+    for entry in parts.loss.entries { all.add(entry["field"]!.string!, entry["fate"]!.string!) }
+    return all
+  }
+
+  init(takesSystemTurns: Bool) { self.takesSystemTurns = takesSystemTurns }
+
+  mutating func take(_ messages: JSON) throws(APIError) {
+    for (index, message) in messages.elements.enumerated() {
+      let path = "messages[\(index)]"
+      guard message.isObject else { throw .invalid("\(path): is not an object", param: path) }
+      guard let role = message["role"]?.string else {
+        throw .invalid("\(path).role: Field required", param: "\(path).role")
+      }
+      switch role {
+      case "user": try takeUser(message, path)
+      case "assistant": try takeAssistant(message, path, index)
+      case "tool": try takeTool(message, path)
+      case "function": try takeFunction(message, path)
+      case "system", "developer": try takeSystem(message, path)
+      default:
+        throw .invalid(
+          "\(path).role is \(role); expected system, developer, user, assistant or tool", param: "\(path).role")
+      }
+      noteRest(of: message)
+    }
+    flushSystem()
+  }
+
+  // MARK: Messages by role
+
+  private mutating func takeUser(_ message: JSON, _ path: String) throws(APIError) {
+    sawConversation = true
+    guard let content = message["content"], !content.isNull else {
+      throw .invalid("\(path).content: Field required", param: "\(path).content")
+    }
+    let blocks = try parts.blocks(content, path: "\(path).content")
+    put(marked(blocks, message), as: .user)
+  }
+
+  /// A `cache_control` on the message itself stands for one on its last block.
+  private func marked(_ blocks: [JSON], _ message: JSON) -> [JSON] {
+    guard let mark = message["cache_control"], !mark.isNull, let last = blocks.last, last["cache_control"] == nil
+    else { return blocks }
+    let copy = last.shallowCopy()
+    copy["cache_control"] = mark
+    return blocks.dropLast() + [copy]
+  }
+
+  private mutating func takeAssistant(_ message: JSON, _ path: String, _ index: Int) throws(APIError) {
+    sawConversation = true
+    var blocks: [JSON] = []
+    takeThinking(message, to: &blocks)
+    let hasThinking = !blocks.isEmpty
+    if let content = message["content"], !content.isNull {
+      blocks += try parts.blocks(content, path: "\(path).content")
+    }
+    if let refusal = message["refusal"], refusal.isString, let block = parts.text(refusal, nil) { blocks.append(block) }
+    if let calls = message["tool_calls"], calls.isArray, calls.count > 0 {
+      for (number, call) in calls.elements.enumerated() {
+        blocks.append(try toolUse(call, "\(path).tool_calls[\(number)]"))
+      }
+      if !hasThinking { hasToolTurnWithoutThinking = true }
+    }
+    if let call = message["function_call"], call.isObject {
+      let id = "call_\(index)"
+      legacyCall = id
+      blocks.append(try toolUse(id: id, function: call, "\(path).function_call"))
+      if !hasThinking { hasToolTurnWithoutThinking = true }
+    }
+    put(marked(blocks, message), as: .assistant)
+  }
+
+  /// Signed thinking goes back as it came: with tools, the API wants it on the next turn.
+  private mutating func takeThinking(_ message: JSON, to blocks: inout [JSON]) {
+    var isKept = false
+    if let thinking = message["thinking_blocks"], thinking.isArray {
+      for block in thinking.elements {
+        let type = block["type"]
+        if type?.equals("redacted_thinking") == true || (block["signature"]?.string ?? "").isEmpty == false {
+          blocks.append(block)
+          isKept = true
+        } else {
+          ownLoss.dropped("messages.thinking_blocks")
+        }
+      }
+    }
+    if !isKept, let reasoning = message["reasoning_content"]?.string, !reasoning.isEmpty {
+      ownLoss.dropped("messages.reasoning_content")
+    }
+  }
+
+  private mutating func toolUse(_ call: JSON, _ path: String) throws(APIError) -> JSON {
+    guard call.isObject, let function = call["function"], function.isObject else {
+      throw .invalid("\(path).function: Field required", param: "\(path).function")
+    }
+    guard let id = call["id"]?.string else { throw .invalid("\(path).id: Field required", param: "\(path).id") }
+    return try toolUse(id: ToolIDs.accepted(id), function: function, "\(path).function")
+  }
+
+  private mutating func toolUse(id: String, function: JSON, _ path: String) throws(APIError) -> JSON {
+    guard let name = function["name"], name.isString else {
+      throw .invalid("\(path).name: Field required", param: "\(path).name")
+    }
+    return JSON(object: [
+      "type": JSON("tool_use"), "id": JSON(id), "name": name, "input": arguments(function["arguments"]),
+    ])
+  }
+
+  /// A model's slip in the history must not kill the conversation: what is no JSON object is kept as text.
+  private mutating func arguments(_ given: JSON?) -> JSON {
+    guard let given, !given.isNull else { return .object }
+    if given.isObject { return given }
+    let text = given.string ?? given.text
+    if text.allSatisfy(\.isWhitespace) { return .object }
+    if let parsed = try? JSON.parse(text), parsed.isObject { return parsed }
+    ownLoss.approximated("messages.tool_calls.function.arguments", "not a JSON object, sent as raw_arguments")
+    return JSON(object: ["raw_arguments": JSON(text)])
+  }
+
+  private mutating func takeTool(_ message: JSON, _ path: String) throws(APIError) {
+    sawConversation = true
+    guard let id = message["tool_call_id"]?.string else {
+      throw .invalid("\(path).tool_call_id: Field required", param: "\(path).tool_call_id")
+    }
+    try putResult(id: ToolIDs.accepted(id), message, path)
+  }
+
+  private mutating func takeFunction(_ message: JSON, _ path: String) throws(APIError) {
+    sawConversation = true
+    try putResult(id: legacyCall ?? "call_none", message, path)
+    legacyCall = nil
+  }
+
+  private mutating func putResult(id: String, _ message: JSON, _ path: String) throws(APIError) {
+    let blocks: [JSON] =
+      if let content = message["content"], !content.isNull {
+        try parts.blocks(content, path: "\(path).content")
+      } else {
+        []
+      }
+    let result = JSON(object: ["type": JSON("tool_result"), "tool_use_id": JSON(id)])
+    if message["content"]?.isString == true, let text = blocks.first?["text"] {
+      result["content"] = text
+    } else if !blocks.isEmpty {
+      result["content"] = JSON(array: blocks)
+    }
+    if message["is_error"]?.bool == true { result["is_error"] = JSON(true) }
+    if let mark = message["cache_control"], !mark.isNull { result["cache_control"] = mark }
+    if turns.last?.role != .user { turns.append(Turn(role: .user)) }
+    let last = turns.count - 1
+    if let earlier = turns[last].results.firstIndex(where: { $0.id == id }) {
+      turns[last].results[earlier].block = result
+      ownLoss.approximated("messages.tool_call_id", "of two results of one call the last is sent")
+    } else {
+      turns[last].results.append((id, result))
+    }
+  }
+
+  private mutating func takeSystem(_ message: JSON, _ path: String) throws(APIError) {
+    guard let content = message["content"], !content.isNull else {
+      throw .invalid("\(path).content: Field required", param: "\(path).content")
+    }
+    let blocks = marked(try parts.blocks(content, path: "\(path).content"), message)
+    if sawConversation, takesSystemTurns {
+      if let last = turns.last, last.role == .assistant, last.blocks.contains(where: Self.isCall) {
+        heldSystem += blocks
+      } else {
+        put(blocks, as: .system)
+      }
+      return
+    }
+    for block in blocks { system.append(block) }
+    if sawConversation, !blocks.isEmpty {
+      ownLoss.approximated("messages.role", "system text in mid-conversation is sent before it")
+    }
+  }
+
+  private static func isCall(_ block: JSON) -> Bool { block["type"]?.equals("tool_use") == true }
+
+  private mutating func flushSystem() {
+    guard !heldSystem.isEmpty else { return }
+    turns.append(Turn(role: .system, blocks: heldSystem))
+    heldSystem = []
+  }
+
+  /// Adds blocks to the turn at hand, or begins a new one; a message left without blocks is none.
+  private mutating func put(_ blocks: [JSON], as role: Turn.Role) {
+    guard !blocks.isEmpty else { return }
+    if role == .assistant { flushSystem() }
+    if turns.last?.role == role {
+      turns[turns.count - 1].blocks += blocks
+    } else {
+      turns.append(Turn(role: role, blocks: blocks))
+    }
+  }
+
+  // MARK: What messages carry besides
+
+  private static let handled: Set<String> = [
+    "role", "content", "tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_content", "thinking_blocks",
+    "cache_control", "is_error",
+  ]
+
+  private mutating func noteRest(of message: JSON) {
+    // Nearly every message is role and content alone.
+    if message.count == 2 { return }
+    for (name, value) in message.members where !Self.handled.contains(name) {
+      if value.isNull || ((value.isArray || value.isObject) && value.count == 0) { continue }
+      let isKnown = ["name", "audio", "annotations", "reasoning"].contains(name)
+      // A function's result names its function, which the call behind its id says too.
+      if name == "name", message["role"]?.equals("function") == true || message["role"]?.equals("tool") == true {
+        continue
+      }
+      ownLoss.add("messages.\(name)", "dropped", isKnown: isKnown)
+    }
+  }
+
+  // MARK: Repairs
+
+  /// The turns as the API wants them.
+  mutating func finish() -> JSON {
+    matchResults()
+    if turns.isEmpty || turns[0].role == .assistant {
+      let text = JSON(object: ["type": JSON("text"), "text": JSON("Please continue.")])
+      ownLoss.approximated("messages", "a user turn was added, since the conversation must begin with one")
+      turns.insert(Turn(role: .user, blocks: [text]), at: 0)
+    }
+    trimPrefill()
+    let made = JSON.array
+    for turn in turns {
+      let role: StaticString =
+        switch turn.role {
+        case .user: "user"
+        case .assistant: "assistant"
+        case .system: "system"
+        }
+      made.append(
+        JSON(object: ["role": JSON("\(role)"), "content": JSON(array: turn.results.map(\.block) + turn.blocks)]))
+    }
+    return made
+  }
+
+  /// Holds each call to one result in the turn behind it, and each result to a call in the turn before it.
+  private mutating func matchResults() {
+    var index = 0
+    while index < turns.count {
+      let calls =
+        turns[index].role == .assistant
+        ? turns[index].blocks.filter(Self.isCall).compactMap { $0["id"]?.string } : []
+      if !calls.isEmpty, index + 1 == turns.count || turns[index + 1].role != .user {
+        turns.insert(Turn(role: .user), at: index + 1)
+      }
+      if index + 1 < turns.count, turns[index + 1].role == .user { match(index + 1, with: calls) }
+      index += 1
+    }
+    if let first = turns.first, first.role == .user { match(0, with: []) }
+    turns.removeAll { $0.blocks.isEmpty && $0.results.isEmpty }
+  }
+
+  private mutating func match(_ index: Int, with calls: [String]) {
+    var results: [(id: String, block: JSON)] = []
+    var orphans: [JSON] = []
+    for result in turns[index].results {
+      if calls.contains(result.id) {
+        results.append(result)
+      } else {
+        orphans.append(contentsOf: text(of: result.block))
+        ownLoss.approximated("messages.tool_call_id", "a result without its call is sent as text")
+      }
+    }
+    // Anthropic's own tool_result blocks among the content count as well.
+    let native = turns[index].blocks.compactMap { $0["tool_use_id"]?.string }
+    for call in calls where !native.contains(call) && !results.contains(where: { $0.id == call }) {
+      results.append(
+        (
+          call,
+          JSON(object: [
+            "type": JSON("tool_result"), "tool_use_id": JSON(call),
+            "content": JSON("The tool was called, but no result was given."), "is_error": JSON(true),
+          ])
+        ))
+      ownLoss.approximated("messages.tool_calls", "a call without a result is sent with an error as its result")
+    }
+    turns[index].results = results
+    turns[index].blocks = orphans + turns[index].blocks
+  }
+
+  private func text(of result: JSON) -> [JSON] {
+    guard let content = result["content"] else { return [] }
+    return content.isString ? parts.text(content, nil).map { [$0] } ?? [] : content.elements.map { $0 }
+  }
+
+  /// A last assistant turn is the beginning of the answer; the API refuses white space at its end.
+  private mutating func trimPrefill() {
+    guard let last = turns.last, last.role == .assistant, let block = last.blocks.last,
+      block["type"]?.equals("text") == true, let text = block["text"]?.string, text.last?.isWhitespace == true
+    else { return }
+    let copy = block.shallowCopy()
+    copy["text"] = JSON(String(text.reversed().drop(while: \.isWhitespace).reversed()))
+    turns[turns.count - 1].blocks[last.blocks.count - 1] = copy
+  }
+}

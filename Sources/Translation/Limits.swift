@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+
+/// Defaults and bounds of the translation, in one place.
+package enum TranslationLimits {
+  /// The limit sent where a request names none, in tokens: an OpenAI client that names none expects no cut, and this
+  /// is what every current model allows.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/api/messages#body-max-tokens>
+  package static let defaultMaxTokens = 32_000
+
+  /// The smallest thinking budget that the Messages API takes, in tokens.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking>
+  static let minThinkingBudget = 1_024
+
+  /// The thinking budgets, in tokens, of OpenAI's reasoning efforts on models without adaptive thinking.
+  static let thinkingBudgets: [String: Int] = ["minimal": 1_024, "low": 1_024, "medium": 8_192, "high": 24_576]
+
+  /// The lowest `top_p` that the Messages API takes together with thinking.
+  static let minTopPWithThinking = 0.95
+
+  /// The image types of the Messages API.
+  static let imageTypes = ["image/jpeg", "image/png", "image/gif", "image/webp"]
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+import Jansson
+import Models
+import Records
+
+// Reasoning, sampling and the form of the answer.
+extension ChatRequestTranslator {
+  /// `reasoning_effort` as thinking, or the client's own `thinking` and `output_config`.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking>
+  mutating func translateReasoning(maxTokens: Int, _ conversation: Conversation) throws(APIError) {
+    if let own = field("output_config") { body["output_config"] = own.isObject ? own.shallowCopy() : own }
+    if let own = field("thinking") {
+      body["thinking"] = own
+      if field("reasoning_effort") != nil { loss.dropped("reasoning_effort") }
+      return
+    }
+    guard let effort = field("reasoning_effort") else { return }
+    guard let level = effort.string else {
+      throw .invalid("reasoning_effort: is not a string", param: "reasoning_effort")
+    }
+    if level == "none" {
+      body["thinking"] = JSON(object: ["type": JSON("disabled")])
+      return
+    }
+    // The API refuses both.
+    if forcesTool || conversation.hasToolTurnWithoutThinking { return loss.dropped("reasoning_effort") }
+    if capabilities.adaptiveThinking {
+      body["thinking"] = JSON(object: ["type": JSON("adaptive")])
+      var wanted = level == "minimal" ? "low" : level
+      if !capabilities.effort.contains(wanted) {
+        wanted = "high"
+        loss.approximated("reasoning_effort", "\(level) as \(wanted)")
+      }
+      let config = body["output_config"] ?? .object
+      if config["effort"] == nil { config["effort"] = JSON(wanted) }
+      body["output_config"] = config
+      return
+    }
+    let budget = min(
+      TranslationLimits.thinkingBudgets[level] ?? TranslationLimits.thinkingBudgets["high"]!, maxTokens - 1)
+    guard capabilities.output != nil, budget >= TranslationLimits.minThinkingBudget else {
+      return loss.dropped("reasoning_effort")
+    }
+    body["thinking"] = JSON(object: ["type": JSON("enabled"), "budget_tokens": JSON(budget)])
+    loss.approximated("reasoning_effort", "a budget of \(budget) tokens")
+  }
+
+  private var forcesTool: Bool {
+    guard let type = body["tool_choice"]?["type"] else { return false }
+    return type.equals("any") || type.equals("tool")
+  }
+
+  private var thinks: Bool {
+    guard let type = body["thinking"]?["type"] else { return false }
+    return !type.equals("disabled")
+  }
+
+  mutating func translateSampling() throws(APIError) {
+    let temperature = try number("temperature")
+    let topP = try number("top_p")
+    if let temperature {
+      // 1 is the default of both.
+      if !capabilities.sampling || thinks {
+        if temperature != 1 { loss.dropped("temperature") }
+      } else {
+        let clamped = min(max(temperature, 0), 1)
+        if clamped != temperature { loss.add("temperature", "clamped \(temperature) to \(clamped)") }
+        body["temperature"] = clamped == temperature ? field("temperature") : JSON(Int(clamped))
+      }
+    }
+    if let topP {
+      let isRefused =
+        !capabilities.sampling || (thinks && topP < TranslationLimits.minTopPWithThinking)
+        || (capabilities.oneOfTemperatureAndTopP && body["temperature"] != nil)
+      if !isRefused {
+        body["top_p"] = field("top_p")
+      } else if topP != 1 {
+        loss.dropped("top_p")
+      }
+    }
+    if let topK = field("top_k") {
+      if capabilities.sampling, !thinks { body["top_k"] = topK } else { loss.dropped("top_k") }
+    }
+  }
+
+  private func number(_ name: StaticString) throws(APIError) -> Double? {
+    guard let value = field(name) else { return nil }
+    guard let number = value.number else { throw .invalid("\(name): is not a number", param: "\(name)") }
+    return number
+  }
+
+  /// `response_format`; what the model can't be held to by the API is asked of it in words, which are returned.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs>
+  mutating func translateFormat() throws(APIError) -> String? {
+    guard let format = field("response_format"), let type = format["type"] else { return nil }
+    if type.equals("text") { return nil }
+    if type.equals("json_object") {
+      loss.approximated("response_format", "asked for in the system text")
+      return "Answer with one valid JSON object and nothing else: no explanation, no code fence."
+    }
+    guard type.equals("json_schema") else {
+      throw .invalid("response_format.type: expected text, json_object or json_schema", param: "response_format")
+    }
+    guard let schema = format["json_schema"]?["schema"], schema.isObject else {
+      throw .invalid("response_format.json_schema.schema: Field required", param: "response_format")
+    }
+    if capabilities.structuredOutput {
+      let config = body["output_config"] ?? .object
+      if config["format"] == nil {
+        config["format"] = JSON(object: ["type": JSON("json_schema"), "schema": schema])
+      }
+      body["output_config"] = config
+      return nil
+    }
+    loss.approximated("response_format", "asked for in the system text")
+    return "Answer with one JSON value that is valid against this JSON Schema, and nothing else: no explanation, "
+      + "no code fence. The schema: " + schema.text
+  }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+
+/// Tool ids that the Messages API accepts: `^[a-zA-Z0-9_-]+$`.
+enum ToolIDs {
+  private static let mark = "esc_"
+
+  /// The same id always gives the same result, and two ids never give one: ids that are fine stay, others are
+  /// written as `esc_` and their bytes with `_HH` for each that isn't a letter, a digit or a hyphen.
+  static func accepted(_ id: String) -> String {
+    let isFine = !id.isEmpty && !id.hasPrefix(mark) && id.utf8.allSatisfy { isPlain($0) || $0 == UInt8(ascii: "_") }
+    if isFine { return id }
+    var made = mark
+    for byte in id.utf8 {
+      if isPlain(byte) {
+        made.unicodeScalars.append(UnicodeScalar(byte))
+      } else {
+        made += "_" + String(byte >> 4, radix: 16, uppercase: true) + String(byte & 15, radix: 16, uppercase: true)
+      }
+    }
+    return made
+  }
+
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
+      true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+import ArgumentParser
+import Program
+import Records
+import Translation
+
+@main
+struct Anth2Oai: FilterCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "anth2oai",
+    abstract: "Translate Anthropic answers to OpenAI chat answers.",
+    discussion: "Reads records or bare events, messages and errors on stdin, writes them on stdout.",
+    version: version)
+
+  @OptionGroup var common: CommonOptions
+
+  @Option(help: ArgumentHelp("The time of answers that bring none, in seconds since the epoch.", valueName: "seconds"))
+  var created = 0
+
+  @Flag(help: "End streams that bring no context with a chunk of the usage.")
+  var includeUsage = false
+
+  var bareDialect: Dialect { .openai }
+
+  func filter() -> MessagesToChat {
+    MessagesToChat(defaults: .init(created: created, includeUsage: includeUsage))
+  }
+
+  static func main() { start() }
+}

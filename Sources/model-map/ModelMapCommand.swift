@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+import ArgumentParser
+import Models
+import Program
+import Records
+
+@main
+struct ModelMapCommand: FilterCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "model-map",
+    abstract: "Put the effective name of the model into each request.",
+    discussion: "Reads records or bare requests on stdin, writes them on stdout with a current model named.",
+    version: version)
+
+  @OptionGroup var common: CommonOptions
+  @OptionGroup var modelOptions: ModelOptions
+
+  @Option(help: ArgumentHelp("The model of requests that name none.", valueName: "name"))
+  var defaultModel: String?
+
+  func filter() throws(Failure) -> ModelMap {
+    ModelMap(try modelOptions.table(), defaultModel: defaultModel)
+  }
+
+  static func main() { start() }
+}

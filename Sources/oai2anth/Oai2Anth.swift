@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+import ArgumentParser
+import Models
+import Program
+import Records
+import Translation
+
+@main
+struct Oai2Anth: FilterCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "oai2anth",
+    abstract: "Translate OpenAI chat requests to Anthropic message requests.",
+    discussion: "Reads records or bare requests on stdin, writes them on stdout.",
+    version: version)
+
+  @OptionGroup var common: CommonOptions
+  @OptionGroup var modelOptions: ModelOptions
+
+  @Option(help: ArgumentHelp("The limit sent where a request names none, in tokens.", valueName: "tokens"))
+  var maxTokens = TranslationLimits.defaultMaxTokens
+
+  @Flag(help: "Refuse with status 400 what can't be translated exactly.")
+  var strict = false
+
+  var bareDialect: Dialect { .openai }
+
+  func filter() throws(Failure) -> ChatRequestToMessages {
+    ChatRequestToMessages(models: try modelOptions.table(), maxTokens: maxTokens, isStrict: strict)
+  }
+
+  static func main() { start() }
+}

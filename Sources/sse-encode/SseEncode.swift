@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+import ArgumentParser
+import EventStream
+import Program
+
+@main
+struct SseEncode: FilterCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sse-encode",
+    abstract: "Turn answers into HTTP: server-sent events, or a JSON body.",
+    discussion: "Reads records or bare bodies on stdin, writes records or the text of the stream on stdout.",
+    version: version)
+
+  @OptionGroup var common: CommonOptions
+
+  func filter() -> EventStreamEncoder { EventStreamEncoder() }
+
+  static func main() { start() }
+}

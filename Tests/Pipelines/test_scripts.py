@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""The scripts that start and check the project say no when they should."""
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from server import REPOSITORY, environment
+
+SCRIPTS = REPOSITORY / "scripts"
+
+
+def run(*command: object, **settings: str) -> subprocess.CompletedProcess[str]:
+    home = settings.pop("HOME", "/nonexistent")
+    return subprocess.run([str(word) for word in command], env=environment(Path(home), **settings),
+                          capture_output=True, text=True, timeout=60)
+
+
+def test_what_is_in_force() -> None:
+    said = run(SCRIPTS / "claude-proxy", "--check", PORT="8123", BACKEND="claude-echo")
+    assert said.returncode == 0, said
+    assert "listen 127.0.0.1:8123\n" in said.stdout
+    [pipeline] = [line for line in said.stdout.splitlines() if line.startswith("pipeline ")]
+    stages = [Path(stage.strip()).name for stage in pipeline.removeprefix("pipeline ").split("|")]
+    assert stages == ["rate-limit", "model-map", "oai2anth", "claude-echo", "anth2oai", "sse-encode"]
+
+
+@pytest.mark.parametrize("settings", [
+    {"HOST": "0.0.0.0"}, {"HOST": "::"}, {"HOST": "192.0.2.1"}, {"PORT": "http"}, {"PORT": "123456"},
+    {"BACKEND": "nothing"}, {"MAX_BODY": "1 MiB"}, {"AUTH_TOKEN": "secret"}, {"RUN_DIR": "/tmp"}])
+def test_refused_at_the_start(settings: dict[str, str]) -> None:
+    """Open to others without a token, not a setting, not safe: exit 78, the setting's name, and no secret."""
+    said = run(SCRIPTS / "claude-proxy", **settings)
+    assert said.returncode == 78, said
+    assert next(iter(settings)) in said.stderr and "secret" not in said.stderr
+
+
+def test_claude_echo_only_when_named() -> None:
+    """Canned answers are never served by chance, CLI or no CLI."""
+    said = run(SCRIPTS / "claude-proxy", "--check", PATH="/usr/bin:/bin", CLAUDE_CLI_PATH="/nonexistent")
+    assert said.returncode == 0 and "backend claude-exec\n" in said.stdout and "claude-echo" not in said.stdout
+
+
+@pytest.mark.parametrize("room, text, named", [
+    ("Translation", "import Foundation", "Foundation"),
+    ("Translation", "public import struct EventStream.Event", "EventStream"),
+    ("Translation", "@preconcurrency import CJansson", "CJansson"),
+    ("Translation", "import Program", "Program"),
+    ("EventStream", "package import NIOCore", "NIOCore"),
+    ("Records", "import Translation", "Translation"),
+    ("model-map", "@main struct M {}\nimport NIOHTTP1", "NIOHTTP1"),
+])
+def test_arrows_that_point_the_wrong_way(tmp_path: Path, room: str, text: str, named: str) -> None:
+    (tmp_path / room).mkdir()
+    (tmp_path / room / "File.swift").write_text(f"import Jansson\n{text}\n")
+    said = run(SCRIPTS / "check-rooms", tmp_path)
+    assert said.returncode == 1 and f"{room}/File.swift imports {named};" in said.stdout, said
+
+
+def test_arrows_that_point_the_right_way(tmp_path: Path) -> None:
+    for room, text in (("Translation", "package import Records\nimport Models"), ("Jansson", "import CJansson"),
+                       ("http-frontd", "@main struct F {}\nimport NIOCore\nimport Program\nimport ArgumentParser")):
+        (tmp_path / room).mkdir()
+        (tmp_path / room / "File.swift").write_text(text + "\n")
+    assert run(SCRIPTS / "check-rooms", tmp_path).returncode == 0
+
+
+def test_golden_without_a_case_fails() -> None:
+    """A check that ran nothing must not pass."""
+    said = run(SCRIPTS / "golden", "no-such-program")
+    assert said.returncode == 1 and said.stdout.endswith("golden: 0 passed, 1 failed\n")
+
+
+def test_make_help_names_every_target() -> None:
+    targets = {line.split(":")[0] for line in (REPOSITORY / "Makefile").read_text().splitlines()
+               if line[:1].islower() and ":" in line and "=" not in line.split(":")[0]}
+    said = run("make", "-s", "-C", REPOSITORY, "help")
+    assert said.returncode == 0 and {line.split()[1] for line in said.stdout.splitlines()} == targets

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Looks at processes by way of /proc."""
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Callable, TypeVar
+
+T = TypeVar("T")
+
+
+def wait_for(what: str, test: Callable[[], T], seconds: float = 5.0) -> T:
+    """What ``test`` gives when it is true, or a failure that says what was awaited."""
+    until = time.monotonic() + seconds
+    while not (got := test()):
+        if time.monotonic() > until:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.01)
+    return got
+
+
+def all_pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def with_home(home: Path) -> set[int]:
+    """The processes that were started with this home, whoever their parent is by now.
+
+    A server of a test has a home of its own, and a folder for its state in it; whatever it starts gets one of
+    the two (inetd sets HOME itself, the CLI gets HOME alone): so nothing can hide by leaving its parent or its
+    process group.
+    """
+    path = os.fsencode(home)
+    marks = (b"\0HOME=" + path + b"\0", b"\0RUN_DIR=" + path + b"/run\0")
+    found = set()
+    for pid in all_pids():
+        try:
+            given = b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+            if any(mark in given for mark in marks):
+                found.add(pid)
+        except OSError:
+            pass
+    return found
+
+
+def name(pid: int) -> str:
+    """The program's name, at most 15 bytes of it; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def program(pid: int) -> str:
+    """The path of the running binary; empty if it is gone."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
+def arguments(pid: int) -> list[str]:
+    """The command line; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def status(pid: int) -> tuple[str, int]:
+    """State letter and parent; ("", 0) if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[0], int(fields[1])
+    except OSError:
+        return "", 0
+
+
+def children(pid: int) -> set[int]:
+    """The children of a process, the dead that it has not yet reaped among them."""
+    return {other for other in all_pids() if status(other)[1] == pid}
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs: neither gone nor waiting to be reaped."""
+    return status(pid)[0] not in ("", "Z", "X")
+
+
+def descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))

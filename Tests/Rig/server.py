@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""The proxy as a user starts it: scripts/claude-proxy, told by its environment."""
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import processes
+from processes import wait_for
+from wire import Answer, Stream, ask
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUILD = REPOSITORY / os.environ.get("SCRATCH", ".build")
+PROGRAMS = BUILD / "release"
+CLI = BUILD / "claude-cli" / "claude"
+STAGES = ["rate-limit", "model-map", "oai2anth", "claude-echo", "anth2oai", "sse-encode"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """A chosen environment: nothing of the account that runs the tests gets in."""
+    chosen = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "RUN_DIR": str(home / "run"),
+        # The tests ask faster than a person may.
+        "RATE_LIMIT_REQUESTS": "0",
+    }
+    if "SCRATCH" in os.environ:
+        chosen["SCRATCH"] = os.environ["SCRATCH"]
+    return chosen | settings
+
+
+class Proxy:
+    """A running server on a port of its own, with a home of its own."""
+
+    def __init__(self, home: Path, scripts: Path = REPOSITORY / "scripts", **settings: str):
+        self.home = home
+        self.port = free_port()
+        self.log = home / "log"
+        home.mkdir(parents=True, exist_ok=True)
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [scripts / "claude-proxy"], env=environment(home, PORT=str(self.port), **settings), cwd=home,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        try:
+            wait_for("the server is up", self.is_up, 10)
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def is_up(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.log.read_text()}")
+        try:
+            return self.ask("GET", "/health/live").status == 200
+        except OSError:
+            return False
+
+    def ask(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Answer:
+        return ask(self.port, method, path, body, headers)
+
+    def stream(self, path: str, body: dict, headers: dict[str, str] | None = None) -> Stream:
+        return Stream(self.port, path, body, headers)
+
+    def stages(self) -> dict[str, int]:
+        """The stages of the pipeline that runs now, by name."""
+        return {processes.name(pid): pid for pid in processes.children(self.process.pid) if processes.alive(pid)}
+
+    def cli_processes(self) -> set[int]:
+        """The CLI processes that work for this server."""
+        binary = str(CLI.resolve())
+        ours = processes.with_home(self.home)
+        return {pid for pid in ours if processes.program(pid) == binary or binary in processes.arguments(pid)}
+
+    def stop(self) -> None:
+        """End it as a service manager does, and see that nothing of it is left."""
+        self.process.terminate()
+        try:
+            code = self.process.wait(10)
+        finally:
+            left = {processes.name(pid) for pid in processes.with_home(self.home)}
+            for pid in processes.with_home(self.home):
+                os.kill(pid, signal.SIGKILL)
+        assert not left, f"left behind when the server had ended: {left}"
+        assert code in (0, -signal.SIGTERM, 128 + signal.SIGTERM), f"ended with {code}:\n{self.log.read_text()}"
