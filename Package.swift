@@ -79,5 +79,7 @@ let package = Package(
     program("sse-encode", "EventStream"),
     program("claude-echo", "Echo", "Models", "Reactor", "Logs", "Records"),
     program("claude-exec", "ClaudeCLI", "Models", "Reactor", "Logs", "Records"),
+
+    tests("ClaudeCLITests", "ClaudeCLI", "Models", "Records", "Jansson", "JSONText"),
   ]
 )
