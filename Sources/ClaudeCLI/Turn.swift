@@ -63,7 +63,8 @@ final class Turn {
           arguments: Contract.flags(
             model: request.model, auth: cli.auth, transcript: file, last: freight.last),
           environment: ChildEnvironment.make(
-            from: backend.environment, auth: cli.auth, client: settings.client, betas: request.betas),
+            from: backend.environment, auth: cli.auth, client: settings.client, betas: request.betas,
+            omitting: request.hasTopPAlone ? [Contract.noThinking] : []),
           directory: backend.files.neutral),
         guardian: backend.guardian, reactor: reactor, handlers: handlers)
     } catch {

@@ -128,6 +128,25 @@ struct RequestTests {
     #expect(try freight(text, auth: .login).losses.contains(Loss("metadata", "dropped")))
   }
 
+  @Test("top_p alone stays alone")
+  func topP() throws {
+    #expect(try request(Self.base + #","top_p":0.9}"#).hasTopPAlone)
+    #expect(try !request(Self.base + #","top_p":0.9,"temperature":1}"#).hasTopPAlone)
+    #expect(try body(Self.base + #","top_p":0.9}"#)["thinking"]?.text == #"{"type":"disabled"}"#)
+    #expect(
+      try body(Self.base + #","top_p":0.9,"thinking":{"type":"enabled","budget_tokens":9}}"#)["thinking"]?.count == 2)
+    let made = ChildEnvironment.make(from: [:], auth: .key, client: "c", omitting: [Contract.noThinking])
+    #expect(!made.contains { $0.hasPrefix("MAX_THINKING_TOKENS") })
+  }
+
+  @Test("a login's reminders stand behind the beginning of an answer")
+  func prefill() throws {
+    let text =
+      #"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#
+    #expect(try freight(text, auth: .login).losses == [Loss("messages[1]", "followed by the CLI's reminders")])
+    #expect(try freight(text).losses.isEmpty)
+  }
+
   @Test("the client's cache marks keep the CLI's out")
   func caching() throws {
     func disable(_ text: String, _ auth: Auth) throws -> String? {
