@@ -136,10 +136,10 @@ final class Turn {
     }
   }
 
-  /// Gives up: an error for the client, and the process is killed.
+  /// Gives up: an error for the client, and the process is stopped.
   private func give(_ error: APIError) {
     fail(error)
-    child?.kill()
+    child?.terminate()
   }
 
   /// Answers with an error, where the answer isn't over.
@@ -161,13 +161,18 @@ final class Turn {
     guard !isOver else { return }
     backend.write { $0.record(.end, of: id) { $0.append(#"{"cancelled":true}"#) } }
     settle()
-    child?.kill()
+    child?.terminate()
   }
 
-  /// Kills the process and waits for it; nothing is written.
-  func destroy() {
+  /// Stops the process; nothing more is written.
+  func stop() {
     isOver = true
-    child?.destroy()
+    child?.terminate()
+  }
+
+  /// Waits for the end of a stopped process, until that time.
+  func destroy(at time: UInt64) {
+    child?.destroy(at: time)
     child = nil
     removeTranscript()
   }
