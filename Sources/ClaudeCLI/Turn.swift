@@ -8,7 +8,8 @@ import Records
 /// One request on its way: in line, then carried by a process, then over.
 final class Turn {
   let id: RequestID
-  let request: MessagesRequest
+  /// Until it is carried: images are large.
+  private var request: MessagesRequest?
   private let ctx: Bytes
   private let came = Reactor.now
   private let backend: ClaudeBackend
@@ -45,6 +46,8 @@ final class Turn {
   /// Starts the process; false where the answer is over without one.
   func start(_ cli: Installation.CLI) -> Bool {
     reactor.cancel(deadline)
+    guard let request else { return false }
+    self.request = nil
     var freight = Freight(request, auth: cli.auth, makeID: UniqueID.make)
     if settings.isStrict, !freight.losses.isEmpty {
       let list = freight.losses.map { "\($0.field): \($0.fate)" }.joined(separator: "; ")
