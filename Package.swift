@@ -69,6 +69,8 @@ let package = Package(
     room("RateLimit", "Records", "JSONText"),
     // Answers without a model: an echo, or a script.
     room("Echo", "Models", "Records", "Reactor", "Jansson", "JSONText"),
+    // Messages requests by way of the Claude Code CLI: the only room that knows its flags, files and lines.
+    room("ClaudeCLI", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText", "CLinux"),
 
     program("model-map", "Models", "Records"),
     program("rate-limit", "RateLimit", "Records"),
@@ -76,5 +78,6 @@ let package = Package(
     program("anth2oai", "Translation", "Records"),
     program("sse-encode", "EventStream"),
     program("claude-echo", "Echo", "Models", "Reactor", "Logs", "Records"),
+    program("claude-exec", "ClaudeCLI", "Models", "Reactor", "Logs", "Records"),
   ]
 )
