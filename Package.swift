@@ -54,5 +54,11 @@ let package = Package(
     room(
       "Program", "Records", "Reactor", "Logs", "JSONText",
       .product(name: "ArgumentParser", package: "swift-argument-parser")),
+    // HTTP to records and back, and the pipeline's life. Knows no model, no token, neither API's bodies.
+    room(
+      "HTTPFront", "CLinux", "Records", "Logs", "JSONText", .product(name: "NIOCore", package: "swift-nio"),
+      .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
+
+    program("http-frontd", "HTTPFront", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio")),
   ]
 )
