@@ -72,6 +72,12 @@ let package = Package(
     // Messages requests by way of the Claude Code CLI: the only room that knows its flags, files and lines.
     room("ClaudeCLI", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText", "CLinux"),
 
+    // HTTP to records and back, and the pipeline's life. Knows no model, no token, neither API's bodies.
+    room(
+      "HTTPFront", "CLinux", "Records", "Logs", "JSONText", .product(name: "NIOCore", package: "swift-nio"),
+      .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
+
+    program("http-frontd", "HTTPFront", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio")),
     program("model-map", "Models", "Records"),
     program("rate-limit", "RateLimit", "Records"),
     program("oai2anth", "Translation", "Models", "Records"),
