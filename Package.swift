@@ -60,5 +60,9 @@ let package = Package(
       .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
 
     program("http-frontd", "HTTPFront", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio")),
+
+    tests(
+      "HTTPFrontTests", "HTTPFront", "JSONText", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio"),
+      .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
   ]
 )

@@ -22,7 +22,8 @@ extension Front {
     if let first { fields.append(("ttft_ms", .tenths(first))) }
     fields.append(("bytes", .number(exchange.bytesOut)))
     fields.append(("peer", .text(exchange.peer)))
-    if let id = exchange.head.headers.first(name: "x-request-id") ?? exchange.head.headers.first(name: "x-client-request-id")
+    if let id = exchange.head.headers.first(name: "x-request-id")
+      ?? exchange.head.headers.first(name: "x-client-request-id")
     {
       fields.append(("client_id", .text(String(id.prefix(128)))))
     }

@@ -18,7 +18,8 @@ extension Front {
     case .end: take(end: line, of: exchange)
     default:
       log.write(
-        .warning, "the pipeline's last stage wrote a record of kind \(Line.key(of: line.kind)); expected http, data, end",
+        .warning,
+        "the pipeline's last stage wrote a record of kind \(Line.key(of: line.kind)); expected http, data, end",
         ["id": rid.text])
     }
   }

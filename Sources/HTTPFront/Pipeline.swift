@@ -57,6 +57,8 @@ final class Pipeline {
     let handler = NIOLoopBound(reader(self), eventLoop: loop)
     NIOPipeBootstrap(group: loop)
       .channelOption(.allowRemoteHalfClosure, value: false)
+      // One read takes all that a pipe holds; a second one would only be told that there is no more.
+      .channelOption(.maxMessagesPerRead, value: 1)
       .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10))
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(handler.value) }
