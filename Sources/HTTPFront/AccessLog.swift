@@ -8,7 +8,7 @@ extension Front {
   /// Counts an answer that has ended, and writes its line to the log: never a body, never a secret.
   func record(_ exchange: Exchange) {
     func milliseconds(_ end: NIODeadline) -> Double { Double((end - exchange.startedAt).nanoseconds) / 1e6 }
-    let duration = milliseconds(.now())
+    let duration = milliseconds(exchange.endedAt ?? .now())
     let first = exchange.firstEventAt.map(milliseconds)
     let account = exchange.account
     metrics.add(

@@ -30,6 +30,7 @@ extension Connection {
     exchange.stage = .answering
     exchange.isEventStream = start.headers.first(name: "content-type")?.hasPrefix("text/event-stream") ?? false
     var headers = start.headers
+    exchange.length = headers.first(name: "content-length").flatMap { Int($0) }
     if exchange.isOld, !headers.contains(name: "content-length") { exchange.keepsConnection = false }
     if !headers.contains(name: "request-id") { headers.add(name: "request-id", value: exchange.rid.text) }
     write(headers, of: exchange)
