@@ -86,6 +86,13 @@ class Request:
         self.end(model="m1", usage={"input_tokens": 3, "output_tokens": 5},
                  loss=[{"field": "logit_bias", "fate": "dropped"}])
 
+    def answer_token(self):
+        self.http(200, "text/event-stream")
+        for number in range(50):
+            self.data("data: %s %d\n\n" % (self.body["token"], number))
+            time.sleep(0.005)
+        self.end()
+
     def answer_flood(self):
         self.http(200, "text/event-stream")
         while self.rid not in cancelled:

@@ -5,6 +5,7 @@ The pipeline is a stand-in, front_stage.py: what it answers is told by the reque
 built programs.
 """
 
+import concurrent.futures
 import contextlib
 import glob
 import http.client
@@ -398,6 +399,16 @@ def test_stream(front):
     assert answer.read().endswith(b'{"i":4}\n\n')
 
 
+def test_many_streams(front):
+    """A hundred streams at once, each with its own token: each client gets its own, whole and in order."""
+    def stream(number):
+        _, _, body = front.post({"model": "token", "token": f"t{number}"})
+        return body == b"".join(b"data: t%d %d\n\n" % (number, event) for event in range(50))
+
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        assert all(pool.map(stream, range(100)))
+
+
 def test_cancel(front):
     for _ in range(2):
         client = front.socket()
@@ -755,6 +766,7 @@ def test_filter(tmp_path):
     (["--listen", "127.0.0.1:0", "--pipeline", "no-such-program | cat"], 69),
     (["--listen", "192.0.2.1:1", "--pipeline", "cat"], 69),
     ([], 64),
+    (["--listen", "127.0.0.1:0", "--pipeline", "cat", "--max-body", "0"], 64),
     (["--help"], 0),
 ])
 def test_statuses(options, status):
