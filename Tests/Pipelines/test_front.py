@@ -660,7 +660,7 @@ def test_descriptors_come_back(start):
         client.close()
     server.post({"model": "die"})
     eventually(lambda: server.post({})[0] == 200)
-    eventually(lambda: len(glob.glob(f"/proc/{server.process.pid}/fd/*")) == before)
+    eventually(lambda: len(glob.glob(f"/proc/{server.process.pid}/fd/*")) <= before)
 
 
 # The other ways in
