@@ -87,5 +87,8 @@ let package = Package(
     program("claude-exec", "ClaudeCLI", "Models", "Reactor", "Logs", "Records"),
 
     tests("ClaudeCLITests", "ClaudeCLI", "Models", "Records", "Jansson", "JSONText"),
+    tests(
+      "HTTPFrontTests", "HTTPFront", "JSONText", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio"),
+      .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
   ]
 )
