@@ -50,11 +50,14 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
     let rest = splitter.rest
     if let line = Line(scanning: rest) {
       lineNumber += 1
-      // A record that lacks its LF may lack more; a bare body is whole when its last brace is there.
+      // A record that lacks its LF may lack more, and its writer is gone; a bare body, typed by hand, is whole when its
+      // last brace is there.
       if line.isBare, line.bytes.last == UInt8(ascii: "}") {
         try take(line)
       } else {
-        try bad("the last line has no end", line)
+        let message = "the last line has no end and is dropped"
+        if isStrict { throw Failure(.badRecord, message, line: lineNumber) }
+        output.note(.warning, "line \(lineNumber): \(message)", rid: line.rid.count > 0 ? line.rid : nil)
       }
     }
     if bareIsOpen { failBare(endedEarly) }
