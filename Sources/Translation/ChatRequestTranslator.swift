@@ -36,7 +36,7 @@ struct ChatRequestTranslator {
     var conversation = Conversation(takesSystemTurns: capabilities.systemTurns)
     try conversation.take(messages)
     let turns = conversation.finish()
-    for entry in conversation.loss.entries { loss.add(entry["field"]!.string!, entry["fate"]!.string!) }
+    loss.add(conversation.loss)
 
     let system = try systemBlocks(conversation.system)
     try translateTools()

@@ -31,7 +31,7 @@ struct Conversation {
 
   var loss: LossLedger {
     var all = ownLoss
-    for entry in parts.loss.entries { all.add(entry["field"]!.string!, entry["fate"]!.string!) }
+    all.add(parts.loss)
     return all
   }
 
