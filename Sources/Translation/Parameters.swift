@@ -65,7 +65,9 @@ extension ChatRequestTranslator {
         if temperature != 1 { loss.dropped("temperature") }
       } else {
         let clamped = min(max(temperature, 0), 1)
-        if clamped != temperature { loss.add("temperature", "clamped \(temperature) to \(clamped)") }
+        if clamped != temperature {
+          loss.add("temperature", "clamped \(field("temperature")!.text) to \(Int(clamped))")
+        }
         body["temperature"] = clamped == temperature ? field("temperature") : JSON(Int(clamped))
       }
     }
