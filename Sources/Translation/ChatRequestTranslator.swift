@@ -191,6 +191,7 @@ struct ChatRequestTranslator {
     }
     if let options = field("stream_options") {
       for (name, value) in options.members where name != "include_usage" && !value.isNull {
+        if name == "include_obfuscation", value.bool == false { continue }
         // Padding against side channels; there is none to ask the Messages API for.
         loss.add("stream_options.\(name)", "dropped", isKnown: name == "include_obfuscation")
       }
