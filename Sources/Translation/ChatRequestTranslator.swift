@@ -58,9 +58,11 @@ struct ChatRequestTranslator {
     guard let own = field("system") else { return hoisted }
     let blocks = JSON.array
     if own.isString {
-      blocks.append(JSON(object: ["type": JSON("text"), "text": own]))
-    } else {
+      if let block = ContentParts().text(own, nil) { blocks.append(block) }
+    } else if own.isArray {
       for block in own.elements { blocks.append(block) }
+    } else {
+      throw .invalid("system: is neither a string nor an array", param: "system")
     }
     for block in hoisted.elements { blocks.append(block) }
     return blocks
