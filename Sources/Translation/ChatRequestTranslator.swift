@@ -121,15 +121,19 @@ struct ChatRequestTranslator {
   ///
   /// - SeeAlso: <https://docs.anthropic.com/en/api/messages#body-metadata-user-id>
   private mutating func translateUser() {
-    if let metadata = field("metadata"), metadata.isObject {
+    if let metadata = field("metadata") {
       if metadata.count == 1, metadata["user_id"]?.isString == true {
         body["metadata"] = metadata
-      } else if metadata.count > 0 {
+      } else if !metadata.isObject || metadata.count > 0 {
         loss.dropped("metadata")
       }
     }
     for name in ["safety_identifier", "user"] {
-      guard let value = request[name], let text = value.string else { continue }
+      guard let value = request[name], !value.isNull else { continue }
+      guard let text = value.string else {
+        loss.dropped(name)
+        continue
+      }
       if body["metadata"] != nil || text.isEmpty || Self.looksPersonal(text) {
         if !text.isEmpty, body["metadata"]?["user_id"] != value { loss.dropped(name) }
       } else {
