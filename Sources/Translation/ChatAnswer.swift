@@ -80,7 +80,8 @@ final class ChatAnswer {
       }
     }
     let answer = JSON(object: [
-      "role": JSON("assistant"), "content": text.map { JSON($0) } ?? .null, "refusal": .null,
+      "role": JSON("assistant"), "content": text.map { JSON($0) } ?? (calls.isEmpty ? JSON("") : .null),
+      "refusal": .null,
       "reasoning_content": reasoning.isEmpty ? nil : JSON(reasoning),
       "thinking_blocks": thinking.isEmpty ? nil : JSON(array: thinking),
       "tool_calls": calls.isEmpty ? nil : JSON(array: calls),
