@@ -49,12 +49,19 @@ final class ChatAnswer {
 
   // MARK: The whole answer
 
-  func response(_ body: JSON) throws(APIError) -> JSON {
+  /// Whether the whole answer is of a kind that OpenAI has another form for.
+  var isTranslated: Bool {
     switch operation {
-    case .models: return ModelList.list(body)
-    case .model: return ModelList.entry(body)
-    case .messages: return completion(of: body)
-    default: return body
+    case .messages, .models, .model: true
+    case .countTokens, .health: false
+    }
+  }
+
+  func response(_ body: JSON) -> JSON {
+    switch operation {
+    case .models: ModelList.list(body)
+    case .model: ModelList.entry(body)
+    default: completion(of: body)
     }
   }
 

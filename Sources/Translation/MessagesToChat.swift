@@ -40,8 +40,8 @@ package struct MessagesToChat: RecordFilter {
       guard let answer = answers.find(line.rid) else { return out.forward(line) }
       if !answer.takeTextDelta(line.payload, to: &out) { try answer.take(event: try Self.parse(line), to: &out) }
     case .response:
-      guard let answer = answers.find(line.rid) else { return out.forward(line) }
-      let body = try answer.response(try Self.parse(line))
+      guard let answer = answers.find(line.rid), answer.isTranslated else { return out.forward(line) }
+      let body = answer.response(try Self.parse(line))
       out.record(.response, of: line.rid, isBare: line.isBare) { $0.append(body) }
     case .error:
       guard answers.find(line.rid) != nil || Dialect(of: line.ctx) == .openai else { return out.forward(line) }
