@@ -14,6 +14,8 @@ final class ChatAnswer {
   private let created: Int
   private let includeUsage: Bool
   var loss = LossLedger()
+  /// Its `error` has been written; only `end` may follow.
+  var hasFailed = false
 
   // What a stream has shown so far.
   private var id = ""
