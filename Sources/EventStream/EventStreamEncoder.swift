@@ -51,6 +51,9 @@ package struct EventStreamEncoder: RecordFilter {
       try answers.open(line.rid, Answer(line, .held))
     case .event:
       guard let answer = answers.find(line.rid) else { throw Self.outOfPlace(line) }
+      if line.payload[0] == UInt8(ascii: "\""), !Self.isString(line.payload) {
+        throw APIError(status: 502, "an event is neither an object nor a string")
+      }
       if answer.phase == .held { startStream(answer, line, to: &out) }
       guard answer.phase == .streaming else { throw Self.outOfPlace(line) }
       Self.encode(line.payload, answer, to: &out)
@@ -137,6 +140,12 @@ package struct EventStreamEncoder: RecordFilter {
     var payload = Bytes()
     payload.append(#"{"status":502,"headers":{}}"#)
     write(error: body.slice, payload.slice, answer, rid, to: &out)
+  }
+
+  private static func isString(_ payload: ByteSlice) -> Bool {
+    guard payload.count >= 2, payload.last == UInt8(ascii: "\"") else { return false }
+    var text = Bytes()
+    return text.append(unescaped: payload.cut(1, payload.count - 1))
   }
 
   // MARK: Data
