@@ -128,7 +128,7 @@ package struct EventStreamEncoder: RecordFilter {
     error body: ByteSlice, _ payload: ByteSlice, _ answer: Answer, _ rid: ByteSlice, to out: inout Output
   ) {
     var head = HTTPHead(ctx: answer.ctx)
-    head.take(begin: payload)
+    head.take(error: payload)
     head.write(of: rid, isBare: answer.isBare, bodyLength: body.count, to: &out)
     Self.body(body, answer, to: &out)
   }
