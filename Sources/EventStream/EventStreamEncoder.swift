@@ -51,6 +51,9 @@ package struct EventStreamEncoder: RecordFilter {
       try answers.open(line.rid, Answer(line, .held))
     case .event:
       guard let answer = answers.find(line.rid) else { throw Self.outOfPlace(line) }
+      if line.payload[0] == UInt8(ascii: "\""), !Self.isString(line.payload) {
+        throw APIError(status: 502, "an event is neither an object nor a string")
+      }
       if answer.phase == .held { startStream(answer, line, to: &out) }
       guard answer.phase == .streaming else { throw Self.outOfPlace(line) }
       Self.encode(line.payload, answer, to: &out)
@@ -125,7 +128,7 @@ package struct EventStreamEncoder: RecordFilter {
     error body: ByteSlice, _ payload: ByteSlice, _ answer: Answer, _ rid: ByteSlice, to out: inout Output
   ) {
     var head = HTTPHead(ctx: answer.ctx)
-    head.take(begin: payload)
+    head.take(error: payload)
     head.write(of: rid, isBare: answer.isBare, bodyLength: body.count, to: &out)
     Self.body(body, answer, to: &out)
   }
@@ -137,6 +140,12 @@ package struct EventStreamEncoder: RecordFilter {
     var payload = Bytes()
     payload.append(#"{"status":502,"headers":{}}"#)
     write(error: body.slice, payload.slice, answer, rid, to: &out)
+  }
+
+  private static func isString(_ payload: ByteSlice) -> Bool {
+    guard payload.count >= 2, payload.last == UInt8(ascii: "\"") else { return false }
+    var text = Bytes()
+    return text.append(unescaped: payload.cut(1, payload.count - 1))
   }
 
   // MARK: Data
@@ -185,7 +194,8 @@ package struct EventStreamEncoder: RecordFilter {
     var text = Bytes()
     _ = text.append(unescaped: literal.cut(1, literal.count - 1))
     var data = Bytes()
-    for line in text.text.split(separator: "\n", omittingEmptySubsequences: false) {
+    // A CR ends a line of the stream too; what stood behind it would be read as a field of its own.
+    for line in text.text.split(omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r" || $0 == "\r\n" }) {
       data.append("data: ")
       data.append(text: String(line))
       data.append("\n")

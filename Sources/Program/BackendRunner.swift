@@ -12,7 +12,15 @@ package final class BackendRunner<B: Backend> {
   private struct Taker: RecordFilter {
     static var side: Side { .request }
     let backend: B
+    let port: Port
     mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
+      // What the backend said at once stands before what later lines give.
+      defer {
+        out.bytes.append(port.output.bytes.slice)
+        out.notes += port.output.notes
+        port.output.bytes.removeAll()
+        port.output.notes.removeAll()
+      }
       switch line.kind {
       case .request, .cancel: try backend.take(line)
       default: out.forward(line)
@@ -33,7 +41,7 @@ package final class BackendRunner<B: Backend> {
     self.port = port
     self.reactor = reactor
     self.log = log
-    run = Run(Taker(backend: backend), defaultContext: defaultContext, isStrict: isStrict)
+    run = Run(Taker(backend: backend, port: port), defaultContext: defaultContext, isStrict: isStrict)
   }
 
   /// Returns when all is done; SIGTERM, SIGINT and SIGHUP end it with all work stopped.

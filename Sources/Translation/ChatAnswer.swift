@@ -14,6 +14,8 @@ final class ChatAnswer {
   private let created: Int
   private let includeUsage: Bool
   var loss = LossLedger()
+  /// Its `error` has been written; only `end` may follow.
+  var hasFailed = false
 
   // What a stream has shown so far.
   private var id = ""
@@ -49,12 +51,19 @@ final class ChatAnswer {
 
   // MARK: The whole answer
 
-  func response(_ body: JSON) throws(APIError) -> JSON {
+  /// Whether the whole answer is of a kind that OpenAI has another form for.
+  var isTranslated: Bool {
     switch operation {
-    case .models: return ModelList.list(body)
-    case .model: return ModelList.entry(body)
-    case .messages: return completion(of: body)
-    default: return body
+    case .messages, .models, .model: true
+    case .countTokens, .health: false
+    }
+  }
+
+  func response(_ body: JSON) -> JSON {
+    switch operation {
+    case .models: ModelList.list(body)
+    case .model: ModelList.entry(body)
+    default: completion(of: body)
     }
   }
 
@@ -80,7 +89,8 @@ final class ChatAnswer {
       }
     }
     let answer = JSON(object: [
-      "role": JSON("assistant"), "content": text.map { JSON($0) } ?? .null, "refusal": .null,
+      "role": JSON("assistant"), "content": text.map { JSON($0) } ?? (calls.isEmpty ? JSON("") : .null),
+      "refusal": .null,
       "reasoning_content": reasoning.isEmpty ? nil : JSON(reasoning),
       "thinking_blocks": thinking.isEmpty ? nil : JSON(array: thinking),
       "tool_calls": calls.isEmpty ? nil : JSON(array: calls),
