@@ -70,13 +70,22 @@ let package = Package(
     room("RateLimit", "Records", "JSONText"),
     // Answers without a model: an echo, or a script.
     room("Echo", "Models", "Records", "Reactor", "Jansson", "JSONText"),
+    // Messages requests by way of the Claude Code CLI: the only room that knows its flags, files and lines.
+    room("ClaudeCLI", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText", "CLinux"),
 
+    // HTTP to records and back, and the pipeline's life. Knows no model, no token, neither API's bodies.
+    room(
+      "HTTPFront", "CLinux", "Records", "Logs", "JSONText", .product(name: "NIOCore", package: "swift-nio"),
+      .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
+
+    program("http-frontd", "HTTPFront", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio")),
     program("model-map", "Models", "Records"),
     program("rate-limit", "RateLimit", "Records"),
     program("oai2anth", "Translation", "Models", "Records"),
     program("anth2oai", "Translation", "Records"),
     program("sse-encode", "EventStream"),
     program("claude-echo", "Echo", "Models", "Reactor", "Logs", "Records"),
+    program("claude-exec", "ClaudeCLI", "Models", "Reactor", "Logs", "Records"),
 
     tests("JSONTextTests", "Jansson", "JSONText"),
     tests("JanssonTests", "Jansson", "JSONText"),
@@ -85,5 +94,9 @@ let package = Package(
     tests("RateLimitTests", "RateLimit", "Records"),
     tests(
       "GoldenTests", "Translation", "EventStream", "RateLimit", "Echo", "Models", "Reactor", "Records", "JSONText"),
+    tests("ClaudeCLITests", "ClaudeCLI", "Models", "Records", "Jansson", "JSONText"),
+    tests(
+      "HTTPFrontTests", "HTTPFront", "JSONText", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio"),
+      .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
   ]
 )

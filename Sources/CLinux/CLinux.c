@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -42,7 +44,7 @@ int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const e
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  error = posix_spawn(pid, path, &actions, &attributes, argv, envp);
+  error = posix_spawn(pid, path, &actions, &attributes, argv, envp != NULL ? envp : environ);
 done:
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
@@ -63,5 +65,21 @@ int clinux_read_signal(int fd) {
 }
 
 pid_t clinux_reap(pid_t pid, int *status) { return waitpid(pid, status, WNOHANG); }
+
+int clinux_has_ended(pid_t pid, int *status) {
+  siginfo_t info;
+  memset(&info, 0, sizeof info);
+  if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0) return -1;
+  if (info.si_pid == 0) return 0;
+  *status = info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
+  return 1;
+}
+
+void clinux_raise_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 int clinux_die_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL); }

@@ -205,6 +205,9 @@ final class EchoAnswer {
     write(event("content_block_start", ["index": JSON(blockIndex), "content_block": content]))
   }
 
+  /// How many deltas the whole answer has.
+  var pieceCount: Int { blocks.reduce(0) { $0 + pieces(of: $1) } }
+
   /// How many deltas a block has.
   private func pieces(of block: Block) -> Int {
     switch block {

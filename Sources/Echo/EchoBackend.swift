@@ -92,14 +92,25 @@ package final class EchoBackend: Backend {
         status: status, answer.script.errorMessage ?? "claude-echo was told to fail with \(status)", headers: headers)
       return fail(answer, error, withContext: true)
     }
+    guard answer.isStream else {
+      // As long as the stream would take.
+      let seconds = answer.script.pace * Double(answer.pieceCount)
+      return seconds > 0 ? wait(seconds, answer) { $0.respond(answer) } : respond(answer)
+    }
+    writeBegin(answer)
+    step(answer)
+  }
+
+  private func writeBegin(_ answer: EchoAnswer) {
     withContext(of: answer) { ctx in
       port.output.record(.begin, of: answer.id, ctx: ctx) { $0.append(#"{"status":200,"headers":{}}"#) }
     }
-    guard answer.isStream else {
-      port.output.record(.response, of: answer.id) { $0.append(answer.whole) }
-      return end(answer)
-    }
-    step(answer)
+  }
+
+  private func respond(_ answer: EchoAnswer) {
+    writeBegin(answer)
+    port.output.record(.response, of: answer.id) { $0.append(answer.whole) }
+    end(answer)
   }
 
   /// Plays what is due: everything at once, or one piece a step.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Glibc
 
 extension Bytes {
   /// Appends UTF-8 text as a JSON string, quotes included.
@@ -79,60 +80,98 @@ extension Bytes {
 
   /// Appends what the inside of a JSON string stands for, as UTF-8.
   ///
-  /// Returns false, with part of it appended, where it is no valid inside of a JSON string: a bad escape, half a
-  /// surrogate pair, a control character, a quote. UTF-8 validity is not looked at (``UTF8Check``).
+  /// Returns false, with nothing appended, where it is no valid inside of a JSON string: see ``unescape(_:into:)``.
   package mutating func append(unescaped inside: ByteSlice) -> Bool {
     guard inside.count > 0 else { return true }
     reserve(inside.count)
-    var at = 0
-    while true {
-      let stop = Scan.plainRun(inside, at)
-      append(inside.cut(at, stop))
-      guard stop < inside.count else { return true }
-      guard inside[stop] == UInt8(ascii: "\\"), stop + 1 < inside.count else { return false }
-      at = stop + 2
-      switch inside[stop + 1] {
-      case UInt8(ascii: "\""): append(0x22)
-      case UInt8(ascii: "\\"): append(0x5C)
-      case UInt8(ascii: "/"): append(0x2F)
-      case UInt8(ascii: "n"): append(0x0A)
-      case UInt8(ascii: "r"): append(0x0D)
-      case UInt8(ascii: "t"): append(0x09)
-      case UInt8(ascii: "b"): append(0x08)
-      case UInt8(ascii: "f"): append(0x0C)
-      case UInt8(ascii: "u"):
-        guard var scalar = hexQuad(inside, at) else { return false }
-        at += 4
-        if scalar & 0xF800 == 0xD800 {
-          guard scalar < 0xDC00, inside.starts(with: "\\u", at: at), let low = hexQuad(inside, at + 2),
-            low & 0xFC00 == 0xDC00
-          else { return false }
-          scalar = 0x10000 + (scalar - 0xD800) << 10 + (low - 0xDC00)
-          at += 6
-        }
-        append(scalar: scalar)
-      default: return false
-      }
-    }
+    guard let count = unescape(inside, into: storage.unsafelyUnwrapped + used) else { return false }
+    used += count
+    return true
   }
 
   package mutating func append(scalar: UInt32) {
-    switch scalar {
-    case ..<0x80:
-      append(UInt8(scalar))
-    case ..<0x800:
-      append(UInt8(0xC0 | scalar >> 6))
-      append(UInt8(0x80 | scalar & 0x3F))
-    case ..<0x10000:
-      append(UInt8(0xE0 | scalar >> 12))
-      append(UInt8(0x80 | scalar >> 6 & 0x3F))
-      append(UInt8(0x80 | scalar & 0x3F))
-    default:
-      append(UInt8(0xF0 | scalar >> 18))
-      append(UInt8(0x80 | scalar >> 12 & 0x3F))
-      append(UInt8(0x80 | scalar >> 6 & 0x3F))
-      append(UInt8(0x80 | scalar & 0x3F))
+    reserve(4)
+    used += encode(scalar, into: storage.unsafelyUnwrapped + used)
+  }
+}
+
+/// Writes what the inside of a JSON string stands for, as UTF-8, and returns its length.
+///
+/// It is never longer than the text: `room` is of that size at least. Nil where it is no valid inside of a JSON string:
+/// a bad escape, half a surrogate pair, a control character, a quote. UTF-8 validity is not looked at (``UTF8Check``).
+package func unescape(_ inside: ByteSlice, into room: UnsafeMutablePointer<UInt8>) -> Int? {
+  guard inside.count > 0, let from = inside.baseAddress else { return 0 }
+  let source = UnsafeRawPointer(from)
+  let target = UnsafeMutableRawPointer(room)
+  var at = 0
+  var put = 0
+  while true {
+    // Escapes stand close together in JSON within JSON: eight bytes are copied before it is known how many of them are
+    // plain. There is room for them, as no more was put than was taken.
+    while inside.count - at >= 8 {
+      let eight = source.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+      target.storeBytes(of: eight, toByteOffset: put, as: UInt64.self)
+      let plain = Scan.plainBytes(eight)
+      at += plain
+      put += plain
+      if plain < 8 { break }
     }
+    while at < inside.count, inside[at] >= 0x20, inside[at] != 0x22, inside[at] != 0x5C {
+      room[put] = inside[at]
+      at += 1
+      put += 1
+    }
+    let stop = at
+    guard stop < inside.count else { return put }
+    guard inside[stop] == UInt8(ascii: "\\"), stop + 1 < inside.count else { return nil }
+    at = stop + 2
+    switch inside[stop + 1] {
+    case UInt8(ascii: "\""): room[put] = 0x22
+    case UInt8(ascii: "\\"): room[put] = 0x5C
+    case UInt8(ascii: "/"): room[put] = 0x2F
+    case UInt8(ascii: "n"): room[put] = 0x0A
+    case UInt8(ascii: "r"): room[put] = 0x0D
+    case UInt8(ascii: "t"): room[put] = 0x09
+    case UInt8(ascii: "b"): room[put] = 0x08
+    case UInt8(ascii: "f"): room[put] = 0x0C
+    case UInt8(ascii: "u"):
+      guard var scalar = hexQuad(inside, at) else { return nil }
+      at += 4
+      if scalar & 0xF800 == 0xD800 {
+        guard scalar < 0xDC00, inside.starts(with: "\\u", at: at), let low = hexQuad(inside, at + 2),
+          low & 0xFC00 == 0xDC00
+        else { return nil }
+        scalar = 0x10000 + (scalar - 0xD800) << 10 + (low - 0xDC00)
+        at += 6
+      }
+      put += encode(scalar, into: room + put) - 1
+    default: return nil
+    }
+    put += 1
+  }
+}
+
+/// Writes a scalar as UTF-8 and returns its length, 4 bytes at most.
+private func encode(_ scalar: UInt32, into room: UnsafeMutablePointer<UInt8>) -> Int {
+  switch scalar {
+  case ..<0x80:
+    room[0] = UInt8(scalar)
+    return 1
+  case ..<0x800:
+    room[0] = UInt8(0xC0 | scalar >> 6)
+    room[1] = UInt8(0x80 | scalar & 0x3F)
+    return 2
+  case ..<0x10000:
+    room[0] = UInt8(0xE0 | scalar >> 12)
+    room[1] = UInt8(0x80 | scalar >> 6 & 0x3F)
+    room[2] = UInt8(0x80 | scalar & 0x3F)
+    return 3
+  default:
+    room[0] = UInt8(0xF0 | scalar >> 18)
+    room[1] = UInt8(0x80 | scalar >> 12 & 0x3F)
+    room[2] = UInt8(0x80 | scalar >> 6 & 0x3F)
+    room[3] = UInt8(0x80 | scalar & 0x3F)
+    return 4
   }
 }
 

@@ -19,8 +19,25 @@ package struct Log: Sendable {
 
   private static let order: [Output.Note.Level] = [.debug, .info, .warning, .error]
 
+  /// The value of a line's field.
+  package enum Value: Sendable {
+    case text(String)
+    case number(Int)
+    /// A real number, written with one decimal: milliseconds.
+    case tenths(Double)
+    case list([String])
+  }
+
   package func write(_ level: Output.Note.Level, _ message: String, _ fields: KeyValuePairs<String, String> = [:]) {
-    guard Self.order.firstIndex(of: level)! >= Self.order.firstIndex(of: self.level)! else { return }
+    write(level, message, fields: fields.map { ($0.key, .text($0.value)) })
+  }
+
+  package func isWritten(_ level: Output.Note.Level) -> Bool {
+    Self.order.firstIndex(of: level)! >= Self.order.firstIndex(of: self.level)!
+  }
+
+  package func write(_ level: Output.Note.Level, _ message: String, fields: [(name: String, value: Value)]) {
+    guard isWritten(level) else { return }
     var line = Bytes()
     line.append(#"{"ts":""#)
     line.append(text: Self.timestamp())
@@ -34,7 +51,7 @@ package struct Log: Sendable {
       line.append(",")
       line.append(quoted: name)
       line.append(":")
-      line.append(quoted: value)
+      line.append(value)
     }
     line.append("}\n")
     // One write a line, so that the lines of many programs on one stderr stay whole. A log that can't be written is
@@ -68,5 +85,26 @@ package struct Log: Sendable {
     return padded(Int(parts.tm_year) + 1900, 4) + "-" + padded(Int(parts.tm_mon) + 1, 2) + "-"
       + padded(Int(parts.tm_mday), 2) + "T" + padded(Int(parts.tm_hour), 2) + ":" + padded(Int(parts.tm_min), 2) + ":"
       + padded(Int(parts.tm_sec), 2) + "." + padded(milliseconds, 3) + "Z"
+  }
+}
+
+extension Bytes {
+  fileprivate mutating func append(_ value: Log.Value) {
+    switch value {
+    case .text(let text): append(quoted: text)
+    case .number(let number): append(decimal: number)
+    case .tenths(let number):
+      let tenths = Int((number * 10).rounded())
+      append(decimal: tenths / 10)
+      append(".")
+      append(decimal: abs(tenths % 10))
+    case .list(let texts):
+      append("[")
+      for (index, text) in texts.enumerated() {
+        if index > 0 { append(",") }
+        append(quoted: text)
+      }
+      append("]")
+    }
   }
 }

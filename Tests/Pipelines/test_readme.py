@@ -38,9 +38,11 @@ def examples() -> list[Example]:
 
 
 def matches(said: str, shown: str) -> bool:
-    pattern = re.escape(shown.strip()).replace(re.escape("…"), "…")
-    pattern = re.sub(r"(?m)^…$", r"(?:.|\\n)*?", pattern).replace("…", "[^\n]*?")
-    return re.fullmatch(pattern, said.strip()) is not None
+    lines = []
+    for line in shown.strip().splitlines():
+        # A line of its own stands for any number of them, none included; within a line for anything.
+        lines.append(r"(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*?") + r"\n")
+    return re.fullmatch("".join(lines), said.strip() + "\n") is not None
 
 
 def test_there_are_examples() -> None:
@@ -59,7 +61,7 @@ def test_example(example: Example, echo: Proxy, tmp_path: Path) -> None:
     for line in example.commands.splitlines():
         words = line.split()
         if words and words[0] == "make":
-            targets = [word for word in words[1:] if "=" not in word]
+            targets = [word for word in line.partition("#")[0].split()[1:] if "=" not in word]
             there = subprocess.run(["make", "-n", "-C", REPOSITORY, *targets], capture_output=True, text=True)
             assert there.returncode == 0, there.stderr
         elif not words or words[0] not in ("git", "cd", "sudo"):

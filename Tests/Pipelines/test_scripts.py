@@ -22,7 +22,7 @@ def test_what_is_in_force() -> None:
     assert said.returncode == 0, said
     assert "listen 127.0.0.1:8123\n" in said.stdout
     [pipeline] = [line for line in said.stdout.splitlines() if line.startswith("pipeline ")]
-    stages = [Path(stage.strip()).name for stage in pipeline.removeprefix("pipeline ").split("|")]
+    stages = [Path(stage.split()[0]).name for stage in pipeline.removeprefix("pipeline ").split("|")]
     assert stages == ["rate-limit", "model-map", "oai2anth", "claude-echo", "anth2oai", "sse-encode"]
 
 

@@ -268,6 +268,8 @@ class Handler(BaseHTTPRequestHandler):
         """End the connection with an RST, as a failing network does."""
         self.api.note("disconnect", n)
         self.close_connection = True
+        # A reset throws away what the peer's kernel has and the peer has not read yet: give it the time.
+        time.sleep(0.1)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import Jansson
+import Records
+
+/// Turns what the CLI says of a failure into the error that the API would have given.
+///
+/// Status and type are the upstream's own where there was an upstream; the message is the CLI's wording of it, freed
+/// of what speaks to a person at the CLI's own prompt.
+package enum CLIError {
+  /// - Parameters:
+  ///   - result: the CLI's `result` line.
+  ///   - resetsIn: seconds until the login's window opens again, where the CLI told.
+  package static func of(result line: ByteSlice, auth: Auth, resetsIn: Int?) -> APIError {
+    guard let result = try? JSON.parse(line) else { return broken("the Claude CLI's last line can't be read") }
+    let text = result["result"]?.string ?? ""
+    guard let status = result["api_error_status"]?.integer, (400..<600).contains(status) else {
+      return unnumbered(text, result)
+    }
+    // The login has run out: the CLI doesn't repeat what the upstream said.
+    if status == 401, text.contains("Please run /login") { return notLoggedIn }
+    var error = APIError(
+      status: status, type: result["api_error_type"]?.string, message(text, status: status, auth: auth))
+    if status == 429, let resetsIn { error.headers = [("retry-after", String(max(resetsIn, 1)))] }
+    if status == 404, text.hasPrefix("There's an issue with the selected model (") { error.param = "model" }
+    return error
+  }
+
+  /// No one is logged in, and there is no key.
+  package static let notLoggedIn = APIError(
+    status: 401,
+    "the Claude CLI is not logged in: run `claude` on the proxy's machine and type /login, or set ANTHROPIC_API_KEY "
+      + "for the proxy")
+
+  package static let notFound = APIError(
+    status: 503, type: "api_error",
+    "Claude CLI not found on the proxy's machine: install it (`npm install -g @anthropic-ai/claude-code`, or the "
+      + "installer at https://claude.com/claude-code) or set CLAUDE_CLI_PATH; the proxy's log names the places searched"
+  )
+
+  package static func tooOld(_ version: CLIVersion) -> APIError {
+    APIError(
+      status: 503, type: "api_error",
+      "the Claude CLI is too old: version \(version), at least \(Contract.oldestVersion) is needed; run `claude update`"
+    )
+  }
+
+  package static func broken(_ message: String) -> APIError { APIError(status: 502, message) }
+
+  /// A failure without an HTTP status behind it.
+  private static func unnumbered(_ text: String, _ result: JSON) -> APIError {
+    if text.hasPrefix("Not logged in") || text.contains("Please run /login") { return notLoggedIn }
+    if text.hasPrefix("Prompt is too long") { return .invalid("prompt is too long") }
+    if text.hasPrefix("Request timed out") { return APIError(status: 504, "the request to the API timed out") }
+    if result["api_error"]?.equals("connection_failed") == true { return broken(stripped(text, status: nil)) }
+    let details = result["errors"]?.elements.compactMap { $0.string } ?? []
+    // Its text names the transcript's path.
+    if details.contains(where: { $0.hasPrefix("No conversation found") }) {
+      return APIError(status: 500, "the Claude CLI could not read the conversation")
+    }
+    if !text.isEmpty { return broken(stripped(text, status: nil)) }
+    let reason = result["terminal_reason"]?.string ?? result["subtype"]?.string ?? "unknown"
+    return broken("the Claude CLI ended the turn without an answer (\(reason))")
+  }
+
+  private static func message(_ text: String, status: Int, auth: Auth) -> String {
+    if status == 404, let name = between("There's an issue with the selected model (", ")", in: text) {
+      return "model: \(name)"
+    }
+    if status == 401, auth == .key, text.hasPrefix("Invalid API key") { return "invalid x-api-key" }
+    let message = stripped(text, status: status)
+    if status == 401, auth == .login {
+      return message + " (run `claude` on the proxy's machine and type /login)"
+    }
+    return message.isEmpty ? "the API answered with status \(status)" : message
+  }
+
+  /// The message without the CLI's own words around it.
+  private static func stripped(_ text: String, status: Int?) -> String {
+    var rest = Substring(text)
+    func drop(_ prefix: String) {
+      if rest.hasPrefix(prefix) { rest = rest.dropFirst(prefix.count) }
+    }
+    drop("Failed to authenticate. ")
+    drop("API Error: ")
+    if let status {
+      drop("\(status) ")
+      drop("Request rejected (\(status)) · ")
+    }
+    // Followed by advice that names a host of this machine's settings.
+    if let advice = rest.firstRange(of: ". This is a server-side issue") { rest = rest[..<advice.lowerBound] }
+    return String(rest)
+  }
+
+  private static func between(_ start: String, _ end: String, in text: String) -> String? {
+    guard text.hasPrefix(start) else { return nil }
+    let rest = text.dropFirst(start.count)
+    return rest.firstRange(of: end).map { String(rest[..<$0.lowerBound]) }
+  }
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+import CLinux
+import Glibc
+import JSONText
+import Reactor
+import Records
+
+/// A child process on the reactor: its three pipes, its end, and the steps of ending it.
+///
+/// It leads a process group of its own, and dies with us whatever kills us.
+final class Child {
+  struct Program {
+    var path: String
+    var arguments: [String]
+    /// `NAME=value` each: all of the child's environment.
+    var environment: [String]
+    var directory: String
+  }
+
+  /// How a process ended.
+  enum End: CustomStringConvertible {
+    case status(Int32)
+    case signal(Int32)
+
+    var description: String {
+      switch self {
+      case .status(let status): "exit status \(status)"
+      case .signal(let signal): "signal \(signal)"
+      }
+    }
+  }
+
+  /// What is told about a child; the slices are valid during the call only.
+  struct Handlers {
+    var line: (ByteSlice) -> Void
+    /// A line longer than ``Limits/maxLine``; the rest of it is passed over.
+    var tooLong: () -> Void
+    var errorLine: (ByteSlice) -> Void
+    /// The process is reaped, and all that it had written was handed over.
+    var ended: (End) -> Void
+  }
+
+  /// How long each step of ending a child may take, in milliseconds.
+  ///
+  /// A CLI whose stdin is closed ends within 20 ms of its turn, and SIGTERM ends it within 45 ms in mid-stream, the
+  /// upstream closed; the rest is for one that hangs.
+  static let steps = (closed: 500, terminated: 250)
+
+  /// The longest line of stderr that is looked at, in bytes.
+  private static let maxErrorLine = 64 << 10
+
+  let pid: pid_t
+  /// When the child last wrote something, by the reactor's clock.
+  private(set) var lastHeard = Reactor.now
+  private let reactor: Reactor
+  private var handlers: Handlers?
+  private var input: Int32
+  private let output: Int32
+  private let errors: Int32
+  private let process: Int32
+  private var pending = Bytes()
+  private var written = 0
+  private var outputLines = LineSplitter()
+  private var errorLines = LineSplitter(maxLine: Child.maxErrorLine)
+  private var openOutputs: Set<Int32> = []
+  private var step: Reactor.Timer?
+
+  /// Starts a process.
+  ///
+  /// - Parameter guardian: the path of setpriv(1), which makes the kernel kill the child when we die; without it a
+  ///   SIGKILL of ours would leave the child behind.
+  init(_ program: Program, guardian: String?, reactor: Reactor, handlers: Handlers) throws(Failure) {
+    self.reactor = reactor
+    self.handlers = handlers
+    var arguments = [program.path] + program.arguments
+    if let guardian { arguments = [guardian, "--pdeathsig", "KILL", "--"] + arguments }
+    let pipes = try Self.pipes()
+    let started = Self.spawn(arguments, program, [pipes[0].read, pipes[1].write, pipes[2].write])
+    for end in [pipes[0].read, pipes[1].write, pipes[2].write] { close(end) }
+    (input, output, errors) = (pipes[0].write, pipes[1].read, pipes[2].read)
+    let handle = started.error == 0 ? clinux_pidfd_open(started.pid) : -1
+    guard handle >= 0 else {
+      let code = started.error == 0 ? errno : started.error
+      for end in [input, output, errors] { close(end) }
+      if started.error == 0 {
+        Glibc.kill(-started.pid, SIGKILL)
+        waitpid(started.pid, nil, 0)
+      }
+      throw Failure(.system, "\(program.path) can't be started: \(String(cString: strerror(code)))", errno: code)
+    }
+    (pid, process) = (started.pid, handle)
+    for end in [input, output, errors] { clinux_set_nonblocking(end) }
+    openOutputs = [output, errors]
+    reactor.watch(output, for: .readable) { [unowned self] _ in readOutput() }
+    reactor.watch(errors, for: .readable) { [unowned self] _ in readErrors() }
+    // The reactor keeps us until we are reaped.
+    reactor.watch(process, for: .readable) { _ in self.reap() }
+  }
+
+  private static func pipes() throws(Failure) -> [(read: Int32, write: Int32)] {
+    var pipes: [(read: Int32, write: Int32)] = []
+    for _ in 0..<3 {
+      var ends: [Int32] = [-1, -1]
+      guard clinux_pipe(&ends) == 0 else {
+        let code = errno
+        for pipe in pipes {
+          close(pipe.read)
+          close(pipe.write)
+        }
+        throw Failure(.system, "pipe: \(String(cString: strerror(code)))", errno: code)
+      }
+      pipes.append((ends[0], ends[1]))
+    }
+    return pipes
+  }
+
+  private static func spawn(
+    _ arguments: [String], _ program: Program, _ descriptors: [Int32]
+  ) -> (pid: pid_t, error: Int32) {
+    var pid: pid_t = 0
+    var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+    argv.append(nil)
+    var environment: [UnsafeMutablePointer<CChar>?] = program.environment.map { strdup($0) }
+    environment.append(nil)
+    defer {
+      for text in argv { free(text) }
+      for text in environment { free(text) }
+    }
+    let error = clinux_spawn(&pid, arguments[0], argv, environment, descriptors, program.directory)
+    return (pid, error)
+  }
+
+  // MARK: Its input
+
+  /// Hands over bytes for the child's stdin; what the pipe doesn't take is written when it does.
+  func write(_ bytes: borrowing Bytes) {
+    guard input >= 0 else { return }
+    pending.append(bytes.slice)
+    writePending()
+  }
+
+  private func writePending() {
+    while written < pending.count {
+      let count = Glibc.write(input, pending.slice.baseAddress! + written, pending.count - written)
+      if count >= 0 {
+        written += count
+      } else if errno == EAGAIN {
+        return reactor.watch(input, for: .writable) { [unowned self] _ in writePending() }
+      } else if errno != EINTR {
+        // It reads no more; its end or its silence tells the rest.
+        return closeInput()
+      }
+    }
+    pending.removeAll()
+    written = 0
+    reactor.unwatch(input)
+  }
+
+  func closeInput() {
+    guard input >= 0 else { return }
+    reactor.unwatch(input)
+    close(input)
+    input = -1
+    pending.removeAll(keeping: 0)
+    written = 0
+  }
+
+  // MARK: Its output
+
+  private func readOutput() {
+    guard let count = read(output, into: &outputLines), count > 0 else { return }
+    lastHeard = Reactor.now
+    while let piece = outputLines.next() {
+      switch piece {
+      case .line(let line): handlers?.line(line)
+      case .tooLong: handlers?.tooLong()
+      }
+    }
+  }
+
+  private func readErrors() {
+    guard let count = read(errors, into: &errorLines), count > 0 else { return }
+    while let piece = errorLines.next() {
+      switch piece {
+      case .line(let line), .tooLong(let line): handlers?.errorLine(line)
+      }
+    }
+  }
+
+  /// The number of bytes that came; 0 at the end, nil when there are none yet.
+  private func read(_ descriptor: Int32, into lines: inout LineSplitter) -> Int? {
+    guard openOutputs.contains(descriptor) else { return 0 }
+    var code: Int32 = 0
+    let count = lines.fill { room in
+      let count = Glibc.read(descriptor, room.baseAddress, room.count)
+      code = errno
+      return count
+    }
+    if count < 0, code == EAGAIN || code == EINTR { return nil }
+    if count <= 0 { closeOutput(descriptor) }
+    return max(count, 0)
+  }
+
+  private func closeOutput(_ descriptor: Int32) {
+    guard openOutputs.remove(descriptor) != nil else { return }
+    reactor.unwatch(descriptor)
+    close(descriptor)
+  }
+
+  // MARK: Its end
+
+  /// Kills the process and all that it started, at once: for when it must not take one step more.
+  ///
+  /// The CLI then leaves a file in its configuration that names its pid; ``terminate()`` leaves nothing.
+  func kill() { signal(SIGKILL) }
+
+  /// Stops the process and all that it started: SIGTERM, SIGKILL.
+  func terminate() {
+    signal(SIGTERM)
+    reactor.cancel(step)
+    step = reactor.after(milliseconds: Self.steps.terminated) { [self] in signal(SIGKILL) }
+  }
+
+  private func signal(_ number: Int32) {
+    // Once reaped, the number may be someone else's.
+    guard handlers != nil else { return }
+    Glibc.kill(-pid, number)
+  }
+
+  /// Ends the process in steps: no more input, SIGTERM, SIGKILL.
+  func end() {
+    closeInput()
+    guard handlers != nil, step == nil else { return }
+    step = reactor.after(milliseconds: Self.steps.closed) { [self] in terminate() }
+  }
+
+  /// Waits for the end of a process that was told to stop, and kills it at that time; nothing is told.
+  func destroy(at time: UInt64) {
+    guard handlers != nil else { return }
+    var ended = pollfd(fd: process, events: Int16(POLLIN), revents: 0)
+    let now = Reactor.now
+    poll(&ended, 1, time > now ? Int32((time - now) / 1_000_000) : 0)
+    signal(SIGKILL)
+    waitpid(pid, nil, 0)
+    release()
+  }
+
+  private func reap() {
+    var status: Int32 = 0
+    guard clinux_reap(pid, &status) == pid else { return }
+    // What it left behind in its group has no one to end it later.
+    Glibc.kill(-pid, SIGKILL)
+    while openOutputs.contains(output), lastRead(readOutput, output) {}
+    while openOutputs.contains(errors), lastRead(readErrors, errors) {}
+    let ended = handlers?.ended
+    release()
+    ended?(status & 0x7F == 0 ? .status(status >> 8 & 0xFF) : .signal(status & 0x7F))
+  }
+
+  /// Reads once if there is something; false when the pipe is empty or closed.
+  private func lastRead(_ read: () -> Void, _ descriptor: Int32) -> Bool {
+    var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    guard poll(&ready, 1, 0) > 0 else { return false }
+    read()
+    return true
+  }
+
+  private func release() {
+    handlers = nil
+    reactor.cancel(step)
+    closeInput()
+    closeOutput(output)
+    closeOutput(errors)
+    reactor.unwatch(process)
+    close(process)
+  }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+import Glibc
+
+/// The environment of a child: chosen, not inherited.
+package enum ChildEnvironment {
+  /// Our own.
+  package static var ours: [String: String] {
+    var variables: [String: String] = [:]
+    var entry = environ
+    while let text = entry.pointee {
+      let pair = String(cString: text)
+      if let equals = pair.firstIndex(of: "=") {
+        variables[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
+      }
+      entry += 1
+    }
+    return variables
+  }
+
+  /// What a child gets, as `NAME=value`, in a fixed order.
+  ///
+  /// - Parameter omitted: names of the fixed table that are left out.
+  package static func make(
+    from ours: [String: String], auth: Auth, client: String, betas: [String] = [], omitting omitted: Set<String> = []
+  ) -> [String] {
+    let credentials = Contract.credentials(auth)
+    var entries: [String] = []
+    for (name, value) in ours {
+      guard
+        Contract.inherited.contains(name) || credentials.contains(name) || name.hasPrefix(Contract.inheritedPrefix),
+        !value.isEmpty
+      else { continue }
+      entries.append("\(name)=\(value)")
+    }
+    for (name, value) in Contract.fixed where !omitted.contains(name) { entries.append("\(name)=\(value)") }
+    entries.append("\(Contract.clientName)=\(client)")
+    if !betas.isEmpty { entries.append("\(Contract.betas)=\(betas.joined(separator: ","))") }
+    return entries.sorted()
+  }
+
+  /// The names that an `anthropic-beta` header lists, in its order, each once.
+  ///
+  /// What isn't made of letters, digits, `-`, `_` and `.` is no name; more than 32 are not taken.
+  package static func betas(of header: String) -> (names: [String], refused: Bool) {
+    var names: [String] = []
+    var refused = false
+    for piece in header.split(separator: ",") {
+      let name = piece.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()
+      let text = String(name)
+      guard !text.isEmpty, text.utf8.count <= 64, text.utf8.allSatisfy(isNameByte), names.count < 32 else {
+        refused = refused || !text.isEmpty
+        continue
+      }
+      if !names.contains(text) { names.append(text) }
+    }
+    return (names, refused)
+  }
+
+  private static func isNameByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+      true
+    default: false
+    }
+  }
+}

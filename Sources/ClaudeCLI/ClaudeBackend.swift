@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+import Glibc
+import JSONText
+import Jansson
+import Logs
+import Models
+import Reactor
+import Records
+
+/// Answers requests by way of the Claude Code CLI, one process each.
+package final class ClaudeBackend: Backend {
+  package struct Settings: Sendable {
+    /// The CLI that the operator named, and the one that set-up left.
+    package var cli: String?
+    package var fallbackCLI: String?
+    /// Nil: the login if there is one, else the key.
+    package var auth: Auth?
+    /// Where private files go: a directory of this user's with mode 0700, made where it isn't there.
+    package var runDirectory: String
+    package var limits = ExecLimits()
+    /// Any loss is a 400.
+    package var isStrict = false
+
+    package init(runDirectory: String) { self.runDirectory = runDirectory }
+
+    /// Names us in the user agent.
+    var client: String { "claude-exec/\(Product.version)" }
+    var maxProcesses: Int { limits.maxProcesses }
+    var queueTimeout: Int { limits.queueTimeout }
+    var idleTimeout: Int { limits.idleTimeout }
+    var requestTimeout: Int { limits.requestTimeout }
+  }
+
+  let settings: Settings
+  let reactor: Reactor
+  let log: Log
+  let environment: [String: String]
+  let files: RunDirectory
+  let guardian: String?
+  let installation: Installation
+  private let port: Port
+  private let models: ModelTable
+  /// Requests without `end`.
+  private var turns: [RequestID: Turn] = [:]
+  private var queue = Queue<Turn>()
+  /// Turns whose process still lives, the answer over or not.
+  private var running: [ObjectIdentifier: Turn] = [:]
+  private var waitingForHealth: [(id: RequestID, ctx: String)] = []
+  /// Bare requests that came while one was being answered: bare answers have no names, so they keep the order.
+  private var bareLine: [BareRequest] = []
+  private var isTakingBare = false
+
+  /// - Throws: where the private directory can't be made.
+  package init(
+    _ settings: Settings, models: ModelTable, environment: [String: String], port: Port, reactor: Reactor, log: Log
+  ) throws(Failure) {
+    self.settings = settings
+    self.environment = environment
+    self.reactor = reactor
+    self.log = log
+    self.port = port
+    self.models = models
+    files = try RunDirectory(under: settings.runDirectory)
+    guardian = Self.findGuardian(environment)
+    if guardian == nil {
+      log.write(.warning, "setpriv(1) not found: should claude-exec be killed by SIGKILL, its children go on")
+    }
+    let finder = Finder(
+      named: settings.cli, fallback: settings.fallbackCLI, environment: environment, directory: Self.currentDirectory)
+    installation = Installation(
+      finder, wish: settings.auth, environment: environment, client: settings.client, directory: files.neutral,
+      guardian: guardian, reactor: reactor, log: log)
+    installation.changed = { [unowned self] in
+      answerHealth()
+      pump()
+    }
+    installation.refresh()
+  }
+
+  private static var currentDirectory: String {
+    guard let path = getcwd(nil, 0) else { return "/" }
+    defer { free(path) }
+    return String(cString: path)
+  }
+
+  private static func findGuardian(_ environment: [String: String]) -> String? {
+    let folders = ["/usr/bin", "/bin"] + (environment["PATH"] ?? "").split(separator: ":").map { String($0) }
+    return folders.map { "\($0)/setpriv" }.first { $0.hasPrefix("/") && access($0, X_OK) == 0 }
+  }
+
+  /// Writes records.
+  func write<R>(_ body: (inout Output) -> R) -> R { body(&port.output) }
+
+  // MARK: Requests
+
+  package var inFlight: Int { turns.count + waitingForHealth.count + bareLine.count }
+
+  /// Takes a request or a cancel; the records come by the port, now or later.
+  package func take(_ line: Line) throws(APIError) {
+    guard line.kind == .request else {
+      if line.kind == .cancel { cancel(line.id) }
+      return
+    }
+    if line.isBare, bareIsOpen || !bareLine.isEmpty {
+      bareLine.append(BareRequest(line))
+    } else {
+      try answer(line)
+    }
+  }
+
+  private var bareIsOpen: Bool {
+    turns.keys.contains { $0.isBare } || waitingForHealth.contains { $0.id.isBare }
+  }
+
+  /// Takes the bare requests whose time has come.
+  private func takeBare() {
+    guard !isTakingBare else { return }
+    isTakingBare = true
+    while !bareLine.isEmpty, !bareIsOpen {
+      bareLine.removeFirst().withLine { line in
+        do throws(APIError) { try answer(line) } catch { write { $0.refuse(line, error) } }
+      }
+    }
+    isTakingBare = false
+  }
+
+  private func answer(_ line: Line) throws(APIError) {
+    switch Operation(of: line.ctx) {
+    case .messages: try takeMessages(line)
+    case .models: respond(line, models.list())
+    case .model:
+      let name = line.ctx.flatMap { Scan.plainString(Scan.member("model_id", of: $0)) }
+      guard let entry = models.entry(name?.text ?? "") else {
+        throw APIError(status: 404, "model: \(name?.text ?? "")", param: "model")
+      }
+      respond(line, entry)
+    case .countTokens:
+      throw APIError(
+        status: 501, type: "api_error", "counting tokens is not supported by the backend claude-exec",
+        code: "not_supported")
+    case .health:
+      waitingForHealth.append((line.id, line.ctx?.text ?? "{}"))
+      installation.refreshForHealth()
+      answerHealth()
+    }
+  }
+
+  private func takeMessages(_ line: Line) throws(APIError) {
+    let id = line.id
+    guard turns[id] == nil else {
+      log.write(.warning, "a rid came twice", ["id": id.text])
+      return
+    }
+    let request = try MessagesRequest(payload: line.payload, ctx: line.ctx)
+    guard turns.count < Limits.maxOpen else {
+      throw APIError(status: 529, "too many requests wait", headers: [("retry-after", "5")])
+    }
+    var ctx = Bytes()
+    if let given = line.ctx { ctx.append(given) } else { ctx.append("{}") }
+    let turn = Turn(id, request, ctx: ctx, backend: self)
+    turns[id] = turn
+    queue.append(turn)
+    turn.wait()
+    installation.refresh()
+    pump()
+  }
+
+  private func cancel(_ id: RequestID) {
+    guard let turn = turns[id] else { return }
+    leave(turn)
+    turn.cancel()
+  }
+
+  func leave(_ turn: Turn) { _ = queue.remove(turn) }
+
+  /// Starts what can be started.
+  private func pump() {
+    while !queue.isEmpty {
+      switch installation.state {
+      case .probing: return
+      case .unusable(let error, _): queue.next()?.fail(error)
+      case .ready(let cli):
+        guard running.count < settings.maxProcesses, let turn = queue.next() else { return }
+        if turn.start(cli) { running[ObjectIdentifier(turn)] = turn }
+      }
+    }
+  }
+
+  /// The turn's answer is over.
+  func settled(_ turn: Turn) {
+    turns[turn.id] = nil
+    if turn.id.isBare { takeBare() }
+  }
+
+  /// The turn's process is reaped.
+  func ended(_ turn: Turn) {
+    running[ObjectIdentifier(turn)] = nil
+    pump()
+  }
+
+  /// Ends all work: children and files.
+  package func stop() {
+    installation.stop()
+    for turn in running.values { turn.stop() }
+    let deadline = Reactor.now + UInt64(Child.steps.terminated) * 1_000_000
+    for turn in running.values { turn.destroy(at: deadline) }
+    running = [:]
+    turns = [:]
+    files.removeAll()
+  }
+
+  // MARK: Answers without a process
+
+  private func respond(_ line: Line, _ body: JSON) {
+    respond(line.rid, isBare: line.isBare, ctx: line.ctx, status: 200, body)
+  }
+
+  private func respond(_ rid: ByteSlice, isBare: Bool, ctx: ByteSlice?, status: Int, _ body: JSON) {
+    write { out in
+      out.record(.begin, of: rid, isBare: isBare, ctx: ctx) {
+        $0.append(#"{"status":"#)
+        $0.append(decimal: status)
+        $0.append(#","headers":{}}"#)
+      }
+      out.record(.response, of: rid, isBare: isBare) { $0.append(body) }
+      out.end(rid, isBare: isBare)
+    }
+  }
+
+  private func answerHealth() {
+    if case .probing = installation.state { return }
+    let report = installation.health
+    for (id, ctx) in waitingForHealth {
+      var rid = id.text
+      var ctx = ctx
+      rid.withUTF8 { rid in
+        ctx.withUTF8 { ctx in
+          respond(rid, isBare: id.isBare, ctx: ctx, status: report.status, report.body(time: time(nil)))
+        }
+      }
+    }
+    waitingForHealth = []
+    takeBare()
+  }
+}
+
+/// What bounds the work, in one place.
+package struct ExecLimits: Sendable {
+  /// CLI processes at once: each takes 160 to 230 MB.
+  package var maxProcesses = 16
+  /// Seconds that a request may wait for a process.
+  package var queueTimeout = 30
+  /// Seconds that the CLI may be silent: what a load balancer commonly allows, twice.
+  package var idleTimeout = 120
+  /// Seconds for a whole answer: the SDKs' own limit.
+  package var requestTimeout = 600
+
+  package init() {}
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+
+/// All that this room relies on of the CLI's own interface: flags, variables, versions.
+///
+/// Much of it is undocumented and bound to versions, so it stands in one place. Measured on 2.1.330.
+package enum Contract {
+  /// The first version whose user frames take `client_composed`, without which `@/path` in a request's text would
+  /// send that file of this machine upstream.
+  package static let oldestVersion = CLIVersion(2, 1, 248)
+
+  /// The flags of a process that carries one conversation by transcript.
+  ///
+  /// Nothing of the request is in them but the model's name: any user of the machine can read an argv.
+  package static func flags(model: ModelName, auth: Auth, transcript: String, last: String) -> [String] {
+    var flags = [
+      "-p", "--output-format", "stream-json", "--verbose", "--include-partial-messages",
+      "--input-format", "stream-json",
+      "--model", model.text,
+      // Never left out: its absence brings the CLI's own, long one. The request's goes by `initialize`.
+      "--system-prompt", "",
+      // No tools, servers, settings or commands of this machine.
+      "--tools", "", "--strict-mcp-config", "--setting-sources", "", "--disable-slash-commands",
+      "--no-session-persistence", "--max-turns", "1", "--permission-mode", "dontAsk",
+    ]
+    // Bare adds no reminders, and never reads a login.
+    if auth == .key { flags.append("--bare") }
+    flags += ["--resume=\(transcript)", "--resume-session-at=\(last)"]
+    return flags
+  }
+
+  package static let versionFlags = ["--version"]
+  package static let authFlags = ["auth", "status"]
+
+  /// Variables of our own environment that a child may have; all others stay here.
+  package static let inherited: Set<String> = [
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LANG", "LANGUAGE", "TZ",
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
+    "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME",
+    // Where the login lies, and whom to ask. Never moved: on some systems the login is keyed by it.
+    "CLAUDE_CONFIG_DIR", "ANTHROPIC_BASE_URL",
+  ]
+
+  package static let inheritedPrefix = "LC_"
+
+  /// What pays, by mode. With both at hand the CLI would take the key, so a login never sees one.
+  package static func credentials(_ auth: Auth) -> Set<String> {
+    switch auth {
+    case .key: ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"]
+    case .login: ["CLAUDE_CODE_OAUTH_TOKEN"]
+    }
+  }
+
+  package static let fixed: [(name: String, value: String)] = [
+    ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+    ("DISABLE_AUTOUPDATER", "1"),
+    ("DISABLE_TELEMETRY", "1"),
+    ("DISABLE_ERROR_REPORTING", "1"),
+    // A failed request is the client's to repeat.
+    ("CLAUDE_CODE_MAX_RETRIES", "0"),
+    ("CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK", "1"),
+    ("CLAUDE_CODE_DISABLE_REFUSAL_RETRY", "1"),
+    ("CLAUDE_CODE_DISABLE_REFUSAL_FALLBACK", "1"),
+    ("CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS", "1"),
+    ("CLAUDE_CODE_DISABLE_LEGACY_MODEL_REMAP", "1"),
+    ("ENABLE_TOOL_SEARCH", "false"),
+    ("DISABLE_AUTO_COMPACT", "1"),
+    ("DISABLE_COMPACT", "1"),
+    // Or a long prompt is refused here and not by the API.
+    ("CLAUDE_CODE_BLOCKING_LIMIT_OVERRIDE", "1000000000"),
+    // Thinking and effort only where the request asks for them.
+    (noThinking, "0"),
+    ("CLAUDE_CODE_EFFORT_LEVEL", "unset"),
+    ("API_TIMEOUT_MS", "600000"),
+  ]
+
+  /// At 0 the CLI asks for no thinking, but adds `temperature: 1` for the models that take one. Read at the start only.
+  package static let noThinking = "MAX_THINKING_TOKENS"
+  /// Names the caller in the user agent.
+  package static let clientName = "CLAUDE_AGENT_SDK_CLIENT_APP"
+  /// Comma list of beta names, read when the process starts.
+  package static let betas = "ANTHROPIC_BETAS"
+  /// A JSON object that the CLI spreads over the body it has made, read at each request.
+  package static let extraBody = "CLAUDE_CODE_EXTRA_BODY"
+  /// Keeps the CLI's own cache marks out; the client's pass as they are.
+  package static let disableCaching = "DISABLE_PROMPT_CACHING"
+
+  /// The members of a Messages request that ``extraBody`` may carry.
+  ///
+  /// Not `stream` (the answer is read as a stream), nor `betas` (would replace the header of the login). `model`,
+  /// `messages` and `system` have their own ways.
+  package static let carried: Set<String> = [
+    "max_tokens", "temperature", "top_p", "top_k", "stop_sequences", "tools", "tool_choice", "thinking",
+    "output_config", "output_format", "service_tier", "context_management", "container", "mcp_servers",
+    "cache_control", "inference_geo", "speed",
+  ]
+
+  /// Those that a key alone may send: under a login the CLI's own stay as they are.
+  package static let carriedWithKey: Set<String> = ["metadata"]
+}
+
+/// Who pays for a request.
+package enum Auth: String, Sendable {
+  /// The owner's login with the CLI.
+  case login
+  /// An API key or a gateway's token, of the environment.
+  case key
+}
+
+/// A version of the CLI.
+package struct CLIVersion: Comparable, CustomStringConvertible, Sendable {
+  package var major: Int
+  package var minor: Int
+  package var patch: Int
+
+  package init(_ major: Int, _ minor: Int, _ patch: Int) {
+    (self.major, self.minor, self.patch) = (major, minor, patch)
+  }
+
+  /// Reads what `--version` prints: `2.1.330 (Claude Code)`.
+  package init?(reading text: String) {
+    let word = text.drop { $0 == " " || $0 == "\n" }.prefix { $0 != " " && $0 != "\n" && $0 != "-" && $0 != "+" }
+    let parts = word.split(separator: ".", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.count == 3, let major = parts[0], let minor = parts[1], let patch = parts[2] else { return nil }
+    self.init(major, minor, patch)
+  }
+
+  package var description: String { "\(major).\(minor).\(patch)" }
+
+  package static func < (one: CLIVersion, other: CLIVersion) -> Bool {
+    (one.major, one.minor, one.patch) < (other.major, other.minor, other.patch)
+  }
+}
+
+/// A model's name that may stand in an argv.
+package struct ModelName: Equatable, Sendable {
+  package let text: String
+
+  /// Nil for what no model is named like: not letters, digits and `. _ : @ / - [ ]`, or longer than 128 bytes.
+  package init?(_ text: String) {
+    guard text.utf8.count <= 128, let first = text.utf8.first, Self.isWord(first),
+      text.utf8.allSatisfy({ Self.isWord($0) || ".:@/-[]".utf8.contains($0) })
+    else { return nil }
+    self.text = text
+  }
+
+  private static func isWord(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+      true
+    default: false
+    }
+  }
+}

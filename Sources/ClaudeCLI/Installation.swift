@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+import Glibc
+import JSONText
+import Jansson
+import Logs
+import Reactor
+import Records
+
+/// The CLI of this machine: where it is, which version, who pays. Found and probed without blocking.
+final class Installation {
+  /// A CLI that can be started.
+  struct CLI {
+    var path: String
+    var version: CLIVersion
+    var auth: Auth
+    /// Whether there is a login, or a key, to pay with.
+    var isAuthenticated: Bool
+  }
+
+  enum State {
+    case probing
+    case ready(CLI)
+    /// Requests are answered with this.
+    case unusable(APIError, version: CLIVersion?)
+  }
+
+  /// How long a probe may take, in milliseconds; 200 are usual.
+  private static let probeTime = 15_000
+  /// How old an answer may be that would turn a request down, and how old one that health repeats, in milliseconds.
+  private static let ages = (bad: 1_000, good: 300_000)
+
+  private(set) var state = State.probing
+  private let finder: Finder
+  private let wish: Auth?
+  private let environment: [String: String]
+  private let client: String
+  private let directory: String
+  private let guardian: String?
+  private let reactor: Reactor
+  private let log: Log
+  private var probedAt: UInt64 = 0
+  private var probes: [Child] = []
+  private var isProbing = false
+  private var loggedSearch = ""
+  /// Called when ``state`` has changed.
+  var changed: () -> Void = {}
+
+  /// - Parameter wish: the mode that the operator fixed; nil for the login if there is one, else the key.
+  init(
+    _ finder: Finder, wish: Auth?, environment: [String: String], client: String, directory: String,
+    guardian: String?, reactor: Reactor, log: Log
+  ) {
+    self.finder = finder
+    self.wish = wish
+    self.environment = environment
+    self.client = client
+    self.directory = directory
+    self.guardian = guardian
+    self.reactor = reactor
+    self.log = log
+  }
+
+  var hasKey: Bool { Contract.credentials(.key).contains { environment[$0]?.isEmpty == false } }
+
+  /// Looks again where what is known would turn a request down, and may have changed since.
+  func refresh() {
+    guard !isProbing else { return }
+    switch state {
+    case .probing: probe()
+    case .unusable: if age > Self.ages.bad { probe() }
+    case .ready(let cli):
+      if !finder.isProgram(cli.path) || (!cli.isAuthenticated && age > Self.ages.bad) { probe() }
+    }
+  }
+
+  /// Looks again, in the background, where what is known has grown old.
+  func refreshForHealth() {
+    refresh()
+    if !isProbing, age > Self.ages.good { probe(quietly: true) }
+  }
+
+  /// What is known has proved wrong.
+  func doubt() {
+    if case .ready(var cli) = state {
+      cli.isAuthenticated = false
+      state = .ready(cli)
+    }
+  }
+
+  private var age: Int { Int((Reactor.now - probedAt) / 1_000_000) }
+
+  func stop() {
+    for probe in probes { probe.destroy(at: 0) }
+    probes = []
+  }
+
+  // MARK: Probing
+
+  private func probe(quietly: Bool = false) {
+    let (path, searched) = finder.find()
+    guard let path else {
+      let places = searched.joined(separator: ", ")
+      if places != loggedSearch { log.write(.error, "Claude CLI not found", ["searched": places]) }
+      loggedSearch = places
+      return settle(.unusable(CLIError.notFound, version: nil))
+    }
+    if let named = finder.named, !searched.isEmpty, loggedSearch != path {
+      log.write(.warning, "the CLI that was named is not an executable file", ["named": named, "taken": path])
+    }
+    loggedSearch = path
+    isProbing = true
+    if !quietly { state = .probing }
+    var version: String?
+    var login: Bool?
+    let wantsLogin = wish != .key
+    func settleIfDone() {
+      guard let version, !wantsLogin || login != nil else { return }
+      settle(path, version: version, hasLogin: login ?? false)
+    }
+    ask(path, Contract.versionFlags) { text, _ in
+      version = text
+      settleIfDone()
+    }
+    if wantsLogin {
+      ask(path, Contract.authFlags) { text, _ in
+        login = (try? JSON.parse(text))?["loggedIn"]?.bool ?? false
+        settleIfDone()
+      }
+    }
+  }
+
+  /// Runs the CLI for one short answer, without any key in its environment.
+  private func ask(_ path: String, _ flags: [String], _ answer: @escaping (String, Child.End?) -> Void) {
+    var text = ""
+    var child: Child?
+    var timer: Reactor.Timer?
+    let program = Child.Program(
+      path: path, arguments: flags,
+      environment: ChildEnvironment.make(from: environment, auth: .login, client: client), directory: directory)
+    let handlers = Child.Handlers(
+      line: { if text.utf8.count < 65_536 { text += $0.text + "\n" } }, tooLong: {}, errorLine: { _ in },
+      ended: { [unowned self] end in
+        reactor.cancel(timer)
+        probes.removeAll { $0 === child }
+        child = nil
+        answer(text, end)
+      })
+    do throws(Failure) {
+      let started = try Child(program, guardian: guardian, reactor: reactor, handlers: handlers)
+      child = started
+      probes.append(started)
+      started.closeInput()
+      timer = reactor.after(milliseconds: Self.probeTime) { started.kill() }
+    } catch {
+      log.write(.error, error.message)
+      answer("", nil)
+    }
+  }
+
+  private func settle(_ path: String, version text: String, hasLogin: Bool) {
+    guard let version = CLIVersion(reading: text) else {
+      log.write(.error, "the Claude CLI doesn't tell its version", ["path": path])
+      return settle(
+        .unusable(APIError(status: 503, type: "api_error", "the Claude CLI doesn't start"), version: nil))
+    }
+    guard version >= Contract.oldestVersion else {
+      log.write(.error, "the Claude CLI is too old", ["path": path, "version": version.description])
+      return settle(.unusable(CLIError.tooOld(version), version: version))
+    }
+    let auth = wish ?? (hasLogin ? .login : .key)
+    let cli = CLI(
+      path: path, version: version, auth: auth, isAuthenticated: auth == .login ? hasLogin : hasKey)
+    log.write(
+      .info, "Claude CLI found",
+      [
+        "path": path, "version": version.description, "auth": auth.rawValue,
+        "authenticated": cli.isAuthenticated ? "yes" : "no",
+      ])
+    settle(.ready(cli))
+  }
+
+  private func settle(_ state: State) {
+    probedAt = Reactor.now
+    isProbing = false
+    self.state = state
+    changed()
+  }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import Jansson
+import Records
+
+/// A Messages request, looked at as far as it must be to be carried; the rest is the upstream's to judge.
+package struct MessagesRequest {
+  package let body: JSON
+  package let model: ModelName
+  package let wantsStream: Bool
+  /// Beta features that the client named in its headers.
+  package let betas: [String]
+  /// What can't be carried whatever the carrier.
+  package let losses: [Loss]
+
+  /// - Throws: the API's own answer to a body that lacks what every request must have.
+  package init(payload: ByteSlice, ctx: ByteSlice?) throws(APIError) {
+    let body: JSON
+    do throws(JSONError) {
+      body = try JSON.parse(payload)
+    } catch {
+      throw .invalid("the body is not valid JSON: \(error.reason) at byte \(error.offset)")
+    }
+    guard body.isObject else { throw .invalid("the body must be a JSON object") }
+    guard let model = body["model"] else { throw Self.required("model") }
+    guard let name = model.string else { throw Self.wrong("model", "Input should be a valid string") }
+    guard let messages = body["messages"] else { throw Self.required("messages") }
+    guard messages.isArray else { throw Self.wrong("messages", "Input should be a valid list") }
+    guard messages.count > 0 else { throw Self.wrong("messages", "at least one message is required") }
+    for (index, message) in messages.elements.enumerated() { try Self.check(message, index) }
+    guard let maximum = body["max_tokens"] else { throw Self.required("max_tokens") }
+    guard maximum.number != nil else { throw Self.wrong("max_tokens", "Input should be a valid integer") }
+    if let system = body["system"], !system.isNull, !system.isString, !system.isArray {
+      throw Self.wrong("system", "Input should be a valid string or list")
+    }
+    let stream = body["stream"]
+    guard stream == nil || stream?.isNull == true || stream?.bool != nil else {
+      throw Self.wrong("stream", "Input should be a valid boolean")
+    }
+    guard let model = ModelName(name) else { throw APIError(status: 404, "model: no such model", param: "model") }
+    self.body = body
+    self.model = model
+    wantsStream = stream?.bool ?? false
+
+    var losses: [Loss] = []
+    let header = ctx.flatMap { Scan.member("http", of: $0) }.flatMap { Scan.member("headers", of: $0) }
+      .flatMap { Scan.plainString(Scan.member("anthropic-beta", of: $0)) }
+    (betas, _) = ChildEnvironment.betas(of: header?.text ?? "")
+    if let header, ChildEnvironment.betas(of: header.text).refused {
+      losses.append(Loss("anthropic-beta", "dropped what is no name"))
+    }
+    self.losses = losses
+  }
+
+  private static func check(_ message: JSON, _ index: Int) throws(APIError) {
+    guard message.isObject else { throw wrong("messages.\(index)", "Input should be a valid object") }
+    guard let role = message["role"] else { throw required("messages.\(index).role") }
+    guard role.equals("user") || role.equals("assistant") || role.equals("system") else {
+      throw wrong("messages.\(index).role", "Input should be 'user' or 'assistant'")
+    }
+    guard let content = message["content"] else { throw required("messages.\(index).content") }
+    guard content.isString || content.isArray else {
+      throw wrong("messages.\(index).content", "Input should be a valid string or list")
+    }
+  }
+
+  private static func required(_ field: String) -> APIError { wrong(field, "Field required") }
+
+  private static func wrong(_ field: String, _ what: String) -> APIError {
+    .invalid("\(field): \(what)", param: field)
+  }
+
+  /// Whether it names `top_p` and no `temperature`.
+  ///
+  /// Some models refuse both together, so the CLI must not add a temperature of its own.
+  package var hasTopPAlone: Bool {
+    func isGiven(_ key: StaticString) -> Bool { body[key].map { !$0.isNull } ?? false }
+    return isGiven("top_p") && !isGiven("temperature")
+  }
+
+  /// Whether the client marks what is to be cached, which the CLI's own marks must not disturb.
+  package var hasCacheMarks: Bool {
+    if let mark = body["cache_control"], !mark.isNull { return true }
+    for key in ["system", "tools"] where Self.marks(body[key]) { return true }
+    return body["messages"]!.elements.contains { Self.marks($0["content"]) }
+  }
+
+  private static func marks(_ blocks: JSON?) -> Bool {
+    guard let blocks, blocks.isArray else { return false }
+    return blocks.elements.contains { block in
+      if let mark = block["cache_control"], !mark.isNull { return true }
+      return block["content"].map { marks($0) } ?? false
+    }
+  }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+import Glibc
+import JSONText
+import Records
+
+/// The private files of one process: nobody else can read them, and they go when it goes.
+///
+/// `RUN_DIR/claude-exec-PID-RANDOM/`, locked as long as the process lives: so the next one can tell what a dead one
+/// left, whatever the pid is by then, and sweeps it.
+package final class RunDirectory {
+  /// Where children work: empty, and the same for all, because its name goes upstream with a login's reminders.
+  package let neutral: String
+  private let path: String
+  private let lock: Int32
+  private static let prefix = "claude-exec-"
+
+  /// - Throws: of kind ``Failure/Kind/configuration`` where `base` is not a directory of ours with mode 0700.
+  package init(under base: String) throws(Failure) {
+    try Self.makePrivate(base)
+    neutral = "\(base)/empty"
+    try Self.makePrivate(neutral)
+    // Nobody sweeps between the making of a directory and its locking.
+    let gate = open("\(base)/claude-exec.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard gate >= 0, flock(gate, LOCK_EX) == 0 else { throw Self.failure("\(base)/claude-exec.lock can't be locked") }
+    defer { close(gate) }
+    Self.sweep(base)
+    path = "\(base)/\(Self.prefix)\(getpid())-\(UniqueID.make().prefix(8))"
+    guard mkdir(path, 0o700) == 0 else { throw Self.failure("\(path) can't be made") }
+    lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else { throw Self.failure("\(path) can't be locked") }
+  }
+
+  deinit { close(lock) }
+
+  /// The path of a file that only we can read.
+  package func write(_ bytes: borrowing Bytes, named name: String) throws(Failure) -> String {
+    let file = "\(path)/\(name)"
+    let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard descriptor >= 0 else { throw Self.failure("\(file) can't be made") }
+    defer { close(descriptor) }
+    let slice = bytes.slice
+    var at = 0
+    while at < slice.count {
+      let count = Glibc.write(descriptor, slice.baseAddress! + at, slice.count - at)
+      if count >= 0 {
+        at += count
+      } else if errno != EINTR {
+        let failure = Self.failure("\(file) can't be written")
+        unlink(file)
+        throw failure
+      }
+    }
+    return file
+  }
+
+  package func remove(_ file: String) { unlink(file) }
+
+  /// Removes the directory and what is in it.
+  package func removeAll() { Self.removeTree(path) }
+
+  private static func makePrivate(_ path: String) throws(Failure) {
+    if mkdir(path, 0o700) != 0, errno == ENOENT {
+      let parent = path.split(separator: "/").dropLast().map { "/\($0)" }.joined()
+      if !parent.isEmpty { try makeParents(parent) }
+      mkdir(path, 0o700)
+    }
+    var status = stat()
+    guard lstat(path, &status) == 0 else { throw failure("\(path) can't be made") }
+    guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o077 == 0 else {
+      throw Failure(.configuration, "\(path) must be a directory of this user's with mode 0700")
+    }
+  }
+
+  private static func makeParents(_ path: String) throws(Failure) {
+    if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
+    let parent = path.split(separator: "/").dropLast().map { "/\($0)" }.joined()
+    guard errno == ENOENT, !parent.isEmpty else { throw failure("\(path) can't be made") }
+    try makeParents(parent)
+    guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw failure("\(path) can't be made") }
+  }
+
+  /// Removes what processes left that are no more.
+  private static func sweep(_ base: String) {
+    for name in names(in: base) where name.hasPrefix(prefix) {
+      let left = "\(base)/\(name)"
+      let descriptor = open(left, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+      guard descriptor >= 0 else { continue }
+      defer { close(descriptor) }
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { removeTree(left) }
+    }
+  }
+
+  private static func removeTree(_ path: String) {
+    for name in names(in: path) { unlink("\(path)/\(name)") }
+    rmdir(path)
+  }
+
+  private static func names(in folder: String) -> [String] {
+    guard let listing = opendir(folder) else { return [] }
+    defer { closedir(listing) }
+    var names: [String] = []
+    while let entry = readdir(listing) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+
+  private static func failure(_ what: String) -> Failure {
+    let code = errno
+    return Failure(.system, "\(what): \(String(cString: strerror(code)))", errno: code)
+  }
+}
+
+/// Random names that nobody can guess.
+package enum UniqueID {
+  /// A UUID of version 4.
+  package static func make() -> String {
+    var bytes = [UInt8](repeating: 0, count: 16)
+    // Without random bytes nothing here is safe.
+    precondition(getentropy(&bytes, bytes.count) == 0, "getentropy failed")
+    bytes[6] = bytes[6] & 0x0F | 0x40
+    bytes[8] = bytes[8] & 0x3F | 0x80
+    let digits = Array("0123456789abcdef".utf8)
+    var text: [UInt8] = []
+    for (index, byte) in bytes.enumerated() {
+      if index == 4 || index == 6 || index == 8 || index == 10 { text.append(UInt8(ascii: "-")) }
+      text.append(digits[Int(byte >> 4)])
+      text.append(digits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+}

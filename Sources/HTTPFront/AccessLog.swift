@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+import Logs
+import NIOCore
+import NIOHTTP1
+import Records
+
+extension Front {
+  /// Counts an answer that has ended, and writes its line to the log: never a body, never a secret.
+  func record(_ exchange: Exchange) {
+    func milliseconds(_ end: NIODeadline) -> Double { Double((end - exchange.startedAt).nanoseconds) / 1e6 }
+    let duration = milliseconds(exchange.endedAt ?? .now())
+    let first = exchange.firstEventAt.map(milliseconds)
+    let account = exchange.account
+    metrics.add(
+      route: exchange.routeIndex, status: exchange.status, seconds: duration / 1e3,
+      secondsToFirstEvent: first.map { $0 / 1e3 }, errorType: exchange.errorType, account: account)
+    guard log.isWritten(.info) else { return }
+    var fields: [(name: String, value: Log.Value)] = [
+      ("id", .text(exchange.rid.text)), ("method", .text(exchange.head.method.rawValue)),
+      ("path", .text(exchange.path)), ("status", .number(exchange.status)), ("duration_ms", .tenths(duration)),
+    ]
+    if let first { fields.append(("ttft_ms", .tenths(first))) }
+    fields.append(("bytes", .number(exchange.bytesOut)))
+    fields.append(("peer", .text(exchange.peer)))
+    if let id = exchange.head.headers.first(name: "x-request-id")
+      ?? exchange.head.headers.first(name: "x-client-request-id")
+    {
+      fields.append(("client_id", .text(String(id.prefix(128)))))
+    }
+    if let model = account.model { fields.append(("model", .text(model))) }
+    for (kind, count) in zip(Account.kinds, account.tokens) {
+      if let count { fields.append(("tokens_" + kind.label, .number(count))) }
+    }
+    if !account.loss.isEmpty { fields.append(("loss", .list(account.loss.map { $0.field + " " + $0.fate }))) }
+    if let error = exchange.errorType ?? account.error { fields.append(("error", .text(error))) }
+    log.write(.info, "request", fields: fields)
+  }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import NIOHTTP1
+import Records
+
+/// What an `http` record says: `{"status":200,"headers":{"content-type":"text/event-stream"}}`.
+package struct AnswerStart {
+  package var status: Int
+  package var headers: HTTPHeaders
+
+  /// Headers that are the connection's business, not the answer's (RFC 9110, 7.6.1), and ours.
+  private static let connectionHeaders: Set<String> = [
+    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "x-request-id",
+  ]
+
+  /// Nil where it says no status.
+  package init?(_ payload: ByteSlice) {
+    guard let status = integer(Scan.member("status", of: payload)), (200...599).contains(status) else { return nil }
+    self.status = status
+    headers = HTTPHeaders()
+    guard let object = Scan.member("headers", of: payload) else { return }
+    var list: [(String, String)] = []
+    Scan.members(object) { key, value in
+      if let name = Self.name(key), let value = string(value), value.utf8.allSatisfy(Self.isFieldByte) {
+        list.append((name, value))
+      }
+      return true
+    }
+    headers = HTTPHeaders(list)
+  }
+
+  /// The name in lower case, unless it can't be one or is not the pipeline's to set.
+  private static func name(_ key: ByteSlice) -> String? {
+    guard key.count > 0, key.allSatisfy(isTokenByte) else { return nil }
+    let name = key.text.lowercased()
+    return connectionHeaders.contains(name) ? nil : name
+  }
+
+  private static func isTokenByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+      true
+    default: false
+    }
+  }
+
+  /// No control characters: a header must not be able to begin another one.
+  private static func isFieldByte(_ byte: UInt8) -> Bool { byte >= 0x20 && byte != 0x7F || byte == 0x09 }
+}
+
+/// The number in a JSON value.
+func integer(_ value: ByteSlice?) -> Int? {
+  guard let value, value.count > 0, value.count <= 18 else { return nil }
+  var number = 0
+  for byte in value {
+    guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+    number = number * 10 + Int(byte - UInt8(ascii: "0"))
+  }
+  return number
+}
+
+/// The text of a JSON string.
+func string(_ value: ByteSlice?) -> String? {
+  guard let value, value.count >= 2, value[0] == UInt8(ascii: "\"") else { return nil }
+  var text = Bytes(capacity: value.count)
+  guard text.append(unescaped: value.cut(1, value.count - 1)) else { return nil }
+  return text.text
+}

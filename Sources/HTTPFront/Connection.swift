@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import NIOCore
+import NIOHTTP1
+import Records
+
+/// One client's connection: takes its requests, one after another, and writes the answers.
+///
+/// `HTTPServerPipelineHandler` stands before it: a request comes only when the answer to the one before has ended.
+final class Connection: ChannelInboundHandler {
+  typealias InboundIn = HTTPServerRequestPart
+  typealias OutboundOut = HTTPServerResponsePart
+
+  let front: Front
+  /// The address of the other side, without its port.
+  private let peer: String
+  /// Input and output are two pipes: the end of the one says nothing about the other.
+  private let isPipe: Bool
+  var context: ChannelHandlerContext?
+  private(set) var current: Exchange?
+  private var requestIsWhole = true
+  private var isClosing = false
+
+  init(front: Front, peer: String, isPipe: Bool) {
+    self.front = front
+    self.peer = peer
+    self.isPipe = isPipe
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    front.opened(self)
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard !isClosing else { return }
+    switch unwrapInboundIn(data) {
+    case .head(let head):
+      requestIsWhole = false
+      begin(head)
+    case .body(let bytes):
+      // Without a current exchange it is the rest of one that was refused.
+      if let current, current.stage == .arriving { take(bytes, of: current) }
+    case .end:
+      requestIsWhole = true
+      if let current, current.stage == .arriving { requestEnded(current) }
+    }
+  }
+
+  private func begin(_ head: HTTPRequestHead) {
+    let exchange = front.open(head, peer: peer, connection: self)
+    current = exchange
+    if let refusal = front.admit(exchange) { return refuse(exchange, refusal) }
+    guard exchange.check != nil,
+      head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }),
+      !exchange.isOld, let context
+    else { return }
+    context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+  }
+
+  private func take(_ bytes: ByteBuffer, of exchange: Exchange) {
+    guard exchange.check != nil else { return }
+    guard exchange.bodyBytes + bytes.readableBytes <= front.settings.maxBody else {
+      return refuse(exchange, front.answer(.tooLarge(front.settings.maxBody), to: exchange))
+    }
+    guard front.reserve(bytes.readableBytes) else {
+      return refuse(exchange, front.answer(.overloaded, to: exchange))
+    }
+    do throws(JSONCheck.Fault) {
+      try exchange.take(bytes)
+    } catch {
+      refuse(exchange, front.answer(.notJSON(error), to: exchange))
+    }
+  }
+
+  private func requestEnded(_ exchange: Exchange) {
+    if let check = exchange.check {
+      if let fault = check.endFault { return answer(exchange, front.answer(.notJSON(fault), to: exchange)) }
+      guard check.firstByte == UInt8(ascii: "{") else {
+        return answer(exchange, front.answer(.notObject, to: exchange))
+      }
+    }
+    front.serve(exchange)
+  }
+
+  /// Answers a request whose body may still be on its way.
+  private func refuse(_ exchange: Exchange, _ refusal: LocalAnswer) {
+    let headers = exchange.head.headers
+    let length = headers.first(name: "content-length").flatMap { Int($0) }
+    // A body that will be short is read to its end; otherwise the connection ends with this answer.
+    if headers.contains(name: "expect") || headers.contains(name: "transfer-encoding")
+      || length ?? 0 > FrontLimits.maxDiscard
+    {
+      exchange.keepsConnection = false
+    }
+    answer(exchange, refusal)
+  }
+
+  /// Writes an answer's last part, and forgets its request.
+  func end(_ exchange: Exchange) {
+    guard let context else { return }
+    let closes = !exchange.keepsConnection
+    if closes { isClosing = true }
+    // The next request of a pipelining client comes from within the write.
+    current = nil
+    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+    if closes { close(lingering: !requestIsWhole) }
+  }
+
+  /// Breaks an answer off: the client sees that it isn't whole.
+  func abort() {
+    current = nil
+    isClosing = true
+    context?.close(promise: nil)
+  }
+
+  /// Closes after what was written; lingering, it reads on for a while, because closing a socket with unread bytes
+  /// resets the connection, and the client may lose the answer.
+  private func close(lingering: Bool) {
+    guard let context else { return }
+    guard lingering, !isPipe else { return context.close(promise: nil) }
+    context.close(mode: .output, promise: nil)
+    let channel = context.channel
+    context.eventLoop.scheduleTask(in: .seconds(FrontLimits.linger)) { channel.close(promise: nil) }
+  }
+
+  /// Takes no further request: the answer under way is the last.
+  func quiesce() {
+    current?.keepsConnection = false
+    context?.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+  }
+
+  // MARK: The end of the connection
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    guard case .some(.inputClosed) = event as? ChannelEvent else { return context.fireUserInboundEventTriggered(event) }
+    if isPipe, requestIsWhole, let current {
+      current.keepsConnection = false
+    } else {
+      // Nobody can tell a client that has closed its connection from one that has only ended its requests.
+      context.close(promise: nil)
+    }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    self.context = nil
+    if let current {
+      self.current = nil
+      front.clientGone(current)
+    }
+    front.closed(self)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    guard let error = error as? HTTPParserError, error != .invalidEOFState, !isClosing else {
+      return context.close(promise: nil)
+    }
+    // A request that can't be read has no head; a made-up one carries the answer.
+    let exchange =
+      current ?? front.open(HTTPRequestHead(version: .http1_1, method: .GET, uri: "*"), peer: peer, connection: self)
+    guard exchange.stage == .arriving else { return abort() }
+    current = exchange
+    exchange.keepsConnection = false
+    requestIsWhole = false
+    answer(exchange, front.answer(.malformed(error), to: exchange))
+  }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import NIOCore
+import NIOHTTP1
+import Records
+
+extension Connection {
+  /// Writes a whole answer.
+  func answer(_ exchange: Exchange, _ answer: LocalAnswer) {
+    guard let context, exchange.stage != .ended else { return }
+    exchange.status = answer.status
+    exchange.errorType = answer.errorType
+    var headers = HTTPHeaders(answer.headers)
+    if answer.status != 204 {
+      headers.add(name: "content-type", value: answer.contentType)
+      headers.add(name: "content-length", value: String(answer.body.readableBytes))
+    }
+    write(headers, of: exchange)
+    if !exchange.isHead, answer.body.readableBytes > 0 {
+      exchange.bytesOut += answer.body.readableBytes
+      context.write(wrapOutboundOut(.body(.byteBuffer(answer.body))), promise: nil)
+    }
+    front.finished(exchange)
+    end(exchange)
+  }
+
+  /// Writes the head of an answer that the pipeline makes.
+  func start(_ exchange: Exchange, _ start: AnswerStart) {
+    exchange.status = start.status
+    exchange.stage = .answering
+    exchange.isEventStream = start.headers.first(name: "content-type")?.hasPrefix("text/event-stream") ?? false
+    let headers = start.headers
+    exchange.length = headers.first(name: "content-length").flatMap { Int($0) }
+    if exchange.isOld, !headers.contains(name: "content-length") { exchange.keepsConnection = false }
+    write(headers, of: exchange)
+  }
+
+  private func write(_ headers: HTTPHeaders, of exchange: Exchange) {
+    var headers = headers
+    let rid = exchange.rid.text
+    headers.add(name: "x-request-id", value: rid)
+    // What Anthropic's SDKs read.
+    if !headers.contains(name: "request-id") { headers.add(name: "request-id", value: rid) }
+    if !exchange.keepsConnection {
+      headers.add(name: "connection", value: "close")
+    } else if exchange.isOld {
+      headers.add(name: "connection", value: "keep-alive")
+    }
+    let head = HTTPResponseHead(
+      version: exchange.isOld ? .http1_0 : .http1_1,
+      status: HTTPResponseStatus(statusCode: exchange.status), headers: headers)
+    context?.write(wrapOutboundOut(.head(head)), promise: nil)
+  }
+
+  /// Writes what has come for the client in this wake-up.
+  func flush(_ exchange: Exchange) {
+    write(pendingOf: exchange)
+    context?.flush()
+    // Nothing holds the bytes any more where the system took them: their memory is used again.
+    if exchange.pending.capacity > 256 << 10 { exchange.pending = ByteBuffer() } else { exchange.pending.clear() }
+  }
+
+  private func write(pendingOf exchange: Exchange) {
+    guard exchange.pending.readableBytes > 0, let context else { return }
+    exchange.bytesOut += exchange.pending.readableBytes
+    exchange.lastWrite = .now()
+    context.write(wrapOutboundOut(.body(.byteBuffer(exchange.pending))), promise: nil)
+  }
+
+  /// Ends an answer that the pipeline has made.
+  func finish(_ exchange: Exchange) {
+    write(pendingOf: exchange)
+    front.finished(exchange)
+    end(exchange)
+  }
+
+  /// Ends an answer that can't be completed: by a status where it hasn't begun, by an event in a stream of events,
+  /// else by breaking the connection off. Never by what looks like a whole answer.
+  func fail(_ exchange: Exchange, _ error: APIError) {
+    guard exchange.stage == .answering, !exchange.collects else {
+      return answer(exchange, front.failed(exchange, error))
+    }
+    exchange.errorType = error.type
+    guard exchange.isEventStream else {
+      front.finished(exchange)
+      return abort()
+    }
+    var event = Bytes()
+    event.append(event: error, dialect: exchange.dialect, rid: exchange.rid)
+    exchange.pending.writeBytes(event.slice)
+    exchange.keepsConnection = false
+    finish(exchange)
+  }
+
+  /// Gives up a client that doesn't take its answer.
+  func abandon(_ exchange: Exchange) {
+    front.clientGone(exchange)
+    abort()
+  }
+
+  /// How many bytes were written that the client has not yet taken.
+  var bytesWaiting: Int {
+    guard let channel = context?.channel, !channel.isWritable else { return 0 }
+    return (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+  }
+}

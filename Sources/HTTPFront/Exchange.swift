@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import NIOCore
+import NIOHTTP1
+import Records
+
+/// One request and its answer, from the head of the one to the end of the other.
+final class Exchange {
+  /// How far it has come.
+  enum Stage {
+    /// The request is still arriving.
+    case arriving
+    /// The request's record waits for a pipeline.
+    case queued
+    /// The request's record was written.
+    case submitted
+    /// The answer has begun.
+    case answering
+    case ended
+  }
+
+  let rid: RID
+  let head: HTTPRequestHead
+  let path: String
+  /// The place in the route table; nil where there is none.
+  let routeIndex: Int?
+  let peer: String
+  let startedAt = NIODeadline.now()
+  /// The latest time for the end of the answer.
+  var deadline: NIODeadline
+  var stage = Stage.arriving
+  /// Nil when the client is gone, or has been answered.
+  var connection: Connection?
+  /// Where its record went.
+  var pipeline: Pipeline?
+  /// The pipeline has said its last about it.
+  var hasEnd = false
+  /// Whether the connection can take another request afterwards.
+  var keepsConnection: Bool
+
+  /// The record, while the body arrives.
+  var record = ByteBuffer()
+  var check: JSONCheck?
+  var bodyBytes = 0
+
+  var dialect: Dialect
+  var status = 0
+  var isEventStream = false
+  /// What the answer's head says of its length.
+  var length: Int?
+  /// The whole answer is needed before its first byte can go: health answers, and HEAD.
+  var collects = false
+  var collected: AnswerStart?
+  /// What waits for the end of this wake-up.
+  var pending = ByteBuffer()
+  var isDirty = false
+  var bytesOut = 0
+  var lastWrite = NIODeadline.now()
+  var firstEventAt: NIODeadline?
+  /// How many bytes the client had taken when it was last seen to take some, and when.
+  var taken = (bytes: 0, at: NIODeadline.now())
+  var account = Account()
+  var errorType: String?
+  /// When the client got the last of it, or went away.
+  var endedAt: NIODeadline?
+
+  init(
+    rid: RID, head: HTTPRequestHead, path: String, routeIndex: Int?, dialect: Dialect, peer: String,
+    connection: Connection, timeout: TimeAmount
+  ) {
+    self.rid = rid
+    self.head = head
+    self.path = path
+    self.routeIndex = routeIndex
+    self.dialect = dialect
+    self.peer = peer
+    self.connection = connection
+    deadline = startedAt + timeout
+    keepsConnection = head.isKeepAlive
+  }
+
+  var route: Route? { routeIndex.map { Route.table[$0] } }
+  var isDelivered: Bool { length.map { bytesOut >= $0 } ?? false }
+  /// HTTP/1.0: knows no chunks, and closes unless asked not to.
+  var isOld: Bool { head.version.major == 1 && head.version.minor == 0 }
+  var isHead: Bool { head.method == .HEAD }
+
+  /// Takes the next bytes of the body into the record.
+  ///
+  /// - Throws: where it can't be JSON.
+  func take(_ body: ByteBuffer) throws(JSONCheck.Fault) {
+    guard check != nil else { return }
+    bodyBytes += body.readableBytes
+    let taken = record.readableBytes
+    record.writeImmutableBuffer(body)
+    var fault: JSONCheck.Fault?
+    record.withUnsafeMutableReadableBytes { bytes in
+      let piece = UnsafeMutableRawBufferPointer(rebasing: bytes[taken...])
+      do throws(JSONCheck.Fault) {
+        try check!.take(piece.assumingMemoryBound(to: UInt8.self))
+      } catch {
+        fault = error
+      }
+    }
+    if let fault { throw fault }
+  }
+
+  /// Appends what the inside of a JSON string stands for to what waits for the client; false where it is none.
+  @inline(__always)
+  func append(unescaped inside: ByteSlice) -> Bool {
+    guard inside.count > 0 else { return true }
+    var isWhole = true
+    pending.writeWithUnsafeMutableBytes(minimumWritableBytes: inside.count) { room in
+      guard let count = unescape(inside, into: room.baseAddress!.assumingMemoryBound(to: UInt8.self)) else {
+        isWhole = false
+        return 0
+      }
+      return count
+    }
+    return isWhole
+  }
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+import Glibc
+import JSONText
+import Logs
+import NIOCore
+import NIOHTTP1
+import Records
+
+/// Stands between the connections and the pipeline: knows each request under way.
+///
+/// All of it happens on one event loop.
+final class Front {
+  let settings: FrontSettings
+  let log: Log
+  let loop: any EventLoop
+  let startedAt = NIODeadline.now()
+  var metrics = Metrics()
+  private(set) var exchanges: [RID: Exchange] = [:]
+  private var connections: [ObjectIdentifier: Connection] = [:]
+  private var rids = RIDMaker()
+  /// Answers that got something in this wake-up.
+  private var dirty: [Exchange] = []
+  /// Requests that wait for a pipeline.
+  private var queue: [Exchange] = []
+  /// Bytes of request bodies that have not been written to a pipeline.
+  private var bodyBytes = 0
+  private var tickIsScheduled = false
+  private(set) var isStopping = false
+  /// Told when the last connection has closed.
+  var onIdle: () -> Void = {}
+  private(set) var supervisor: Supervisor!
+
+  init(_ settings: FrontSettings, loop: any EventLoop, log: Log) {
+    self.settings = settings
+    self.loop = loop
+    self.log = log
+    supervisor = Supervisor(self)
+  }
+
+  // MARK: Connections
+
+  func opened(_ connection: Connection) {
+    connections[ObjectIdentifier(connection)] = connection
+    if isStopping { connection.quiesce() }
+  }
+
+  func closed(_ connection: Connection) {
+    connections[ObjectIdentifier(connection)] = nil
+    if connections.isEmpty { onIdle() }
+  }
+
+  var isIdle: Bool { connections.isEmpty }
+
+  /// Lets the answers under way come to their ends, and takes no more requests.
+  func quiesce() {
+    isStopping = true
+    for connection in connections.values { connection.quiesce() }
+  }
+
+  /// Fails what is still under way.
+  func cancelAll() {
+    for exchange in exchanges.values {
+      exchange.keepsConnection = false
+      fail(exchange, .stopping)
+    }
+  }
+
+  // MARK: Requests
+
+  func open(_ head: HTTPRequestHead, peer: String, connection: Connection) -> Exchange {
+    let (path, _) = RequestRecord.split(head.uri)
+    var index: Int?
+    if case .found(let found, _) = Route.find(head.method, path) { index = found }
+    var dialect = index.map { Route.table[$0].dialect } ?? .anthropic
+    if path == Route.chatCompletions { dialect = settings.chatCompletionsDialect }
+    let exchange = Exchange(
+      rid: rids.next(), head: head, path: path, routeIndex: index, dialect: dialect, peer: peer,
+      connection: connection, timeout: settings.requestTimeout)
+    exchanges[exchange.rid] = exchange
+    scheduleTick()
+    return exchange
+  }
+
+  /// Counts bytes of a body that is to be kept; false where there is no room.
+  func reserve(_ bytes: Int) -> Bool {
+    guard bodyBytes + supervisor.bytesWaiting + bytes <= FrontLimits.maxBuffered else { return false }
+    bodyBytes += bytes
+    return true
+  }
+
+  private func release(_ exchange: Exchange) {
+    bodyBytes -= exchange.bodyBytes
+    exchange.bodyBytes = 0
+    exchange.record = ByteBuffer()
+    exchange.check = nil
+  }
+
+  /// Sends a request on its way.
+  func submit(_ exchange: Exchange) {
+    guard let pipeline = supervisor.current else {
+      exchange.stage = .queued
+      queue.append(exchange)
+      loop.assumeIsolated().scheduleTask(in: .milliseconds(FrontLimits.restartWait)) { [self] in
+        if exchange.stage == .queued { fail(exchange, .pipelineDown) }
+      }
+      return
+    }
+    exchange.stage = .submitted
+    exchange.pipeline = pipeline
+    pipeline.open += 1
+    pipeline.write(exchange.record)
+    release(exchange)
+  }
+
+  /// A new pipeline is there: what waited for it goes on.
+  func submitQueue() {
+    let waiting = queue
+    queue.removeAll()
+    for exchange in waiting where exchange.stage == .queued { submit(exchange) }
+  }
+
+  /// Ends an answer that can't be completed.
+  func fail(_ exchange: Exchange, _ error: APIError) {
+    guard exchange.stage != .ended else { return }
+    if exchange.stage == .arriving { exchange.keepsConnection = false }
+    exchange.connection?.fail(exchange, error)
+  }
+
+  func clientGone(_ exchange: Exchange) {
+    // nginx's status for it; it goes to the log and the metrics only.
+    if exchange.stage != .answering { exchange.status = 499 }
+    // Who has got all of an answer may leave before we know that it was all.
+    if !exchange.isDelivered { exchange.errorType = "client_gone" }
+    finished(exchange)
+  }
+
+  /// Nothing will come of that pipeline any more.
+  func pipelineEnded(_ pipeline: Pipeline) {
+    for exchange in exchanges.values where exchange.pipeline === pipeline { fail(exchange, .pipelineEnded) }
+  }
+
+  /// Takes leave of a request: its answer has ended, one way or another.
+  func finished(_ exchange: Exchange) {
+    guard exchange.stage != .ended else { return }
+    exchange.stage = .ended
+    exchange.connection = nil
+    exchanges[exchange.rid] = nil
+    release(exchange)
+    exchange.endedAt = .now()
+    guard let pipeline = exchange.pipeline else { return record(exchange) }
+    exchange.pipeline = nil
+    pipeline.open -= 1
+    // After an error the stages behind the one that failed have said their last; the backend may still be at work.
+    let failed = exchange.status >= 400 || exchange.account.error != nil
+    if pipeline.takesRecords, failed || !exchange.hasEnd { cancel(exchange.rid, in: pipeline) }
+    if pipeline.takesRecords, !exchange.hasEnd {
+      // Its `end` will say what it has cost; the log waits for it.
+      pipeline.cancelled[exchange.rid] = (exchange, .now() + .seconds(FrontLimits.cancelTimeout))
+      scheduleTick()
+    } else {
+      record(exchange)
+    }
+    pipeline.endIfDrained()
+  }
+
+  private func cancel(_ rid: RID, in pipeline: Pipeline) {
+    var text = Bytes()
+    RequestRecord.cancel(rid, into: &text)
+    pipeline.write(ByteBuffer(bytes: text.slice))
+  }
+
+  /// The cancelled requests of a pipeline will get no `end` any more.
+  func recordCancelled(of pipeline: Pipeline) {
+    let left = pipeline.cancelled.values
+    pipeline.cancelled.removeAll()
+    for cancelled in left { record(cancelled.exchange) }
+  }
+
+  // MARK: What is gathered in a wake-up
+
+  @inline(__always)
+  func mark(_ exchange: Exchange) {
+    guard !exchange.isDirty else { return }
+    exchange.isDirty = true
+    dirty.append(exchange)
+  }
+
+  /// Writes to each client what has come for it.
+  func flush() {
+    guard !dirty.isEmpty else { return }
+    for exchange in dirty {
+      exchange.isDirty = false
+      guard exchange.stage == .answering, !exchange.collects, let connection = exchange.connection else { continue }
+      connection.flush(exchange)
+      if connection.bytesWaiting > FrontLimits.maxWaiting {
+        log.write(.warning, "the client takes too little", ["id": exchange.rid.text])
+        connection.abandon(exchange)
+      }
+    }
+    dirty.removeAll(keepingCapacity: true)
+  }
+
+  // MARK: Time
+
+  private func scheduleTick() {
+    guard !tickIsScheduled else { return }
+    tickIsScheduled = true
+    // One coarse timer for all: no request pays for one of its own.
+    loop.assumeIsolated().scheduleTask(in: .milliseconds(500)) { [self] in
+      tickIsScheduled = false
+      tick(.now())
+      if !exchanges.isEmpty || supervisor.awaitsEnds { scheduleTick() }
+    }
+  }
+
+  private func tick(_ now: NIODeadline) {
+    for exchange in exchanges.values {
+      if exchange.deadline <= now {
+        fail(exchange, .timeout)
+      } else if exchange.stage == .answering, let connection = exchange.connection {
+        let taken = exchange.bytesOut - connection.bytesWaiting
+        if taken > exchange.taken.bytes || connection.bytesWaiting == 0 {
+          exchange.taken = (taken, now)
+        } else if now - exchange.taken.at > .seconds(FrontLimits.maxStall) {
+          connection.abandon(exchange)
+          continue
+        }
+        if exchange.isEventStream, !exchange.collects, now - exchange.lastWrite >= .seconds(FrontLimits.keepAlive) {
+          exchange.pending.writeStaticString(":\n\n")
+          connection.flush(exchange)
+        }
+      }
+    }
+    supervisor.checkCancelled(now)
+  }
+}

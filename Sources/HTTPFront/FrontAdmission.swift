@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import NIOCore
+import NIOHTTP1
+import Records
+
+extension Front {
+  /// Lets a request in; else its refusal.
+  func admit(_ exchange: Exchange) -> LocalAnswer? {
+    let headers = exchange.head.headers
+    if let origin = headers.first(name: "origin"), !Self.isSameOrigin(origin, host: headers.first(name: "host")) {
+      return answer(APIError(status: 403, "requests from pages of the origin \(origin) are not allowed"), to: exchange)
+    }
+    let match = Route.find(exchange.head.method, exchange.path)
+    guard case .found(let index, let id) = match else { return unrouted(exchange, match) }
+    let route = Route.table[index]
+    if route.method == .POST {
+      let type = headers.first(name: "content-type")
+      guard Self.isJSON(type) else {
+        let message = "the content type is \(type ?? "not given"); expected application/json"
+        return answer(APIError(status: 415, message), to: exchange)
+      }
+      if let length = headers.first(name: "content-length").flatMap({ Int($0) }), length > settings.maxBody {
+        return answer(.tooLarge(settings.maxBody), to: exchange)
+      }
+    }
+    if route.purpose == .relay, supervisor.inFlight >= settings.maxInFlight {
+      return answer(.tooMany(settings.maxInFlight), to: exchange)
+    }
+    prepare(exchange, route, id: id)
+    return nil
+  }
+
+  private func unrouted(_ exchange: Exchange, _ match: Route.Match) -> LocalAnswer {
+    let method = exchange.head.method
+    guard case .wrongMethod(let allowed) = match else {
+      if method == .OPTIONS, exchange.head.uri == "*" { return .options(["GET", "HEAD", "POST", "OPTIONS"]) }
+      return answer(APIError(status: 404, "there is nothing at \(exchange.path)"), to: exchange)
+    }
+    if method == .OPTIONS { return .options(allowed) }
+    return answer(
+      APIError(
+        status: 405, "\(exchange.path) takes \(allowed.joined(separator: ", ")), not \(method.rawValue)",
+        headers: [("allow", allowed.joined(separator: ", "))]), to: exchange)
+  }
+
+  /// Begins the request's record.
+  private func prepare(_ exchange: Exchange, _ route: Route, id: String?) {
+    exchange.collects = exchange.isHead
+    switch route.purpose {
+    case .live, .metrics, .page: return
+    case .health, .ready, .detailed:
+      exchange.collects = true
+      exchange.deadline = exchange.startedAt + .seconds(FrontLimits.healthTimeout)
+    case .relay: break
+    }
+    if route.method == .POST { exchange.check = JSONCheck() }
+    var head = Bytes()
+    RequestRecord.head(
+      exchange.rid, exchange.head, route: route, dialect: exchange.dialect, modelID: id, peer: exchange.peer,
+      time: microseconds(), into: &head)
+    let length = exchange.head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+    exchange.record.reserveCapacity(head.count + min(length, 1 << 20) + 8)
+    exchange.record.writeBytes(head.slice)
+  }
+
+  /// Serves a request that is whole.
+  func serve(_ exchange: Exchange) {
+    guard let route = exchange.route else { return }
+    switch route.purpose {
+    case .live, .metrics, .page: exchange.connection?.answer(exchange, own(route.purpose, exchange))
+    case .relay, .health, .ready, .detailed:
+      if exchange.check == nil { exchange.record.writeStaticString("null") }
+      exchange.record.writeStaticString("}\n")
+      submit(exchange)
+    }
+  }
+
+  func answer(_ error: APIError, to exchange: Exchange) -> LocalAnswer { LocalAnswer(error, rid: exchange.rid) }
+
+  /// `application/json`, with parameters or without, or `…+json`.
+  static func isJSON(_ type: String?) -> Bool {
+    guard let type else { return false }
+    var essence = type.prefix { $0 != ";" }.lowercased()
+    while let last = essence.last, last == " " || last == "\t" { essence.removeLast() }
+    return essence == "application/json" || essence.hasSuffix("+json") && essence.contains("/")
+  }
+
+  /// Whether a page of that origin was served by the host that the request names.
+  static func isSameOrigin(_ origin: String, host: String?) -> Bool {
+    guard let host, !host.isEmpty else { return false }
+    return origin.lowercased() == "http://" + host.lowercased() || origin.lowercased() == "https://" + host.lowercased()
+  }
+}
+
+extension APIError {
+  static func tooLarge(_ limit: Int) -> APIError {
+    APIError(status: 413, "the body is larger than \(limit) bytes")
+  }
+  static func tooMany(_ limit: Int) -> APIError {
+    APIError(status: 429, "\(limit) requests are being answered already", headers: [("retry-after", "1")])
+  }
+  static func notJSON(_ fault: JSONCheck.Fault) -> APIError {
+    .invalid("the body is not JSON: at byte \(fault.offset), \(fault.reason)")
+  }
+  static func malformed(_ error: HTTPParserError) -> APIError {
+    error == .headerOverflow
+      ? APIError(status: 431, "the request's headers are too large")
+      : .invalid("this is not an HTTP request: \(error)")
+  }
+  static let notObject = APIError.invalid("the body is JSON, but not an object")
+  static let overloaded = APIError(
+    status: 529, "too many bytes are waiting already", headers: [("retry-after", "5")])
+  static let pipelineDown = APIError(
+    status: 503, "the pipeline is being restarted", headers: [("retry-after", "1")])
+  static let pipelineEnded = APIError(status: 502, "the pipeline ended before the answer was complete")
+  static let brokenRecord = APIError(status: 502, "the pipeline's answer can't be read")
+  static let noAnswer = APIError(status: 502, "the pipeline ended this request without an answer")
+  static let stopping = APIError(status: 503, "the server is shutting down", headers: [("retry-after", "5")])
+  static let timeout = APIError(status: 504, "the answer took too long")
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import NIOCore
+import NIOHTTP1
+import Records
+
+/// What the front says of itself.
+extension Front {
+  func own(_ purpose: Route.Purpose, _ exchange: Exchange) -> LocalAnswer {
+    switch purpose {
+    case .metrics:
+      return LocalAnswer(
+        contentType: "text/plain; version=0.0.4; charset=utf-8", text: metrics.text(inFlight: inFlight))
+    case .page:
+      let host = exchange.head.headers.first(name: "host") ?? "localhost"
+      return LocalAnswer(
+        contentType: "text/plain; charset=utf-8", text: Pages.index(host: host, version: settings.version))
+    case .live, .relay, .health, .ready, .detailed:
+      return health("alive")
+    }
+  }
+
+  /// The requests that are under way, but for the one that asks.
+  private var inFlight: Int { max(0, exchanges.count - 1) }
+
+  /// The answer to a request whose pipeline's answer has been gathered.
+  func collected(_ exchange: Exchange, _ start: AnswerStart) -> LocalAnswer {
+    let type = start.headers.first(name: "content-type") ?? "application/json"
+    switch exchange.route?.purpose {
+    case .ready: return start.status == 200 ? health("ready") : health("not_ready", status: 503)
+    case .detailed: return detailed(start.status, exchange.pending)
+    default:
+      var answer = LocalAnswer(status: start.status, contentType: type, text: "")
+      answer.body = exchange.pending
+      let own = ["content-type", "content-length"]
+      answer.headers = start.headers.filter { !own.contains($0.name) }.map { ($0.name, $0.value) }
+      return answer
+    }
+  }
+
+  /// The answer to a request that failed before its answer had begun.
+  func failed(_ exchange: Exchange, _ error: APIError) -> LocalAnswer {
+    switch exchange.route?.purpose {
+    case .health: health("unhealthy", status: 503, error: error.message)
+    case .ready: health("not_ready", status: 503, error: error.message)
+    case .detailed: detailed(503, nil, error: error.message)
+    default: answer(error, to: exchange)
+    }
+  }
+
+  private func health(_ text: StaticString, status: Int = 200, error: String? = nil) -> LocalAnswer {
+    var body = Bytes()
+    body.append(health: text, version: settings.version)
+    if let error {
+      body.append(#","error":"#)
+      body.append(quoted: error)
+    }
+    body.append("}\n")
+    return LocalAnswer(status: status, text: body.text)
+  }
+
+  /// What the pipeline says of its health, and the front's own parts beside it.
+  private func detailed(_ status: Int, _ answer: ByteBuffer?, error: String? = nil) -> LocalAnswer {
+    guard var answer, Self.isObject(&answer) else {
+      var body = Bytes()
+      body.append(health: "unhealthy", version: settings.version)
+      body.append(#","error":"#)
+      body.append(quoted: error ?? "the pipeline's health answer can't be read")
+      body.append(#","components":{"#)
+      append(components: &body)
+      body.append("}}\n")
+      return LocalAnswer(status: 503, text: body.text)
+    }
+    var body = Bytes()
+    answer.withUnsafeReadableBytes { bytes in
+      var components: ByteSlice?
+      body.append("{")
+      Scan.members(bytes.assumingMemoryBound(to: UInt8.self)) { key, value in
+        if key.equals("components") {
+          components = value
+          return true
+        }
+        body.append("\"")
+        body.append(key)
+        body.append("\":")
+        body.append(value)
+        body.append(",")
+        return true
+      }
+      body.append(#""components":{"#)
+      if let components {
+        Scan.members(components) { key, value in
+          body.append("\"")
+          body.append(key)
+          body.append("\":")
+          body.append(value)
+          body.append(",")
+          return true
+        }
+      }
+    }
+    append(components: &body)
+    body.append("}}\n")
+    return LocalAnswer(status: status, text: body.text)
+  }
+
+  private static func isObject(_ body: inout ByteBuffer) -> Bool {
+    var check = JSONCheck()
+    let isJSON = body.withUnsafeMutableReadableBytes { bytes in
+      do throws(JSONCheck.Fault) {
+        try check.take(bytes.assumingMemoryBound(to: UInt8.self))
+        return true
+      } catch {
+        return false
+      }
+    }
+    return isJSON && check.isComplete && check.firstByte == UInt8(ascii: "{")
+  }
+
+  private func append(components body: inout Bytes) {
+    body.append(#""api_server":{"status":"healthy","uptime":"#)
+    body.append(decimal: Int((NIODeadline.now() - startedAt).nanoseconds / 1_000_000_000))
+    body.append(#","requests_processed":"#)
+    body.append(decimal: metrics.answered)
+    body.append(#","errors":"#)
+    body.append(decimal: metrics.failed)
+    body.append(#"},"pipelines":{"state":"#)
+    body.append(quoted: supervisor.stateText)
+    body.append(#","restarts":"#)
+    body.append(decimal: metrics.restarts)
+    body.append(#","in_flight":"#)
+    body.append(decimal: inFlight)
+    body.append("}")
+  }
+}

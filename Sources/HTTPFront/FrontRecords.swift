@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import Logs
+import NIOCore
+import NIOHTTP1
+import Records
+
+extension Front {
+  /// Takes a record of the pipeline's answers.
+  func take(_ line: Line, from pipeline: Pipeline) {
+    guard line.form == .record else { return takeBroken(line) }
+    guard let rid = RID(line.rid), let exchange = exchanges[rid], exchange.pipeline === pipeline else {
+      return takeStray(line, from: pipeline)
+    }
+    switch line.kind {
+    case .data: take(data: line, of: exchange)
+    case .http: take(start: line, of: exchange)
+    case .end: take(end: line, of: exchange)
+    default:
+      log.write(
+        .warning,
+        "the pipeline's last stage wrote a record of kind \(Line.key(of: line.kind)); expected http, data, end",
+        ["id": rid.text])
+    }
+  }
+
+  /// A record for a request that is over: cancelled, or not ours at all.
+  private func takeStray(_ line: Line, from pipeline: Pipeline) {
+    guard let rid = RID(line.rid), let cancelled = pipeline.cancelled[rid] else {
+      if log.isWritten(.debug) { log.write(.debug, "a record of an unknown request", ["id": line.rid.text]) }
+      return
+    }
+    guard line.kind == .end else { return }
+    pipeline.cancelled[rid] = nil
+    cancelled.exchange.account = cancelled.exchange.account.merged(with: Account(end: line.payload))
+    record(cancelled.exchange)
+    pipeline.endIfDrained()
+  }
+
+  /// A line that is no record: whose it is, is answered; nobody else suffers.
+  func takeBroken(_ line: Line) {
+    let exchange = RID(line.rid).flatMap { exchanges[$0] }
+    let fields: KeyValuePairs = exchange.map { ["id": $0.rid.text] } ?? [:]
+    log.write(.warning, "the pipeline's last stage wrote a line that is no record", fields)
+    if let exchange { fail(exchange, .brokenRecord) }
+  }
+
+  @inline(__always)
+  private func take(data line: Line, of exchange: Exchange) {
+    let payload = line.payload
+    guard exchange.stage == .answering, payload.count >= 2, payload[0] == UInt8(ascii: "\""),
+      payload[payload.count - 1] == UInt8(ascii: "\""), exchange.append(unescaped: payload.cut(1, payload.count - 1))
+    else { return takeBroken(line) }
+    if exchange.firstEventAt == nil { exchange.firstEventAt = .now() }
+    mark(exchange)
+  }
+
+  private func take(start line: Line, of exchange: Exchange) {
+    guard exchange.stage == .submitted, let start = AnswerStart(line.payload) else { return takeBroken(line) }
+    if let ctx = line.ctx {
+      if let dialect = Dialect(of: ctx), dialect != .auto { exchange.dialect = dialect }
+      if let loss = Scan.member("loss", of: ctx) { exchange.account.add(loss: loss) }
+    }
+    if exchange.collects {
+      exchange.stage = .answering
+      exchange.collected = start
+    } else {
+      exchange.connection?.start(exchange, start)
+      mark(exchange)
+    }
+  }
+
+  private func take(end line: Line, of exchange: Exchange) {
+    exchange.hasEnd = true
+    exchange.account = exchange.account.merged(with: Account(end: line.payload))
+    guard exchange.stage == .answering else { return fail(exchange, .noAnswer) }
+    if let start = exchange.collected {
+      exchange.connection?.answer(exchange, collected(exchange, start))
+    } else {
+      exchange.connection?.finish(exchange)
+    }
+  }
+}

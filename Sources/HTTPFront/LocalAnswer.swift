@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import Logs
+import NIOCore
+import NIOHTTP1
+import Records
+
+/// An answer that the front makes itself, whole.
+package struct LocalAnswer {
+  package var status: Int
+  package var headers: [(name: String, value: String)] = []
+  package var contentType = "application/json"
+  package var body = ByteBuffer()
+  /// What the metrics count it as, where it is an error.
+  package var errorType: String?
+
+  package init(status: Int = 200, contentType: String = "application/json", text: String) {
+    self.status = status
+    self.contentType = contentType
+    body.writeString(text)
+  }
+
+  /// An error, in the one form that both vendors' SDKs read.
+  package init(_ error: APIError, rid: RID) {
+    status = error.status
+    headers = error.headers
+    errorType = error.type
+    var text = Bytes()
+    text.append(#"{"type":"error","error":"#)
+    text.append(error: error)
+    text.append(#","request_id":""#)
+    text.append(text: rid.text)
+    text.append(#""}"#)
+    body.writeBytes(text.slice)
+  }
+
+  /// What there is at a path that only says what it takes.
+  static func options(_ allowed: [String]) -> LocalAnswer {
+    var answer = LocalAnswer(status: 204, text: "")
+    answer.headers = [("allow", allowed.joined(separator: ", "))]
+    return answer
+  }
+}
+
+extension Bytes {
+  /// Appends what stands under `error` in an error's body.
+  mutating func append(error: APIError) {
+    append(#"{"type":"#)
+    append(quoted: error.type)
+    append(#","message":"#)
+    append(quoted: error.message)
+    append(#","param":"#)
+    if let param = error.param { append(quoted: param) } else { append("null") }
+    append(#","code":"#)
+    if let code = error.code { append(quoted: code) } else { append("null") }
+    append("}")
+  }
+
+  /// Appends an error as an event of a stream that has begun.
+  ///
+  /// Anthropic's clients look for an event by its name, OpenAI's for an `error` member in a chunk.
+  mutating func append(event error: APIError, dialect: Dialect, rid: RID) {
+    if dialect == .openai {
+      append(#"data: {"error":"#)
+      append(error: error)
+      append("}\n\n")
+      return
+    }
+    append("event: error\ndata: ")
+    append(#"{"type":"error","error":"#)
+    append(error: error)
+    append(#","request_id":""#)
+    append(text: rid.text)
+    append("\"}\n\n")
+  }
+
+  /// Appends the members that all health answers begin with, the opening brace too.
+  mutating func append(health status: StaticString, version: String) {
+    append(#"{"status":""#)
+    append(status)
+    append(#"","service":"claude-proxy","version":"#)
+    append(quoted: version)
+    append(#","timestamp":""#)
+    append(text: Log.timestamp())
+    append("\"")
+  }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import NIOHTTP1
+import Records
+
+/// Writes requests as records.
+package enum RequestRecord {
+  /// The headers that later stages may see; `x-stainless-…` are what the vendors' SDKs say of themselves.
+  ///
+  /// Never one that holds a secret: of those a record says only that there was one.
+  private static let allowed: Set<String> = [
+    "accept", "anthropic-beta", "anthropic-version", "content-type", "openai-beta", "user-agent",
+  ]
+
+  /// The record up to where the body stands.
+  package static func head(
+    _ rid: RID, _ head: HTTPRequestHead, route: Route, dialect: Dialect, modelID: String?, peer: String, time: Int,
+    into record: inout Bytes
+  ) {
+    record.append(#"{"rid":""#)
+    record.append(text: rid.text)
+    record.append(#"","ctx":{"op":""#)
+    record.append(text: route.op.rawValue)
+    record.append(#"","dialect":""#)
+    record.append(text: dialect.rawValue)
+    record.append("\"")
+    if let modelID {
+      record.append(#","model_id":"#)
+      record.append(quoted: modelID)
+    }
+    record.append(#","http":{"method":"#)
+    record.append(quoted: head.method.rawValue)
+    let (path, query) = split(head.uri)
+    record.append(#","path":"#)
+    record.append(quoted: path)
+    if let query {
+      record.append(#","query":"#)
+      record.append(quoted: query)
+    }
+    record.append(#","headers":"#)
+    record.append(headers: headers(of: head))
+    if let key = keyKind(of: head.headers) {
+      record.append(#","auth":"#)
+      record.append(quoted: key)
+    }
+    record.append(#","peer":"#)
+    record.append(quoted: peer)
+    record.append(#","time":"#)
+    record.append(decimal: time)
+    record.append(#"}},"request":"#)
+  }
+
+  /// A record that ends a request's work.
+  package static func cancel(_ rid: RID, into record: inout Bytes) {
+    record.append(#"{"rid":""#)
+    record.append(text: rid.text)
+    record.append(#"","cancel":true}"#)
+    record.append("\n")
+  }
+
+  /// The path and the query of a request's target.
+  package static func split(_ uri: String) -> (path: String, query: String?) {
+    var target = uri[...]
+    // The form that proxies are asked with: http://host/path (RFC 9112, 3.2.2).
+    if !target.hasPrefix("/"), let scheme = target.range(of: "://") {
+      target = target[scheme.upperBound...]
+      target = target.firstIndex(of: "/").map { target[$0...] } ?? "/"
+    }
+    guard let mark = target.firstIndex(of: "?") else { return (String(target), nil) }
+    return (String(target[..<mark]), String(target[target.index(after: mark)...]))
+  }
+
+  private static func headers(of head: HTTPRequestHead) -> [(name: String, value: String)] {
+    var taken: [(name: String, value: String)] = []
+    for (name, value) in head.headers {
+      let name = name.lowercased()
+      guard allowed.contains(name) || name.hasPrefix("x-stainless-") else { continue }
+      if let known = taken.firstIndex(where: { $0.name == name }) {
+        taken[known].value = clipped(taken[known].value + ", " + value)
+      } else {
+        taken.append((name, clipped(value)))
+      }
+    }
+    return taken
+  }
+
+  private static func clipped(_ value: String) -> String {
+    value.utf8.count <= FrontLimits.maxHeaderValue ? value : String(value.prefix(FrontLimits.maxHeaderValue / 4))
+  }
+
+  /// What kind of key the client sent, for telling whose client it is.
+  private static func keyKind(of headers: HTTPHeaders) -> String? {
+    if headers.contains(name: "x-api-key") { return "x-api-key" }
+    guard let value = headers.first(name: "authorization") else { return nil }
+    return value.prefix(7).lowercased() == "bearer " ? "bearer" : nil
+  }
+}
+
+extension Substring {
+  /// The first place where that text stands.
+  fileprivate func range(of text: String) -> Range<Index>? {
+    var at = startIndex
+    while at < endIndex {
+      if self[at...].hasPrefix(text) { return at..<index(at, offsetBy: text.count) }
+      at = index(after: at)
+    }
+    return nil
+  }
+}

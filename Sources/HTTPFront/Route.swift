@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+import NIOHTTP1
+import Records
+
+/// Which request goes where: the front's whole knowledge of the APIs.
+package struct Route: Sendable {
+  /// Who answers.
+  package enum Purpose: Sendable {
+    /// The pipeline; its answer is handed on.
+    case relay
+    /// The pipeline, asked for its health.
+    case health, ready, detailed
+    /// The front alone.
+    case live, metrics, page
+  }
+
+  package let method: HTTPMethod
+  /// The path; `{id}` at its end stands for one segment.
+  package let path: String
+  package let purpose: Purpose
+  package let op: Operation
+  package let dialect: Dialect
+
+  private static func relay(
+    _ method: HTTPMethod, _ path: String, _ op: Operation, _ dialect: Dialect
+  ) -> Route {
+    Route(method: method, path: path, purpose: .relay, op: op, dialect: dialect)
+  }
+
+  private static func own(_ path: String, _ purpose: Purpose) -> Route {
+    Route(method: .GET, path: path, purpose: purpose, op: .health, dialect: .anthropic)
+  }
+
+  package static let table: [Route] = [
+    relay(.POST, "/openai/v1/chat/completions", .messages, .openai),
+    relay(.GET, "/openai/v1/models", .models, .openai),
+    relay(.GET, "/openai/v1/models/{id}", .model, .openai),
+    relay(.POST, "/v1/messages", .messages, .anthropic),
+    relay(.POST, "/v1/messages/count_tokens", .countTokens, .anthropic),
+    relay(.POST, chatCompletions, .messages, .auto),
+    relay(.GET, "/v1/models", .models, .auto),
+    relay(.GET, "/v1/models/{id}", .model, .auto),
+    own("/health", .health),
+    own("/health/live", .live),
+    own("/health/ready", .ready),
+    own("/health/detailed", .detailed),
+    own("/metrics", .metrics),
+    own("/", .page),
+  ]
+
+  /// The path that both APIs' clients use; its dialect is a setting.
+  package static let chatCompletions = "/v1/chat/completions"
+
+  package enum Match {
+    case found(index: Int, id: String?)
+    /// The path is known; these methods are what it takes.
+    case wrongMethod(allowed: [String])
+    case unknown
+  }
+
+  /// Finds the route of a path (without its query). HEAD goes where GET goes.
+  package static func find(_ method: HTTPMethod, _ path: String) -> Match {
+    let wanted = method == .HEAD ? .GET : method
+    var allowed: [String] = []
+    for (index, route) in table.enumerated() {
+      guard let id = route.match(path) else { continue }
+      if route.method == wanted { return .found(index: index, id: id.isEmpty ? nil : id) }
+      allowed.append(route.method.rawValue)
+      if route.method == .GET { allowed.append("HEAD") }
+    }
+    if allowed.isEmpty { return .unknown }
+    allowed.append("OPTIONS")
+    return .wrongMethod(allowed: allowed)
+  }
+
+  /// Nil where the path isn't this route's; else the id in it, or nothing.
+  private func match(_ asked: String) -> String? {
+    guard path.hasSuffix("{id}") else { return path == asked ? "" : nil }
+    let fixed = path.dropLast(4)
+    guard asked.utf8.count > fixed.utf8.count, asked.hasPrefix(fixed) else { return nil }
+    let id = asked.dropFirst(fixed.count)
+    return id.contains("/") ? nil : percentDecoded(id)
+  }
+}
+
+/// The text that a URL's percent escapes stand for; nil where an escape is none, or makes no UTF-8.
+package func percentDecoded(_ text: Substring) -> String? {
+  guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
+  var bytes: [UInt8] = []
+  var rest = text.utf8[...]
+  while let byte = rest.popFirst() {
+    guard byte == UInt8(ascii: "%") else {
+      bytes.append(byte)
+      continue
+    }
+    guard let high = rest.popFirst().flatMap(hexDigitValue), let low = rest.popFirst().flatMap(hexDigitValue)
+    else { return nil }
+    bytes.append(high << 4 | low)
+  }
+  return String(validating: bytes, as: UTF8.self)
+}
+
+private func hexDigitValue(_ byte: UInt8) -> UInt8? {
+  Character(UnicodeScalar(byte)).hexDigitValue.map { UInt8($0) }
+}

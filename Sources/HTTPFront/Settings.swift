@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import NIOCore
+import Records
+
+/// What the command line says.
+package struct FrontSettings: Sendable {
+  /// Where to listen; nowhere means one connection on standard input and output.
+  package var listen: [ListenAddress] = []
+  /// The stages to start; nil means to be a filter: records on standard output and input.
+  package var pipeline: [[String]]?
+  /// Where the bound ports are told, when the front is ready.
+  package var notifyDescriptor: Int32?
+  package var maxBody = FrontLimits.maxBody
+  package var maxInFlight = FrontLimits.maxInFlight
+  /// The time for a whole answer.
+  package var requestTimeout = TimeAmount.seconds(FrontLimits.requestTimeout)
+  /// The time that answers under way have when the front is told to end.
+  package var grace = TimeAmount.seconds(FrontLimits.grace)
+  package var chatCompletionsDialect = Dialect.auto
+  package var version = "0"
+
+  package init() {}
+}
+
+/// What bounds the front, in one place.
+package enum FrontLimits {
+  /// The largest request body, in bytes: the Messages API's own limit.
+  package static let maxBody = 32 << 20
+  /// How many requests may wait for the pipeline's answer at once: above any machine's load, below its descriptors.
+  package static let maxInFlight = 4_096
+  /// How many bytes of bodies and answers may wait in all.
+  package static let maxBuffered = 256 << 20
+  /// How many bytes may wait for one client: minutes of the fastest stream.
+  package static let maxWaiting = 16 << 20
+  /// How long a client may take nothing, in seconds.
+  package static let maxStall: Int64 = 60
+  /// The time for a whole answer, in seconds: the Messages API's SDKs wait as long.
+  package static let requestTimeout: Int64 = 600
+  /// How long answers under way may go on after SIGTERM, in seconds.
+  package static let grace: Int64 = 30
+  /// How long a health record may take, in seconds: below a probe's usual patience.
+  package static let healthTimeout: Int64 = 5
+  /// How long a cancelled request may stay without its `end`, in seconds; then the pipeline is stuck.
+  package static let cancelTimeout: Int64 = 5
+  /// The silence after which an event stream gets a comment, in seconds: below the 30 to 60 s of usual balancers.
+  package static let keepAlive: Int64 = 15
+  /// How long a request waits for a pipeline that is being restarted, in milliseconds.
+  package static let restartWait: Int64 = 1_000
+  /// The pause before a pipeline that died young is started again, in milliseconds: the first one and the longest.
+  package static let firstPause: Int64 = 100
+  package static let longestPause: Int64 = 5_000
+  /// The age at which a pipeline is young no more, in milliseconds.
+  package static let youth: Int64 = 1_000
+  /// The time between the steps of ending a pipeline, in milliseconds: end of input, TERM, KILL.
+  package static let endStep: Int64 = 1_000
+  /// A refused body up to this size is read to its end, so that the connection can go on, in bytes.
+  package static let maxDiscard = 1 << 20
+  /// How long a closing connection still reads, so that its last answer isn't lost to a reset, in seconds.
+  package static let linger: Int64 = 2
+  /// How many values a metrics label may have; more are counted as `other`.
+  package static let maxLabels = 64
+  /// More than what stands before the body in a record, in bytes.
+  package static let maxRecordHead = 1 << 20
+  /// How much of a header goes into a record, in bytes.
+  package static let maxHeaderValue = 1_024
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+import ArgumentParser
+import ClaudeCLI
+import Glibc
+import Program
+import Records
+
+/// The program's own options; each has a variable of the environment for its default.
+struct ExecOptions: ParsableArguments {
+  /// `auto`, or one of the ways to pay.
+  enum Payer: String, CaseIterable, ExpressibleByArgument { case auto, login, key }
+
+  @Option(help: ArgumentHelp("The CLI to run, before all other places (CLAUDE_CLI_PATH).", valueName: "path"))
+  var cli: String?
+
+  @Option(help: ArgumentHelp("The CLI to run where none is found elsewhere.", valueName: "path"))
+  var fallbackCli: String?
+
+  @Option(help: ArgumentHelp("Who pays: auto, login or key (CLAUDE_AUTH; auto).", valueName: "mode"))
+  var auth: Payer?
+
+  @Option(help: ArgumentHelp("Where private files go (RUN_DIR).", valueName: "directory"))
+  var runDir: String?
+
+  @Option(help: ArgumentHelp("CLI processes at once (CLAUDE_MAX_PROCESSES; 16).", valueName: "count"))
+  var maxProcesses: Int?
+
+  @Option(help: ArgumentHelp("How long a request waits for a process (QUEUE_TIMEOUT; 30).", valueName: "seconds"))
+  var queueTimeout: Int?
+
+  @Option(help: ArgumentHelp("How long the CLI may be silent (IDLE_TIMEOUT; 120).", valueName: "seconds"))
+  var idleTimeout: Int?
+
+  @Option(help: ArgumentHelp("How long a whole answer may take (REQUEST_TIMEOUT; 600).", valueName: "seconds"))
+  var requestTimeout: Int?
+
+  @Flag(help: "Refuse requests that the CLI can't carry exactly (STRICT=1).")
+  var strict = false
+
+  /// - Throws: of kind ``Failure/Kind/configuration`` where a variable has no meaning.
+  func settings(_ environment: [String: String]) throws(Failure) -> ClaudeBackend.Settings {
+    func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+    func number(_ option: Int?, _ name: String, _ fallback: Int) throws(Failure) -> Int {
+      guard let text = option.map({ String($0) }) ?? variable(name) else { return fallback }
+      guard let number = Int(text), (1...1_000_000).contains(number) else {
+        throw Failure(.configuration, "\(name) is \(text); expected a number from 1 to 1000000")
+      }
+      return number
+    }
+    let payer = auth?.rawValue ?? variable("CLAUDE_AUTH") ?? Payer.auto.rawValue
+    guard let payer = Payer(rawValue: payer) else {
+      throw Failure(.configuration, "CLAUDE_AUTH is \(payer); expected auto, login or key")
+    }
+    let directory =
+      runDir ?? variable("RUN_DIR") ?? variable("XDG_RUNTIME_DIR").map { "\($0)/claude-proxy" }
+      ?? "/tmp/claude-proxy-\(geteuid())"
+    guard directory.hasPrefix("/") else {
+      throw Failure(.configuration, "RUN_DIR is \(directory); expected an absolute path")
+    }
+    var settings = ClaudeBackend.Settings(runDirectory: directory)
+    settings.cli = cli ?? variable("CLAUDE_CLI_PATH")
+    settings.fallbackCLI = fallbackCli
+    settings.auth = Auth(rawValue: payer.rawValue)
+    settings.limits.maxProcesses = try number(maxProcesses, "CLAUDE_MAX_PROCESSES", settings.limits.maxProcesses)
+    settings.limits.queueTimeout = try number(queueTimeout, "QUEUE_TIMEOUT", settings.limits.queueTimeout)
+    settings.limits.idleTimeout = try number(idleTimeout, "IDLE_TIMEOUT", settings.limits.idleTimeout)
+    settings.limits.requestTimeout = try number(requestTimeout, "REQUEST_TIMEOUT", settings.limits.requestTimeout)
+    settings.isStrict = strict || variable("STRICT") == "1"
+    return settings
+  }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+import ArgumentParser
+import HTTPFront
+import Logs
+import NIOCore
+import Program
+import Records
+
+@main
+struct HTTPFrontd: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "http-frontd",
+    abstract: "Serve HTTP by a pipeline of filters.",
+    version: version)
+
+  @Option(help: ArgumentHelp("Listen at ADDRESS:PORT or unix:PATH; may be repeated.", valueName: "address"))
+  var listen: [String] = []
+
+  @Option(help: ArgumentHelp("Start these stages, words and '|', and keep them running.", valueName: "stages"))
+  var pipeline: String?
+
+  @Option(help: ArgumentHelp("Write the bound port and a line feed to this descriptor when ready.", valueName: "fd"))
+  var notifyFd: Int32?
+
+  @Option(help: ArgumentHelp("The largest request body.", valueName: "bytes"))
+  var maxBody = FrontLimits.maxBody
+
+  @Option(help: ArgumentHelp("How many requests may be answered at once.", valueName: "n"))
+  var maxInFlight = FrontLimits.maxInFlight
+
+  @Option(help: ArgumentHelp("The time for a whole answer.", valueName: "seconds"))
+  var requestTimeout = FrontLimits.requestTimeout
+
+  @Option(help: ArgumentHelp("The time that answers under way have after SIGTERM.", valueName: "seconds"))
+  var grace = FrontLimits.grace
+
+  @Option(help: ArgumentHelp("The API at /v1/chat/completions: openai, anthropic or auto.", valueName: "dialect"))
+  var chatCompletionsDialect = Dialect.auto
+
+  @Option(help: "Log what is at least this grave: debug, info, warning or error.")
+  var logLevel: Output.Note.Level = .info
+
+  func run() throws {
+    let log = Log(program: "http-frontd", level: logLevel)
+    StandardIO.secureDescriptors()
+    do throws(Failure) {
+      try Server.run(settings(), log: log)
+    } catch {
+      throw error.exit(log)
+    }
+  }
+
+  private func settings() throws(Failure) -> FrontSettings {
+    let largest = Limits.maxLine - FrontLimits.maxRecordHead
+    guard (1...largest).contains(maxBody) else { throw Failure(.usage, "--max-body is to be 1 to \(largest) bytes") }
+    guard maxInFlight > 0, requestTimeout > 0, grace >= 0 else {
+      throw Failure(.usage, "--max-in-flight and --request-timeout are to be above 0, --grace 0 or more")
+    }
+    var settings = FrontSettings()
+    for address in listen { settings.listen.append(try ListenAddress(address)) }
+    if let pipeline { settings.pipeline = try PipelineText.stages(of: pipeline) }
+    settings.notifyDescriptor = notifyFd
+    settings.maxBody = maxBody
+    settings.maxInFlight = maxInFlight
+    settings.requestTimeout = .seconds(requestTimeout)
+    settings.grace = .seconds(grace)
+    settings.chatCompletionsDialect = chatCompletionsDialect
+    settings.version = version
+    return settings
+  }
+
+  static func main() { start() }
+}
