@@ -25,9 +25,10 @@ func program(_ name: String, _ needs: Target.Dependency...) -> Target {
   .executableTarget(
     name: name,
     dependencies: needs + ["Program", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-    swiftSettings: strict)
+    exclude: ["\(name).1"], swiftSettings: strict)
 }
 
+/// What is tested inside the process; the built programs are tested from outside (scripts/test).
 func tests(_ name: String, _ needs: Target.Dependency...) -> Target {
   .testTarget(name: name, dependencies: needs, swiftSettings: strict)
 }
@@ -86,6 +87,13 @@ let package = Package(
     program("claude-echo", "Echo", "Models", "Reactor", "Logs", "Records"),
     program("claude-exec", "ClaudeCLI", "Models", "Reactor", "Logs", "Records"),
 
+    tests("JSONTextTests", "Jansson", "JSONText"),
+    tests("JanssonTests", "Jansson", "JSONText"),
+    tests("RecordsTests", "Records", "JSONText"),
+    tests("ModelsTests", "Models", "Records", "JSONText"),
+    tests("RateLimitTests", "RateLimit", "Records"),
+    tests(
+      "GoldenTests", "Translation", "EventStream", "RateLimit", "Echo", "Models", "Reactor", "Records", "JSONText"),
     tests("ClaudeCLITests", "ClaudeCLI", "Models", "Records", "Jansson", "JSONText"),
     tests(
       "HTTPFrontTests", "HTTPFront", "JSONText", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio"),

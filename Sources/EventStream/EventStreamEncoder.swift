@@ -195,7 +195,8 @@ package struct EventStreamEncoder: RecordFilter {
     _ = text.append(unescaped: literal.cut(1, literal.count - 1))
     var data = Bytes()
     // A CR ends a line of the stream too; what stood behind it would be read as a field of its own.
-    for line in text.text.split(omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r" || $0 == "\r\n" }) {
+    let ends: [Character] = ["\n", "\r", "\r\n"]
+    for line in text.text.split(omittingEmptySubsequences: false, whereSeparator: ends.contains) {
       data.append("data: ")
       data.append(text: String(line))
       data.append("\n")

@@ -46,7 +46,6 @@ package final class BackendRunner<B: Backend> {
 
   /// Returns when all is done; SIGTERM, SIGINT and SIGHUP end it with all work stopped.
   package func serve() throws(Failure) {
-    StandardIO.secureDescriptors()
     // A reader that went away shows as EPIPE, so that the children are ended and not orphaned.
     signal(SIGPIPE, SIG_IGN)
     let signals = clinux_signalfd([SIGTERM, SIGINT, SIGHUP], 3)

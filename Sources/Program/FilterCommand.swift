@@ -51,7 +51,6 @@ extension FilterCommand {
 
   package mutating func run() throws {
     let log = Log(program: Self._commandName, level: common.logLevel)
-    StandardIO.secureDescriptors()
     // Ignored SIGPIPE is inherited through exec; a filter dies of it, as filters do.
     signal(SIGPIPE, SIG_DFL)
     do throws(Failure) {
@@ -92,6 +91,8 @@ extension Failure {
 extension ParsableCommand {
   /// The main of every program: statuses are those of `sysexits.h`.
   package static func start() -> Never {
+    // Before anything opens a descriptor that would take the place of a closed one.
+    StandardIO.secureDescriptors()
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -13,7 +13,8 @@ enum ChatUsage {
     let completion = usage["output_tokens"]?.integer ?? 0
     let reasoning = usage["output_tokens_details"]?["thinking_tokens"]?.integer
     return JSON(object: [
-      "prompt_tokens": JSON(prompt), "completion_tokens": JSON(completion), "total_tokens": JSON(sum(prompt, completion)),
+      "prompt_tokens": JSON(prompt), "completion_tokens": JSON(completion),
+      "total_tokens": JSON(sum(prompt, completion)),
       "prompt_tokens_details": JSON(object: ["cached_tokens": JSON(read)]),
       "completion_tokens_details": reasoning.map { JSON(object: ["reasoning_tokens": JSON($0)]) },
     ])
