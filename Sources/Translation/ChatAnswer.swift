@@ -90,7 +90,7 @@ final class ChatAnswer {
     }
     let answer = JSON(object: [
       "role": JSON("assistant"), "content": text.map { JSON($0) } ?? (calls.isEmpty ? JSON("") : .null),
-      "refusal": .null,
+      "refusal": Self.refusal(of: message),
       "reasoning_content": reasoning.isEmpty ? nil : JSON(reasoning),
       "thinking_blocks": thinking.isEmpty ? nil : JSON(array: thinking),
       "tool_calls": calls.isEmpty ? nil : JSON(array: calls),
@@ -139,6 +139,12 @@ final class ChatAnswer {
     }
   }
 
+  /// What the model says of its refusal, where it refused and says it.
+  private static func refusal(of message: JSON) -> JSON {
+    guard message["stop_reason"]?.equals("refusal") == true else { return .null }
+    return message["stop_details"]?["explanation"] ?? .null
+  }
+
   // MARK: The stream
 
   /// The path of nearly every event: the text goes from one record to the other as the bytes it is, escapes and all.
@@ -177,7 +183,7 @@ final class ChatAnswer {
     case "message_delta":
       note(usage: event["usage"])
       stopReason = event["delta"]?["stop_reason"]?.string ?? stopReason
-      finishChunk(to: &out)
+      finishChunk(refusal: Self.refusal(of: event["delta"] ?? .object), to: &out)
     case "message_stop":
       if includeUsage { usageChunk(to: &out) }
       write(to: &out) { $0.append("\"[DONE]\"") }
@@ -309,10 +315,12 @@ final class ChatAnswer {
     out.record(.event, of: RequestID(text: rid, isBare: isBare), payload)
   }
 
-  private func finishChunk(to out: inout Output) {
+  private func finishChunk(refusal: JSON, to out: inout Output) {
     write(to: &out) {
       appendHead(to: &$0)
-      $0.append(#"[{"index":0,"delta":{},"logprobs":null,"finish_reason":"#)
+      $0.append(#"[{"index":0,"delta":"#)
+      $0.append(refusal.isNull ? .object : JSON(object: ["refusal": refusal]))
+      $0.append(#","logprobs":null,"finish_reason":"#)
       $0.append(quoted: Self.finishReason(stopReason))
       $0.append("}]")
       if includeUsage { $0.append(#","usage":null"#) }

@@ -149,11 +149,14 @@ struct ChatRequestTranslator {
   }
 
   /// Anthropic's own fields, which OpenAI's SDKs send by `extra_body`.
-  private static let native = ["top_k", "cache_control", "container", "context_management", "mcp_servers"]
+  private static let native: Set<String> = [
+    "cache_control", "container", "context_management", "diagnostics", "inference_geo", "mcp_servers", "speed",
+    "user_profile_id", "workspace_id",
+  ]
 
   private func passNative() {
-    for name in Self.native {
-      if let value = request[name], !value.isNull, body[name] == nil, name != "top_k" { body[name] = value }
+    for name in Self.native.sorted() {
+      if let value = request[name], !value.isNull { body[name] = value }
     }
   }
 
@@ -162,7 +165,7 @@ struct ChatRequestTranslator {
     "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "n", "stream",
     "stream_options", "user", "safety_identifier", "reasoning_effort", "response_format", "service_tier", "tools",
     "tool_choice", "parallel_tool_calls", "functions", "function_call", "metadata", "modalities", "audio", "system",
-    "thinking", "output_config", "top_k", "cache_control", "container", "context_management", "mcp_servers",
+    "thinking", "output_config", "top_k",
   ]
 
   /// OpenAI's fields without a counterpart, each with the value that asks for nothing.
@@ -188,7 +191,7 @@ struct ChatRequestTranslator {
   }
 
   private mutating func ledgerUnknown() {
-    for (name, value) in request.members where !Self.handled.contains(name) && !value.isNull {
+    for (name, value) in request.members where !Self.handled.contains(name) && !Self.native.contains(name) && !value.isNull {
       if let shape = Self.withoutCounterpart[name] {
         if !shape.isNeutral(value) { loss.dropped(name) }
       } else {

@@ -15,7 +15,9 @@ enum ChatUsage {
     return JSON(object: [
       "prompt_tokens": JSON(prompt), "completion_tokens": JSON(completion),
       "total_tokens": JSON(sum(prompt, completion)),
-      "prompt_tokens_details": JSON(object: ["cached_tokens": JSON(read)]),
+      "prompt_tokens_details": JSON(object: [
+        "cached_tokens": JSON(read), "cache_write_tokens": written > 0 ? JSON(written) : nil,
+      ]),
       "completion_tokens_details": reasoning.map { JSON(object: ["reasoning_tokens": JSON($0)]) },
     ])
   }
