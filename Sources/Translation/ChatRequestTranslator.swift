@@ -191,7 +191,8 @@ struct ChatRequestTranslator {
   }
 
   private mutating func ledgerUnknown() {
-    for (name, value) in request.members where !Self.handled.contains(name) && !Self.native.contains(name) && !value.isNull {
+    for (name, value) in request.members
+    where !Self.handled.contains(name) && !Self.native.contains(name) && !value.isNull {
       if let shape = Self.withoutCounterpart[name] {
         if !shape.isNeutral(value) { loss.dropped(name) }
       } else {

@@ -74,7 +74,9 @@ extension ChatRequestTranslator {
     return made
   }
 
-  private static let nativeToolMembers = ["allowed_callers", "defer_loading", "eager_input_streaming", "input_examples"]
+  private static let nativeToolMembers = [
+    "allowed_callers", "defer_loading", "eager_input_streaming", "input_examples",
+  ]
   private static let functionMembers =
     Set(nativeToolMembers + ["name", "description", "parameters", "strict", "cache_control"])
 
