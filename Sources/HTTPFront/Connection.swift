@@ -148,6 +148,11 @@ final class Connection: ChannelInboundHandler {
       self.current = nil
       front.clientGone(current)
     }
+  }
+
+  // Comes for every channel, also for one that was closed before it was active.
+  func handlerRemoved(context: ChannelHandlerContext) {
+    self.context = nil
     front.closed(self)
   }
 
