@@ -45,7 +45,10 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
     return true
   }
 
-  /// Takes the end of the input.
+  /// Takes the lines that waited until the filter was ready.
+  package mutating func resume() throws(Failure) { try takeLines() }
+
+  /// Takes the end of the input, when no line waits.
   package mutating func finish() throws(Failure) {
     let rest = splitter.rest
     if let line = Line(scanning: rest) {
@@ -65,7 +68,7 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
   }
 
   private mutating func takeLines() throws(Failure) {
-    while let piece = splitter.next() {
+    while filter.isReady, let piece = splitter.next() {
       lineNumber += 1
       switch piece {
       case .line(let bytes):

@@ -59,7 +59,11 @@ struct GoldenTests {
     try golden.check(RateLimiter(rule, exempt: exempt, buckets: try BucketFile(path: nil)), pieceSize)
   }
 
-  @Test("claude-echo", arguments: try GoldenCase.all(of: "claude-echo", but: ["pace-is-kept-in-order"]), [1, 7, .max])
+  @Test(
+    "claude-echo",
+    arguments: try GoldenCase.all(
+      of: "claude-echo", but: ["pace-is-kept-in-order", "bare-streams-come-one-after-another"]),
+    [1, 7, .max])
   func claudeEcho(_ golden: GoldenCase, pieceSize: Int) throws {
     let script = try golden.options.value("--script").map { String(decoding: try golden.file($0), as: UTF8.self) }
     let port = Port()
