@@ -26,6 +26,8 @@ package struct EventStreamEncoder: RecordFilter {
     let ctx: String?
     /// `{"rid":"…","data":"`, what every data record begins with.
     let prefix: Bytes
+    /// The type of the error that ended the stream, as a JSON string.
+    var error: String?
 
     init(_ line: Line, _ phase: Phase) {
       self.phase = phase
@@ -66,12 +68,13 @@ package struct EventStreamEncoder: RecordFilter {
       Self.body(line.payload, answer, to: &out)
     case .error: try takeError(line, to: &out)
     case .end:
-      if let answer = answers.find(line.rid) {
+      let answer = answers.find(line.rid)
+      if let answer {
         answers.close(line.rid.text)
         if answer.phase == .held { Self.refuse(answer, line.rid, to: &out) }
       }
       // An end alone is a cancelled request's: there is no one to answer.
-      out.record(.end, of: line.rid, isBare: line.isBare) { $0.append(line.payload) }
+      Self.end(line.rid, isBare: line.isBare, line.payload, error: answer?.error, to: &out)
     default:
       out.forward(line)
     }
@@ -88,10 +91,10 @@ package struct EventStreamEncoder: RecordFilter {
         case .streaming:
           var body = Bytes()
           body.append(body: endedEarly, requestID: rid)
-          Self.encode(body.slice, answer, to: &out)
+          Self.encode(error: body.slice, answer, to: &out)
         case .bodied: break
         }
-        out.end(rid, isBare: answer.isBare)
+        Self.end(rid, isBare: answer.isBare, nil, error: answer.error, to: &out)
       }
     }
   }
@@ -117,10 +120,27 @@ package struct EventStreamEncoder: RecordFilter {
     }
     switch answer.phase {
     case .held: Self.write(error: body, line.payload, answer, line.rid, to: &out)
-    case .streaming: Self.encode(body, answer, to: &out)
+    case .streaming: Self.encode(error: body, answer, to: &out)
     case .bodied: out.note(.warning, "an error came behind a whole body", rid: line.rid)
     }
     answer.phase = .bodied
+  }
+
+  /// An error as the stream's last event.
+  private static func encode(error body: ByteSlice, _ answer: Answer, to out: inout Output) {
+    encode(body, answer, to: &out)
+    let type = Scan.member("error", of: body).flatMap { Scan.member("type", of: $0) }
+    answer.error = Scan.plainString(type) == nil ? #""api_error""# : type?.text
+  }
+
+  /// Writes `end`. A stream that failed looks from its status like one that didn't: `error` says what it was.
+  private static func end(
+    _ rid: ByteSlice, isBare: Bool, _ payload: ByteSlice?, error: String?, to out: inout Output
+  ) {
+    out.record(.end, of: rid, isBare: isBare) { bytes in
+      guard let error else { return payload.map { bytes.append($0) } ?? bytes.append("{}") }
+      bytes.append(object: payload, setting: "error") { $0.append(text: error) }
+    }
   }
 
   /// An error that is the whole answer.

@@ -65,7 +65,7 @@ package struct RateLimiter: RecordFilter {
     }
     var ctx = Bytes()
     let earlier = line.ctx.flatMap { Scan.member("headers", of: $0) }
-    ctx.append(ctx: line.ctx, setting: "headers") { bytes in
+    ctx.append(object: line.ctx, setting: "headers") { bytes in
       var made = Bytes()
       made.append(headers: headers)
       guard let earlier, earlier.count > 2 else { return bytes.append(made.slice) }
