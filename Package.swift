@@ -100,3 +100,11 @@ let package = Package(
       .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
   ]
 )
+
+// Built by scripts/fuzz alone, since it needs libFuzzer's main and its marks in every room.
+if Context.environment["FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "fuzz", dependencies: ["EventStream", "Translation", "Models", "Records", "Jansson", "JSONText"],
+      path: "Tests/Fuzz", swiftSettings: strict))
+}
