@@ -91,6 +91,7 @@ let package = Package(
     tests("JanssonTests", "Jansson", "JSONText"),
     tests("RecordsTests", "Records", "JSONText"),
     tests("ModelsTests", "Models", "Records", "JSONText"),
+    tests("TranslationTests", "EventStream", "Translation", "Models", "Records", "Jansson", "JSONText"),
     tests("RateLimitTests", "RateLimit", "Records"),
     tests(
       "GoldenTests", "Translation", "EventStream", "RateLimit", "Echo", "Models", "Reactor", "Records", "JSONText"),

@@ -54,16 +54,11 @@ struct ChatRequestTranslator {
   }
 
   /// The client's own `system` (Anthropic's field, sent by `extra_body`) before the hoisted messages.
-  private func systemBlocks(_ hoisted: JSON) throws(APIError) -> JSON {
+  private mutating func systemBlocks(_ hoisted: JSON) throws(APIError) -> JSON {
     guard let own = field("system") else { return hoisted }
-    let blocks = JSON.array
-    if own.isString {
-      if let block = ContentParts().text(own, nil) { blocks.append(block) }
-    } else if own.isArray {
-      for block in own.elements { blocks.append(block) }
-    } else {
-      throw .invalid("system: is neither a string nor an array", param: "system")
-    }
+    var parts = ContentParts()
+    let blocks = JSON(array: try parts.blocks(own, path: "system", of: .system))
+    loss.add(parts.loss)
     for block in hoisted.elements { blocks.append(block) }
     return blocks
   }
@@ -76,7 +71,11 @@ struct ChatRequestTranslator {
       }
       return count
     }
-    return min(capabilities.output ?? fallbackMaxTokens, fallbackMaxTokens)
+    let usual = min(capabilities.output ?? fallbackMaxTokens, fallbackMaxTokens)
+    // Thinking counts towards the limit, which must lie above its budget.
+    let budget = field("thinking")?["budget_tokens"]?.integer ?? 0
+    let (above, overflows) = budget.addingReportingOverflow(usual)
+    return budget < usual || overflows ? usual : min(above, max(usual, capabilities.output ?? above))
   }
 
   private mutating func translateStop() throws(APIError) {

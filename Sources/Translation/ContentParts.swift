@@ -22,27 +22,39 @@ struct ContentParts {
 
   private static func isVisible(_ text: ByteSlice) -> Bool {
     for byte in text {
-      if byte >= 0x80 { return !text.text.allSatisfy(\.isWhitespace) }
+      if byte >= 0x80 { return !text.text.unicodeScalars.allSatisfy(\.properties.isWhitespace) }
       if !Scan.isSpace(byte), byte != 0x0B, byte != 0x0C { return true }
     }
     return false
   }
 
   /// The blocks of a message's `content`, a string or parts.
-  mutating func blocks(_ content: JSON, path: String) throws(APIError) -> [JSON] {
+  mutating func blocks(_ content: JSON, path: String, of speaker: Speaker) throws(APIError) -> [JSON] {
     if content.isString { return text(content, nil).map { [$0] } ?? [] }
     guard content.isArray else { throw .invalid("\(path): is neither a string nor an array", param: path) }
     var blocks: [JSON] = []
     for (index, part) in content.elements.enumerated() {
-      if let block = try block(part, path: "\(path)[\(index)]") { blocks.append(block) }
+      if let block = try block(part, path: "\(path)[\(index)]", of: speaker) { blocks.append(block) }
     }
     return blocks
   }
 
-  private mutating func block(_ part: JSON, path: String) throws(APIError) -> JSON? {
+  /// Who says a part: not everyone can say all of them.
+  enum Speaker: String { case user, assistant, system, tool }
+
+  private static let speakers: [String: Set<Speaker>] = [
+    "image_url": [.user, .tool], "file": [.user, .tool], "image": [.user, .tool], "document": [.user, .tool],
+    "search_result": [.user, .tool], "tool_result": [.user], "container_upload": [.user], "tool_use": [.assistant],
+    "thinking": [.assistant], "redacted_thinking": [.assistant],
+  ]
+
+  private mutating func block(_ part: JSON, path: String, of speaker: Speaker) throws(APIError) -> JSON? {
     if part.isString { return text(part, nil) }
     guard part.isObject, let type = part["type"]?.string else {
       throw .invalid("\(path).type: Field required", param: "\(path).type")
+    }
+    guard Self.speakers[type]?.contains(speaker) ?? true else {
+      throw .invalid("\(path).type: \(type) can't stand in a \(speaker.rawValue) message", param: "\(path).type")
     }
     let mark = mark(of: part)
     switch type {

@@ -11,7 +11,7 @@ struct Conversation {
     enum Role { case user, assistant, system }
     var role: Role
     var blocks: [JSON] = []
-    /// Tool results of a user turn, by id, in the order they came.
+    /// Tool results of a user turn by the id of their call, "" where there is none, in the order they came.
     var results: [(id: String, block: JSON)] = []
   }
 
@@ -20,7 +20,8 @@ struct Conversation {
   /// System messages that came between calls and results, where no turn may stand.
   private var heldSystem: [JSON] = []
   private var parts = ContentParts()
-  /// The id of the last call of the legacy form, made from its position.
+  private var calls = ToolCalls()
+  /// The last call of the legacy form, which has no id, by its position.
   private var legacyCall: String?
   private var sawConversation = false
   /// Hoisted system text, as blocks.
@@ -66,8 +67,19 @@ struct Conversation {
     guard let content = message["content"], !content.isNull else {
       throw .invalid("\(path).content: Field required", param: "\(path).content")
     }
-    let blocks = try parts.blocks(content, path: "\(path).content")
-    put(marked(blocks, message), as: .user)
+    var rest: [JSON] = []
+    for block in marked(try parts.blocks(content, path: "\(path).content", of: .user), message) {
+      // Anthropic's own results are results like any other.
+      if block["type"]?.equals("tool_result") == true {
+        guard let id = block["tool_use_id"]?.string else {
+          throw .invalid("\(path).content.tool_use_id: Field required", param: "\(path).content")
+        }
+        putResult(of: id, block.shallowCopy())
+      } else {
+        rest.append(block)
+      }
+    }
+    put(rest, as: .user)
   }
 
   /// A `cache_control` on the message itself stands for one on its last block.
@@ -83,22 +95,32 @@ struct Conversation {
     sawConversation = true
     var blocks: [JSON] = []
     takeThinking(message, to: &blocks)
-    let hasThinking = !blocks.isEmpty
     if let content = message["content"], !content.isNull {
-      blocks += try parts.blocks(content, path: "\(path).content")
+      for block in try parts.blocks(content, path: "\(path).content", of: .assistant) {
+        blocks.append(Self.isCall(block) ? try toolUse(own: block, "\(path).content") : block)
+      }
     }
-    if let refusal = message["refusal"], refusal.isString, let block = parts.text(refusal, nil) { blocks.append(block) }
-    if let calls = message["tool_calls"], calls.isArray, calls.count > 0 {
+    if let refusal = message["refusal"], !refusal.isNull {
+      guard refusal.isString else { throw .invalid("\(path).refusal: is not a string", param: "\(path).refusal") }
+      if let block = parts.text(refusal, nil) { blocks.append(block) }
+    }
+    if let calls = message["tool_calls"], !calls.isNull {
+      guard calls.isArray else { throw .invalid("\(path).tool_calls: is not an array", param: "\(path).tool_calls") }
       for (number, call) in calls.elements.enumerated() {
         blocks.append(try toolUse(call, "\(path).tool_calls[\(number)]"))
       }
-      if !hasThinking { hasToolTurnWithoutThinking = true }
     }
-    if let call = message["function_call"], call.isObject {
-      let id = "call_\(index)"
-      legacyCall = id
-      blocks.append(try toolUse(id: id, function: call, "\(path).function_call"))
-      if !hasThinking { hasToolTurnWithoutThinking = true }
+    if let call = message["function_call"], !call.isNull {
+      guard call.isObject else {
+        throw .invalid("\(path).function_call: is not an object", param: "\(path).function_call")
+      }
+      // No other call is called so: the space would be escaped.
+      legacyCall = "call \(index)"
+      blocks.append(
+        try toolUse(id: callID("call \(index)", "call_\(index)"), function: call, "\(path).function_call"))
+    }
+    if blocks.contains(where: Self.isCall), !blocks.contains(where: Self.isThinking) {
+      hasToolTurnWithoutThinking = true
     }
     put(marked(blocks, message), as: .assistant)
   }
@@ -106,10 +128,13 @@ struct Conversation {
   /// Signed thinking goes back as it came: with tools, the API wants it on the next turn.
   private mutating func takeThinking(_ message: JSON, to blocks: inout [JSON]) {
     var isKept = false
-    if let thinking = message["thinking_blocks"], thinking.isArray {
+    if let thinking = message["thinking_blocks"], !thinking.isNull {
+      if !thinking.isArray { ownLoss.dropped("messages.thinking_blocks") }
       for block in thinking.elements {
         let type = block["type"]
-        if type?.equals("redacted_thinking") == true || (block["signature"]?.string ?? "").isEmpty == false {
+        if type?.equals("redacted_thinking") == true
+          || (type?.equals("thinking") == true && block["signature"]?.string?.isEmpty == false)
+        {
           blocks.append(block)
           isKept = true
         } else {
@@ -117,7 +142,7 @@ struct Conversation {
         }
       }
     }
-    if !isKept, let reasoning = message["reasoning_content"]?.string, !reasoning.isEmpty {
+    if !isKept, let reasoning = message["reasoning_content"], !reasoning.isNull, reasoning != JSON("") {
       ownLoss.dropped("messages.reasoning_content")
     }
   }
@@ -127,7 +152,25 @@ struct Conversation {
       throw .invalid("\(path).function: Field required", param: "\(path).function")
     }
     guard let id = call["id"]?.string else { throw .invalid("\(path).id: Field required", param: "\(path).id") }
-    return try toolUse(id: ToolIDs.accepted(id), function: function, "\(path).function")
+    return try toolUse(id: callID(id, ToolIDs.accepted(id)), function: function, "\(path).function")
+  }
+
+  /// Anthropic's own form of a call: all of it stays but an id that can't.
+  private mutating func toolUse(own call: JSON, _ path: String) throws(APIError) -> JSON {
+    guard let id = call["id"]?.string, call["name"]?.isString == true else {
+      throw .invalid("\(path): a tool_use lacks its id or its name", param: path)
+    }
+    let made = call.shallowCopy()
+    made["id"] = JSON(callID(id, ToolIDs.accepted(id)))
+    made["input"] = arguments(call["input"])
+    return made
+  }
+
+  /// The id to send for a call of the assistant turn at hand.
+  private mutating func callID(_ asked: String, _ accepted: String) -> String {
+    let id = calls.add(asked, accepted, turn: turns.last?.role == .assistant ? turns.count - 1 : turns.count)
+    if id != accepted { ownLoss.approximated("messages.tool_calls.id", "an id that came twice is sent as another") }
+    return id
   }
 
   private mutating func toolUse(id: String, function: JSON, _ path: String) throws(APIError) -> JSON {
@@ -155,23 +198,23 @@ struct Conversation {
     guard let id = message["tool_call_id"]?.string else {
       throw .invalid("\(path).tool_call_id: Field required", param: "\(path).tool_call_id")
     }
-    try putResult(id: ToolIDs.accepted(id), message, path)
+    putResult(of: id, try result(message, path))
   }
 
   private mutating func takeFunction(_ message: JSON, _ path: String) throws(APIError) {
     sawConversation = true
-    try putResult(id: legacyCall ?? "call_none", message, path)
+    putResult(of: legacyCall ?? "call none", try result(message, path))
     legacyCall = nil
   }
 
-  private mutating func putResult(id: String, _ message: JSON, _ path: String) throws(APIError) {
+  private mutating func result(_ message: JSON, _ path: String) throws(APIError) -> JSON {
     let blocks: [JSON] =
       if let content = message["content"], !content.isNull {
-        try parts.blocks(content, path: "\(path).content")
+        try parts.blocks(content, path: "\(path).content", of: .tool)
       } else {
         []
       }
-    let result = JSON(object: ["type": JSON("tool_result"), "tool_use_id": JSON(id)])
+    let result = JSON(object: ["type": JSON("tool_result"), "tool_use_id": JSON("")])
     if message["content"]?.isString == true, let text = blocks.first?["text"] {
       result["content"] = text
     } else if !blocks.isEmpty {
@@ -179,9 +222,17 @@ struct Conversation {
     }
     if message["is_error"]?.bool == true { result["is_error"] = JSON(true) }
     if let mark = message["cache_control"], !mark.isNull { result["cache_control"] = mark }
+    return result
+  }
+
+  /// Puts a result of the call that asked for that id behind the calls; `result` is changed.
+  private mutating func putResult(of asked: String, _ result: JSON) {
     if turns.last?.role != .user { turns.append(Turn(role: .user)) }
     let last = turns.count - 1
-    if let earlier = turns[last].results.firstIndex(where: { $0.id == id }) {
+    let answered = calls.answered(by: asked, turn: last - 1)
+    let id = answered.first { call in !turns[last].results.contains { $0.id == call } } ?? answered.last ?? ""
+    result["tool_use_id"] = JSON(id)
+    if !id.isEmpty, let earlier = turns[last].results.firstIndex(where: { $0.id == id }) {
       turns[last].results[earlier].block = result
       ownLoss.approximated("messages.tool_call_id", "of two results of one call the last is sent")
     } else {
@@ -193,7 +244,7 @@ struct Conversation {
     guard let content = message["content"], !content.isNull else {
       throw .invalid("\(path).content: Field required", param: "\(path).content")
     }
-    let blocks = marked(try parts.blocks(content, path: "\(path).content"), message)
+    let blocks = marked(try parts.blocks(content, path: "\(path).content", of: .system), message)
     if sawConversation, takesSystemTurns {
       if awaitsResults {
         heldSystem += blocks
@@ -218,6 +269,10 @@ struct Conversation {
   }
 
   private static func isCall(_ block: JSON) -> Bool { block["type"]?.equals("tool_use") == true }
+
+  private static func isThinking(_ block: JSON) -> Bool {
+    block["type"]?.equals("thinking") == true || block["type"]?.equals("redacted_thinking") == true
+  }
 
   private mutating func flushSystem() {
     let held = heldSystem
@@ -245,7 +300,7 @@ struct Conversation {
 
   private mutating func noteRest(of message: JSON) {
     // Nearly every message is role and content alone.
-    if message.count == 2 { return }
+    if message.count == 2, message["content"] != nil { return }
     for (name, value) in message.members where !Self.handled.contains(name) {
       if value.isNull || ((value.isArray || value.isObject) && value.count == 0) { continue }
       let isKnown = ["name", "audio", "annotations", "reasoning"].contains(name)
@@ -296,7 +351,20 @@ struct Conversation {
       index += 1
     }
     if let first = turns.first, first.role == .user { match(0, with: []) }
-    turns.removeAll { $0.blocks.isEmpty && $0.results.isEmpty }
+    mergeTurns()
+  }
+
+  /// Leaves out turns that hold nothing; those they stood between become one.
+  private mutating func mergeTurns() {
+    var merged: [Turn] = []
+    for turn in turns where !turn.blocks.isEmpty || !turn.results.isEmpty {
+      if merged.last?.role == turn.role {
+        merged[merged.count - 1].blocks += turn.blocks
+      } else {
+        merged.append(turn)
+      }
+    }
+    turns = merged
   }
 
   private mutating func match(_ index: Int, with calls: [String]) {
@@ -310,9 +378,7 @@ struct Conversation {
         ownLoss.approximated("messages.tool_call_id", "a result without its call is sent as text")
       }
     }
-    // Anthropic's own tool_result blocks among the content count as well.
-    let native = turns[index].blocks.compactMap { $0["tool_use_id"]?.string }
-    for call in calls where !native.contains(call) && !results.contains(where: { $0.id == call }) {
+    for call in calls where !results.contains(where: { $0.id == call }) {
       results.append(
         (
           call,
@@ -329,16 +395,19 @@ struct Conversation {
 
   private func text(of result: JSON) -> [JSON] {
     guard let content = result["content"] else { return [] }
-    return content.isString ? parts.text(content, nil).map { [$0] } ?? [] : content.elements.map { $0 }
+    if content.isString { return parts.text(content, nil).map { [$0] } ?? [] }
+    return content.elements.filter { $0["type"]?.equals("text") != true || parts.text($0["text"] ?? .null, nil) != nil }
   }
 
   /// A last assistant turn is the beginning of the answer; the API refuses white space at its end.
   private mutating func trimPrefill() {
     guard let last = turns.last, last.role == .assistant, let block = last.blocks.last,
-      block["type"]?.equals("text") == true, let text = block["text"]?.string, text.last?.isWhitespace == true
+      block["type"]?.equals("text") == true, var text = block["text"]?.string.map({ Substring($0).unicodeScalars }),
+      text.last?.properties.isWhitespace == true
     else { return }
+    while text.last?.properties.isWhitespace == true { text.removeLast() }
     let copy = block.shallowCopy()
-    copy["text"] = JSON(String(text.reversed().drop(while: \.isWhitespace).reversed()))
+    copy["text"] = JSON(String(text))
     turns[turns.count - 1].blocks[last.blocks.count - 1] = copy
   }
 }

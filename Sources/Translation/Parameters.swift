@@ -38,7 +38,7 @@ extension ChatRequestTranslator {
       return
     }
     let budget = min(
-      TranslationLimits.thinkingBudgets[level] ?? TranslationLimits.thinkingBudgets["high"]!, maxTokens - 1)
+      TranslationLimits.thinkingBudgets[level] ?? TranslationLimits.thinkingBudgets["high"]!, max(maxTokens, 1) - 1)
     guard capabilities.output != nil, budget >= TranslationLimits.minThinkingBudget else {
       return loss.dropped("reasoning_effort")
     }

@@ -29,3 +29,31 @@ enum ToolIDs {
     }
   }
 }
+
+/// The calls of one conversation: each gets an id that no other call has.
+///
+/// The Messages API refuses an id that comes twice; some clients count their calls anew in every turn.
+struct ToolCalls {
+  private var given: Set<String> = []
+  /// The turn of the last calls, and their ids as the client wrote them and as they are sent.
+  private var turn = -1
+  private var calls: [(asked: String, given: String)] = []
+
+  /// The id to send for a call; the second of two that asked for one id gets another.
+  mutating func add(_ asked: String, _ accepted: String, turn: Int) -> String {
+    if turn != self.turn { (self.turn, calls) = (turn, []) }
+    var id = accepted
+    var number = 2
+    while !given.insert(id).inserted {
+      id = "\(accepted)_\(number)"
+      number += 1
+    }
+    calls.append((asked, id))
+    return id
+  }
+
+  /// The ids of the turn's calls that asked for that one.
+  func answered(by asked: String, turn: Int) -> [String] {
+    turn == self.turn ? calls.filter { $0.asked == asked }.map(\.given) : []
+  }
+}
