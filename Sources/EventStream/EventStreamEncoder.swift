@@ -184,6 +184,12 @@ package struct EventStreamEncoder: RecordFilter {
   /// Writes one event. It carries an `event:` line iff the event has a top-level string `type`.
   private static func encode(_ event: ByteSlice, _ answer: Answer, to out: inout Output) {
     if event[0] == UInt8(ascii: "\"") { return encode(literal: event, answer, to: &out) }
+    if event.offset(of: 0x0D) != nil {
+      // White space between JSON's tokens, but the end of a line in the stream.
+      var flat = Bytes(capacity: event.count)
+      for byte in event { flat.append(byte == 0x0D ? 0x20 : byte) }
+      return encode(flat.slice, answer, to: &out)
+    }
     let type = Scan.plainString(
       event.starts(with: #"{"type":""#)
         ? Scan.endOfString(event, 8).map { event.cut(8, $0) } : Scan.member("type", of: event))

@@ -149,7 +149,7 @@ final class ChatAnswer {
 
   /// The path of nearly every event: the text goes from one record to the other as the bytes it is, escapes and all.
   ///
-  /// Returns false for everything that isn't a text delta in its usual form.
+  /// Returns false for everything that isn't a text delta in its usual form, or that says nothing.
   func takeTextDelta(_ event: ByteSlice, to out: inout Output) -> Bool {
     guard event.starts(with: #"{"type":"content_block_delta","index":"#), !chunkHead.isEmpty else { return false }
     var at = 38
@@ -157,7 +157,7 @@ final class ChatAnswer {
     let start: StaticString = #","delta":{"type":"text_delta","text":"#
     guard event.starts(with: start, at: at) else { return false }
     at += start.utf8CodeUnitCount
-    guard at < event.count, event[at] == UInt8(ascii: "\""), let end = Scan.endOfString(event, at),
+    guard at < event.count, event[at] == UInt8(ascii: "\""), let end = Scan.endOfString(event, at), end > at + 2,
       event.count == end + 2, event.starts(with: "}}", at: end)
     else { return false }
     out.bytes.append(chunkHead.slice)

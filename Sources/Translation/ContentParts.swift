@@ -54,7 +54,8 @@ struct ContentParts {
       throw .invalid("\(path).type: Field required", param: "\(path).type")
     }
     guard Self.speakers[type]?.contains(speaker) ?? true else {
-      throw .invalid("\(path).type: \(type) can't stand in a \(speaker.rawValue) message", param: "\(path).type")
+      throw .invalid(
+        "\(path).type: \(type) can't stand in a message of role \(speaker.rawValue)", param: "\(path).type")
     }
     let mark = mark(of: part)
     switch type {

@@ -30,6 +30,7 @@ func runs(
       if lines.contains(where: { $0.equals(line) || Line(scanning: $0)?.bytes.equals(line) == true }) { continue }
       if !isBare, Line(scanning: line)?.form != .record { broken("what is written is a record", line) }
       if isJSON, !isValid(line) { broken("what is written is JSON", line) }
+      if isJSON, writesEventStreams { checkEvents(line) }
     }
   }
 }
@@ -46,4 +47,17 @@ private func output(
     broken("no input ends the run: \(error.message)")
   }
   return Array(run.output.bytes.slice)
+}
+
+/// The data of a stream is one event, as its reader will see it.
+private func checkEvents(_ line: ByteSlice) {
+  guard let record = Line(scanning: line), record.kind == .data else { return }
+  var data = Bytes()
+  _ = data.append(unescaped: record.payload.cut(1, record.payload.count - 1))
+  guard data.slice.starts(with: "data: ") || data.slice.starts(with: "event: ") else { return }
+  if data.slice.offset(of: 0x0D) != nil { broken("no other end of line than LF", line) }
+  var lines = data.slice.split(separator: 0x0A, omittingEmptySubsequences: false).map { ByteSlice(rebasing: $0) }
+  guard lines.count >= 3, lines.removeLast().isEmpty, lines.removeLast().isEmpty else { broken("an event ends", line) }
+  if lines[0].starts(with: "event: ") { lines.removeFirst() }
+  if lines.isEmpty || !lines.allSatisfy({ $0.starts(with: "data: ") }) { broken("an event is data", line) }
 }

@@ -13,7 +13,7 @@ struct RequestTests {
   func requests(_ batch: Int) throws {
     let models = try ModelTable.builtIn()
     var refused = 0
-    let seeds = Cases.seeds(batch, of: 4000)
+    let seeds = Cases.seeds(batch, of: 2000)
     for seed in seeds {
       var conversations = Conversations(seed: seed)
       let request = conversations.request().text
