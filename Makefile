@@ -4,17 +4,21 @@ SHELL = /bin/sh
 PREFIX ?= /usr/local
 SCRATCH ?= .build
 CASES ?=
+# How long each fuzz target runs, in seconds, and on how many cases each property is tried.
+FUZZ_SECONDS ?= 60
+FUZZ_CASES ?= 100000
 export SCRATCH
 
 PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai sse-encode claude-exec claude-echo
 SCRIPTS = claude-proxy claude-proxy-inetd
+FUZZ_TARGETS = check lexer records model-map oai2anth oai2anth-auto anth2oai sse-encode
 PAGES = $(wildcard Sources/*/*.[1-8])
 # Static: a filter starts in a millisecond, and runs where there is no Swift.
 SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-executable -Xlinker -s
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden install clean help
+.PHONY: all run demo test check lint format golden fuzz mutants install clean help
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -47,6 +51,16 @@ format: ## bring the Swift into its form
 golden: all ## run the golden cases, or CASES=PROGRAM[/CASE] of them
 	@scripts/golden $(CASES)
 
+fuzz: ## try the properties on FUZZ_CASES cases, and random bytes on every parser and filter
+	@scripts/setup build
+	FUZZ_CASES=$(FUZZ_CASES) swift test --disable-xctest --scratch-path $(SCRATCH)-test \
+	  --filter TranslationTests --filter JanssonTests
+	@set -e; for target in $(FUZZ_TARGETS); do echo "== $$target"; scripts/fuzz $$target $(FUZZ_SECONDS); done
+
+mutants: ## break one rule of the filters after the other, and show what notices it
+	@scripts/setup build
+	@scripts/mutants
+
 install: all ## install under PREFIX (/usr/local), within DESTDIR if set
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(SCRIPTS:%=scripts/%) $(DESTDIR)$(PREFIX)/bin
@@ -56,7 +70,7 @@ install: all ## install under PREFIX (/usr/local), within DESTDIR if set
 	done
 
 clean: ## remove all that was built or fetched
-	rm -rf $(SCRATCH) $(SCRATCH)-test
+	rm -rf $(SCRATCH) $(SCRATCH)-test .build-fuzz .build-mutants
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-9s %s\n", $$1, $$2}'

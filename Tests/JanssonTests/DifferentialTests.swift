@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Glibc
 import JSONText
 import Jansson
 import Testing
@@ -67,20 +68,23 @@ struct DifferentialTests {
     #expect(Self.difference(on: Array(text.utf8)) == nil)
   }
 
-  @Test("six thousand generated documents", arguments: 0..<6)
+  /// Of each batch: a sixth of `FUZZ_CASES`, or as many as take a moment.
+  static let cases = getenv("FUZZ_CASES").flatMap { Int(String(cString: $0)) }.map { $0 / 6 } ?? 1000
+
+  @Test("thousands of generated documents", arguments: 0..<6)
   func generated(_ batch: Int) {
     var documents = Documents(seed: UInt64(batch))
-    for _ in 0..<1000 {
+    for _ in 0..<Self.cases {
       let text = documents.space() + documents.value() + documents.space()
       #expect(Self.ours(Array(text.utf8)) != nil, "\(text)")
       #expect(Self.difference(on: Array(text.utf8)) == nil)
     }
   }
 
-  @Test("six thousand damaged documents", arguments: 0..<6)
+  @Test("thousands of damaged documents", arguments: 0..<6)
   func damaged(_ batch: Int) {
     var documents = Documents(seed: UInt64(100 + batch))
-    for _ in 0..<1000 {
+    for _ in 0..<Self.cases {
       let text = documents.value()
       #expect(Self.difference(on: documents.damaged(text)) == nil)
     }
