@@ -14,7 +14,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden install clean help
+.PHONY: all run demo test check lint format golden bench-filters install clean help
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -47,6 +47,9 @@ format: ## bring the Swift into its form
 golden: all ## run the golden cases, or CASES=PROGRAM[/CASE] of them
 	@scripts/golden $(CASES)
 
+bench-filters: all ## measure the filters alone, beside cat, jq and C with Jansson
+	@python3 Tests/Bench/filters.py $(SCRATCH)/release
+
 install: all ## install under PREFIX (/usr/local), within DESTDIR if set
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(SCRIPTS:%=scripts/%) $(DESTDIR)$(PREFIX)/bin
@@ -59,4 +62,4 @@ clean: ## remove all that was built or fetched
 	rm -rf $(SCRATCH) $(SCRATCH)-test
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-9s %s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-14s %s\n", $$1, $$2}'

@@ -59,7 +59,7 @@ let package = Package(
     room("Models", "Records", "Jansson", "JSONText", embedding: "models.json"),
     // What every main shares: options, standard input and output, log lines, statuses.
     room(
-      "Program", "Models", "Records", "Reactor", "Logs", "JSONText",
+      "Program", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText",
       .product(name: "ArgumentParser", package: "swift-argument-parser")),
 
     // Answers to HTTP: server-sent events and JSON bodies.

@@ -12,20 +12,12 @@ struct ContentParts {
 
   /// A text block; nil for text that has nothing to see, which the Messages API refuses.
   func text(_ text: JSON, _ mark: JSON?) -> JSON? {
-    guard text.withUTF8(Self.isVisible) == true else { return nil }
+    guard text.hasVisibleText else { return nil }
     let block = JSON.object
     block["type"] = textType
     block["text"] = text
     if let mark, !mark.isNull { block["cache_control"] = mark }
     return block
-  }
-
-  private static func isVisible(_ text: ByteSlice) -> Bool {
-    for byte in text {
-      if byte >= 0x80 { return !text.text.allSatisfy(\.isWhitespace) }
-      if !Scan.isSpace(byte), byte != 0x0B, byte != 0x0C { return true }
-    }
-    return false
   }
 
   /// The blocks of a message's `content`, a string or parts.
@@ -118,8 +110,7 @@ struct ContentParts {
 
   /// A URL as the source of an image or a document.
   private func source(_ url: JSON, types: [String], path: String) throws(APIError) -> JSON {
-    let parsed = url.withUTF8 { DataURL($0) }!
-    switch parsed {
+    switch DataURL(url) {
     case .web: return JSON(object: ["type": JSON("url"), "url": url])
     case .data(let type, let base64):
       guard types.contains(type) else {
@@ -149,7 +140,7 @@ struct ContentParts {
   }
 
   private func document(_ data: JSON, path: String) throws(APIError) -> JSON {
-    switch data.withUTF8({ DataURL($0) })! {
+    switch DataURL(data) {
     case .web: return JSON(object: ["type": JSON("url"), "url": data])
     case .data("application/pdf", let base64):
       return JSON(object: ["type": base64Type, "media_type": JSON("application/pdf"), "data": base64])
@@ -177,24 +168,24 @@ enum DataURL {
   case data(type: String, base64: JSON)
   case other
 
-  init(_ url: ByteSlice) {
-    if url.starts(with: "https://") || url.starts(with: "http://") {
+  init(_ url: JSON) {
+    if url.hasPrefix("https://") || url.hasPrefix("http://") {
       self = .web
       return
     }
-    // The head is short; the data behind the comma may be many megabytes and is only copied.
-    guard url.starts(with: "data:"), let comma = url.cut(0, min(url.count, 256)).offset(of: UInt8(ascii: ",")) else {
+    // The head is short; the data behind the comma may be many megabytes, and is only handed on.
+    guard let (head, data) = url.split(at: UInt8(ascii: ",")), head.hasPrefix("data:") else {
       self = .other
       return
     }
-    let parts = url.cut(5, comma).text.split(separator: ";", omittingEmptySubsequences: false)
+    let parts = head.dropFirst(5).split(separator: ";", omittingEmptySubsequences: false)
     guard parts.count >= 2, parts.last == "base64" else {
       self = .other
       return
     }
     var type = parts[0].lowercased()
     if type == "image/jpg" { type = "image/jpeg" }
-    self = .data(type: type, base64: JSON(utf8: url.cut(comma + 1, url.count)))
+    self = .data(type: type, base64: data)
   }
 }
 
