@@ -36,6 +36,7 @@ struct ContentParts {
     guard part.isObject, let type = part["type"]?.string else {
       throw .invalid("\(path).type: Field required", param: "\(path).type")
     }
+    if Self.native.contains(type) { return part }
     let mark = mark(of: part)
     switch type {
     case "text":
@@ -51,10 +52,6 @@ struct ContentParts {
     case "image_url": return try image(part, mark, path: "\(path).image_url")
     case "file": return try file(part, mark, path: "\(path).file")
     case "input_audio": throw .invalid("\(path): sound can't be taken", param: path)
-    case "image", "document", "search_result", "tool_result", "tool_use", "thinking", "redacted_thinking",
-      "container_upload":
-      // Anthropic's own blocks pass.
-      return part
     default:
       throw .invalid(
         "\(path).type is \(type); expected text, image_url, file or refusal", param: "\(path).type")
@@ -79,9 +76,17 @@ struct ContentParts {
 
   private static let handled: Set<String> = [
     "type", "text", "refusal", "image_url", "file", "input_audio", "cache_control", "prompt_cache_breakpoint",
-    // Of Anthropic's own blocks, which pass whole.
-    "source", "title", "context", "citations", "content", "tool_use_id", "is_error", "id", "name", "input", "thinking",
-    "signature", "data", "file_id",
+  ]
+
+  /// Anthropic's own blocks, which pass whole: what a client got, and gives back.
+  ///
+  /// - SeeAlso: `BetaContentBlockParam` of Anthropic's SDK
+  private static let native: Set<String> = [
+    "advisor_tool_result", "bash_code_execution_tool_result", "code_execution_tool_result", "compaction",
+    "container_upload", "document", "fallback", "image", "mcp_tool_listing", "mcp_tool_result", "mcp_tool_use",
+    "redacted_thinking", "search_result", "server_tool_use", "text_editor_code_execution_tool_result", "thinking",
+    "tool_addition", "tool_removal", "tool_result", "tool_search_tool_result", "tool_use", "web_fetch_tool_result",
+    "web_search_tool_result",
   ]
 
   private mutating func image(_ part: JSON, _ mark: JSON?, path: String) throws(APIError) -> JSON {

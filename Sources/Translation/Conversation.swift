@@ -123,6 +123,9 @@ struct Conversation {
   }
 
   private mutating func toolUse(_ call: JSON, _ path: String) throws(APIError) -> JSON {
+    if call["type"]?.equals("custom") == true {
+      throw .invalid("\(path).type is custom; expected function", param: "\(path).type")
+    }
     guard call.isObject, let function = call["function"], function.isObject else {
       throw .invalid("\(path).function: Field required", param: "\(path).function")
     }
@@ -245,7 +248,7 @@ struct Conversation {
 
   private mutating func noteRest(of message: JSON) {
     // Nearly every message is role and content alone.
-    if message.count == 2 { return }
+    if message.count == 2, message["content"] != nil { return }
     for (name, value) in message.members where !Self.handled.contains(name) {
       if value.isNull || ((value.isArray || value.isObject) && value.count == 0) { continue }
       let isKnown = ["name", "audio", "annotations", "reasoning"].contains(name)

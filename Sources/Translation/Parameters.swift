@@ -28,10 +28,8 @@ extension ChatRequestTranslator {
     if capabilities.adaptiveThinking {
       body["thinking"] = JSON(object: ["type": JSON("adaptive")])
       var wanted = level == "minimal" ? "low" : level
-      if !capabilities.effort.contains(wanted) {
-        wanted = "high"
-        loss.approximated("reasoning_effort", "\(level) as \(wanted)")
-      }
+      if !capabilities.effort.contains(wanted) { wanted = "high" }
+      if wanted != level { loss.approximated("reasoning_effort", "\(level) as \(wanted)") }
       let config = body["output_config"] ?? .object
       if config["effort"] == nil { config["effort"] = JSON(wanted) }
       body["output_config"] = config
@@ -108,8 +106,17 @@ extension ChatRequestTranslator {
     guard type.equals("json_schema") else {
       throw .invalid("response_format.type: expected text, json_object or json_schema", param: "response_format")
     }
-    guard let schema = format["json_schema"]?["schema"], schema.isObject else {
+    guard var schema = format["json_schema"]?["schema"], schema.isObject else {
       throw .invalid("response_format.json_schema.schema: Field required", param: "response_format")
+    }
+    // The name is a label of the client's; what the answer is for has its place in a schema.
+    if let description = format["json_schema"]?["description"], !description.isNull {
+      if schema["description"] == nil {
+        schema = schema.shallowCopy()
+        schema["description"] = description
+      } else if schema["description"] != description {
+        loss.dropped("response_format.json_schema.description")
+      }
     }
     if capabilities.structuredOutput {
       let config = body["output_config"] ?? .object
