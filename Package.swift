@@ -33,10 +33,11 @@ func program(_ name: String, _ needs: Target.Dependency..., linked linkage: Link
   .executableTarget(
     name: name,
     dependencies: needs + ["Program", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-    swiftSettings: strict,
+    exclude: ["\(name).1"], swiftSettings: strict,
     linkerSettings: linkage == .whole ? [.unsafeFlags(["-static-executable"], .when(configuration: .release))] : [])
 }
 
+/// What is tested inside the process; the built programs are tested from outside (scripts/test).
 func tests(_ name: String, _ needs: Target.Dependency...) -> Target {
   .testTarget(name: name, dependencies: needs, swiftSettings: strict)
 }
@@ -101,6 +102,17 @@ let package = Package(
     program("claude-exec", "ClaudeCLI", "Models", "Reactor", "Logs", "Records"),
     program("claude-http", "MessagesAPI", "Reactor", "Logs", "Records", linked: .swiftOnly),
 
+    tests("JSONTextTests", "Jansson", "JSONText"),
+    tests("JanssonTests", "Jansson", "JSONText"),
+    tests("RecordsTests", "Records", "JSONText"),
+    tests("ModelsTests", "Models", "Records", "JSONText"),
+    tests("RateLimitTests", "RateLimit", "Records"),
+    tests(
+      "GoldenTests", "Translation", "EventStream", "RateLimit", "Echo", "Models", "Reactor", "Records", "JSONText"),
+    tests("ClaudeCLITests", "ClaudeCLI", "Models", "Records", "Jansson", "JSONText"),
+    tests(
+      "HTTPFrontTests", "HTTPFront", "JSONText", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio"),
+      .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
     tests("MessagesAPITests", "MessagesAPI", "Records", "JSONText"),
   ]
 )

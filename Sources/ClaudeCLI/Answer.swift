@@ -34,6 +34,7 @@ package struct Answer: ~Copyable {
   private var assembly: Assembly?
   private var model: JSON?
   private var usage: JSON?
+  /// Milliseconds from the request to its `message_start`; nil until then.
   private var timeToFirst: Int?
   private var resetsAt: Int?
 
@@ -81,7 +82,7 @@ package struct Answer: ~Copyable {
     switch type {
     case .messageStart:
       // A second one belongs to another try of the CLI's own.
-      guard model == nil, let start = try? JSON.parse(event), let message = start["message"] else { break }
+      guard timeToFirst == nil, let start = try? JSON.parse(event), let message = start["message"] else { break }
       timeToFirst = elapsed
       model = message["model"]
       usage = message["usage"]
@@ -92,7 +93,7 @@ package struct Answer: ~Copyable {
         assembly = Assembly(start: message)
       }
     case .messageDelta:
-      guard model != nil, !isAbandoned, let delta = try? JSON.parse(event) else { break }
+      guard timeToFirst != nil, !isAbandoned, let delta = try? JSON.parse(event) else { break }
       let reason = delta["delta"]?["stop_reason"]
       // The CLI closes a broken stream with an end of its own making, which has no reason.
       isInDoubt = reason?.isString != true
@@ -114,7 +115,7 @@ package struct Answer: ~Copyable {
       complete(event, to: &out)
       return .over
     case .blockStart, .blockDelta, .blockStop, .other:
-      guard model != nil else { break }
+      guard timeToFirst != nil else { break }
       if !hasContent { hasContent = Self.isVisible(event, type) }
       if wantsStream {
         forward(event, to: &out)
@@ -197,27 +198,14 @@ package struct Answer: ~Copyable {
 
   private mutating func end(to out: inout Output) {
     isOver = true
-    let cut = assembly?.cutInputs ?? []
-    out.record(.end, of: id) { bytes in
-      bytes.append("{")
-      if let model {
-        bytes.append(#""model":"#)
-        bytes.append(model)
-      }
-      if let usage {
-        bytes.append(#","usage":"#)
-        bytes.append(usage)
-      }
-      if let timeToFirst {
-        bytes.append(#","ttft_ms":"#)
-        bytes.append(decimal: timeToFirst)
-      }
-      if !cut.isEmpty {
-        bytes.append(#","loss":["#)
-        bytes.append(losses: cut.map { Loss("content[\($0)].input", "dropped what was cut off") })
-        bytes.append("]")
-      }
-      bytes.append("}")
-    }
+    let losses = JSON(
+      array: (assembly?.cutInputs ?? []).map {
+        JSON(object: ["field": JSON("content[\($0)].input"), "fate": JSON("dropped what was cut off")])
+      })
+    let accounting = JSON(object: [
+      "model": model, "usage": usage, "ttft_ms": timeToFirst.map { JSON($0) },
+      "loss": losses.count > 0 ? losses : nil,
+    ])
+    out.record(.end, of: id) { $0.append(accounting) }
   }
 }

@@ -15,8 +15,10 @@ package enum CLIError {
     guard let result = try? JSON.parse(line) else { return broken("the Claude CLI's last line can't be read") }
     let text = result["result"]?.string ?? ""
     guard let status = result["api_error_status"]?.integer, (400..<600).contains(status) else {
-      return unnumbered(text, result, auth)
+      return unnumbered(text, result)
     }
+    // The login has run out: the CLI doesn't repeat what the upstream said.
+    if status == 401, text.contains("Please run /login") { return notLoggedIn }
     var error = APIError(
       status: status, type: result["api_error_type"]?.string, message(text, status: status, auth: auth))
     if status == 429, let resetsIn { error.headers = [("retry-after", String(max(resetsIn, 1)))] }
@@ -46,7 +48,7 @@ package enum CLIError {
   package static func broken(_ message: String) -> APIError { APIError(status: 502, message) }
 
   /// A failure without an HTTP status behind it.
-  private static func unnumbered(_ text: String, _ result: JSON, _ auth: Auth) -> APIError {
+  private static func unnumbered(_ text: String, _ result: JSON) -> APIError {
     if text.hasPrefix("Not logged in") || text.contains("Please run /login") { return notLoggedIn }
     if text.hasPrefix("Prompt is too long") { return .invalid("prompt is too long") }
     if text.hasPrefix("Request timed out") { return APIError(status: 504, "the request to the API timed out") }

@@ -18,8 +18,10 @@ package enum ChildEnvironment {
   }
 
   /// What a child gets, as `NAME=value`, in a fixed order.
+  ///
+  /// - Parameter omitted: names of the fixed table that are left out.
   package static func make(
-    from ours: [String: String], auth: Auth, client: String, betas: [String] = []
+    from ours: [String: String], auth: Auth, client: String, betas: [String] = [], omitting omitted: Set<String> = []
   ) -> [String] {
     let credentials = Contract.credentials(auth)
     var entries: [String] = []
@@ -30,7 +32,7 @@ package enum ChildEnvironment {
       else { continue }
       entries.append("\(name)=\(value)")
     }
-    for (name, value) in Contract.fixed { entries.append("\(name)=\(value)") }
+    for (name, value) in Contract.fixed where !omitted.contains(name) { entries.append("\(name)=\(value)") }
     entries.append("\(Contract.clientName)=\(client)")
     if !betas.isEmpty { entries.append("\(Contract.betas)=\(betas.joined(separator: ","))") }
     return entries.sorted()

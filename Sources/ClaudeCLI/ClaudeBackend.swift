@@ -201,7 +201,9 @@ package final class ClaudeBackend: Backend {
   /// Ends all work: children and files.
   package func stop() {
     installation.stop()
-    for turn in running.values { turn.destroy() }
+    for turn in running.values { turn.stop() }
+    let deadline = Reactor.now + UInt64(Child.steps.terminated) * 1_000_000
+    for turn in running.values { turn.destroy(at: deadline) }
     running = [:]
     turns = [:]
     files.removeAll()

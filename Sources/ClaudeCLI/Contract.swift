@@ -69,11 +69,13 @@ package enum Contract {
     // Or a long prompt is refused here and not by the API.
     ("CLAUDE_CODE_BLOCKING_LIMIT_OVERRIDE", "1000000000"),
     // Thinking and effort only where the request asks for them.
-    ("MAX_THINKING_TOKENS", "0"),
+    (noThinking, "0"),
     ("CLAUDE_CODE_EFFORT_LEVEL", "unset"),
     ("API_TIMEOUT_MS", "600000"),
   ]
 
+  /// At 0 the CLI asks for no thinking, but adds `temperature: 1` for the models that take one. Read at the start only.
+  package static let noThinking = "MAX_THINKING_TOKENS"
   /// Names the caller in the user agent.
   package static let clientName = "CLAUDE_AGENT_SDK_CLIENT_APP"
   /// Comma list of beta names, read when the process starts.

@@ -15,6 +15,10 @@ package struct Freight: ~Copyable {
     var body = ExtraBody(request, auth: auth)
     last = conversation.last
     losses = request.losses + conversation.losses + body.losses
+    if auth == .login, let prefill = conversation.prefill {
+      // Seen: they go out as a user turn behind it.
+      losses.append(Loss("messages[\(prefill)]", "followed by the CLI's reminders"))
+    }
     frames = Self.frames(
       model: request.model.text, system: conversation.system, body: body.take(),
       // With a key the body goes out as the client wrote it. Under a login the CLI's caching spares the plan, but
@@ -67,6 +71,11 @@ package struct ExtraBody: ~Copyable {
         bytes.append(value)
       default: losses.append(Loss(key, "dropped"))
       }
+    }
+    if request.hasTopPAlone, request.body["thinking"] == nil {
+      // Stands for the variable that is left out then (``Contract/noThinking``).
+      bytes.append(bytes.count > 1 ? "," : "")
+      bytes.append(#""thinking":{"type":"disabled"}"#)
     }
     bytes.append("}")
   }

@@ -90,7 +90,7 @@ final class Installation {
   private var age: Int { Int((Reactor.now - probedAt) / 1_000_000) }
 
   func stop() {
-    for probe in probes { probe.destroy() }
+    for probe in probes { probe.destroy(at: 0) }
     probes = []
   }
 

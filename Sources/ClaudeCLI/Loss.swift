@@ -19,7 +19,7 @@ extension Bytes {
   /// Appends a ctx with more losses in its ledger; what was in it stays as the bytes it is.
   package mutating func append(ctx: ByteSlice, adding losses: [Loss]) {
     guard !losses.isEmpty else { return append(ctx) }
-    append(ctx: ctx, setting: "loss") { bytes in
+    append(object: ctx, setting: "loss") { bytes in
       let before = Scan.member("loss", of: ctx).flatMap { Self.inside(array: $0) }
       bytes.append("[")
       if let before, before.count > 0 {

@@ -70,6 +70,14 @@ package struct MessagesRequest {
     .invalid("\(field): \(what)", param: field)
   }
 
+  /// Whether it names `top_p` and no `temperature`.
+  ///
+  /// Some models refuse both together, so the CLI must not add a temperature of its own.
+  package var hasTopPAlone: Bool {
+    func isGiven(_ key: StaticString) -> Bool { body[key].map { !$0.isNull } ?? false }
+    return isGiven("top_p") && !isGiven("temperature")
+  }
+
   /// Whether the client marks what is to be cached, which the CLI's own marks must not disturb.
   package var hasCacheMarks: Bool {
     if let mark = body["cache_control"], !mark.isNull { return true }

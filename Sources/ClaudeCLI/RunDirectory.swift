@@ -81,7 +81,7 @@ package final class RunDirectory {
 
   /// Removes what processes left that are no more.
   private static func sweep(_ base: String) {
-    for name in names(in: base) where name.hasPrefix(prefix) && name != "claude-exec.lock" {
+    for name in names(in: base) where name.hasPrefix(prefix) {
       let left = "\(base)/\(name)"
       let descriptor = open(left, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
       guard descriptor >= 0 else { continue }

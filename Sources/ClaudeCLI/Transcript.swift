@@ -10,6 +10,8 @@ package struct Transcript: ~Copyable {
   /// The request's system text, with what stood among the messages.
   package private(set) var system: [String] = []
   package private(set) var losses: [Loss] = []
+  /// Where the last message is the beginning of the answer: its index.
+  package private(set) var prefill: Int?
 
   private let model: String
   private let makeID: () -> String
@@ -40,6 +42,8 @@ package struct Transcript: ~Copyable {
       }
     }
     endUserTurn(&turn)
+    let end = messages.count - 1
+    if messages[end]["role"]!.equals("assistant") { prefill = end }
   }
 
   /// Hands over the lines.

@@ -8,7 +8,8 @@ import Records
 /// One request on its way: in line, then carried by a process, then over.
 final class Turn {
   let id: RequestID
-  let request: MessagesRequest
+  /// Until it is carried: images are large.
+  private var request: MessagesRequest?
   private let ctx: Bytes
   private let came = Reactor.now
   private let backend: ClaudeBackend
@@ -45,6 +46,8 @@ final class Turn {
   /// Starts the process; false where the answer is over without one.
   func start(_ cli: Installation.CLI) -> Bool {
     reactor.cancel(deadline)
+    guard let request else { return false }
+    self.request = nil
     var freight = Freight(request, auth: cli.auth, makeID: UniqueID.make)
     if settings.isStrict, !freight.losses.isEmpty {
       let list = freight.losses.map { "\($0.field): \($0.fate)" }.joined(separator: "; ")
@@ -63,7 +66,8 @@ final class Turn {
           arguments: Contract.flags(
             model: request.model, auth: cli.auth, transcript: file, last: freight.last),
           environment: ChildEnvironment.make(
-            from: backend.environment, auth: cli.auth, client: settings.client, betas: request.betas),
+            from: backend.environment, auth: cli.auth, client: settings.client, betas: request.betas,
+            omitting: request.hasTopPAlone ? [Contract.noThinking] : []),
           directory: backend.files.neutral),
         guardian: backend.guardian, reactor: reactor, handlers: handlers)
     } catch {
@@ -135,10 +139,10 @@ final class Turn {
     }
   }
 
-  /// Gives up: an error for the client, and the process is killed.
+  /// Gives up: an error for the client, and the process is stopped.
   private func give(_ error: APIError) {
     fail(error)
-    child?.kill()
+    child?.terminate()
   }
 
   /// Answers with an error, where the answer isn't over.
@@ -160,13 +164,18 @@ final class Turn {
     guard !isOver else { return }
     backend.write { $0.record(.end, of: id) { $0.append(#"{"cancelled":true}"#) } }
     settle()
-    child?.kill()
+    child?.terminate()
   }
 
-  /// Kills the process and waits for it; nothing is written.
-  func destroy() {
+  /// Stops the process; nothing more is written.
+  func stop() {
     isOver = true
-    child?.destroy()
+    child?.terminate()
+  }
+
+  /// Waits for the end of a stopped process, until that time.
+  func destroy(at time: UInt64) {
+    child?.destroy(at: time)
     child = nil
     removeTranscript()
   }

@@ -136,7 +136,9 @@ package final class EchoBackend: Backend {
   }
 
   private func wait(_ seconds: Double, _ answer: EchoAnswer, _ then: @escaping (EchoBackend) -> Void) {
-    answer.timer = reactor.at(Reactor.now + UInt64(seconds * 1_000_000_000)) { [unowned self] in then(self) }
+    // A pace of hours times a million words is for ever too.
+    let nanoseconds = UInt64(min(seconds, 86_400) * 1_000_000_000)
+    answer.timer = reactor.at(Reactor.now + nanoseconds) { [unowned self] in then(self) }
   }
 
   private func fail(_ answer: EchoAnswer, _ error: APIError, withContext: Bool) {

@@ -68,13 +68,21 @@ struct EchoScript {
     }
   }
 
+  /// Marks come from whoever asks: none of them may end the program.
+  private static func bounded(_ number: Int, _ most: Int) -> Int { min(max(number, 0), most) }
+
+  private static func seconds(_ text: String) -> Double {
+    guard let seconds = Double(text), seconds > 0 else { return 0 }
+    return min(seconds, 86_400)
+  }
+
   private mutating func take(_ mark: Substring) {
     let parts = mark.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     let name = parts[0]
     let value = parts.count > 1 ? String(parts[1]) : ""
     switch name {
     case "say": say = value
-    case "len": words = Int(value)
+    case "len": words = Int(value).map { Self.bounded($0, 10_000_000) }
     case "thinking": thinking = value.isEmpty ? "Let me think about this step by step." : value
     case "redacted": isRedacted = true
     case "tool":
@@ -82,11 +90,11 @@ struct EchoScript {
       tools.append((String(call.first ?? "tool"), call.count > 1 ? String(call[1]) : "{}"))
     case "notext": hasText = false
     case "stop": stop = value
-    case "delay": delay = Double(value) ?? 0
-    case "slow": pace = Double(value) ?? 0
+    case "delay": delay = Self.seconds(value)
+    case "slow": pace = Self.seconds(value)
     case "stamp": isStamped = true
-    case "pad": pad = Int(value) ?? 0
-    case "error": error = Int(value)
+    case "pad": pad = Self.bounded(Int(value) ?? 0, 1 << 20)
+    case "error": error = Int(value).map { (400...599).contains($0) ? $0 : 500 }
     case "errmsg": errorMessage = value
     case "retryafter": retryAfter = value
     case "sse_error": streamError = value.isEmpty ? "overloaded_error" : value

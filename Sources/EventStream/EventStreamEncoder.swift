@@ -26,6 +26,8 @@ package struct EventStreamEncoder: RecordFilter {
     let ctx: String?
     /// `{"rid":"…","data":"`, what every data record begins with.
     let prefix: Bytes
+    /// The type of the error that ended the stream, as a JSON string.
+    var error: String?
 
     init(_ line: Line, _ phase: Phase) {
       self.phase = phase
@@ -51,6 +53,9 @@ package struct EventStreamEncoder: RecordFilter {
       try answers.open(line.rid, Answer(line, .held))
     case .event:
       guard let answer = answers.find(line.rid) else { throw Self.outOfPlace(line) }
+      if line.payload[0] == UInt8(ascii: "\""), !Self.isString(line.payload) {
+        throw APIError(status: 502, "an event is neither an object nor a string")
+      }
       if answer.phase == .held { startStream(answer, line, to: &out) }
       guard answer.phase == .streaming else { throw Self.outOfPlace(line) }
       Self.encode(line.payload, answer, to: &out)
@@ -63,12 +68,13 @@ package struct EventStreamEncoder: RecordFilter {
       Self.body(line.payload, answer, to: &out)
     case .error: try takeError(line, to: &out)
     case .end:
-      if let answer = answers.find(line.rid) {
+      let answer = answers.find(line.rid)
+      if let answer {
         answers.close(line.rid.text)
         if answer.phase == .held { Self.refuse(answer, line.rid, to: &out) }
       }
       // An end alone is a cancelled request's: there is no one to answer.
-      out.record(.end, of: line.rid, isBare: line.isBare) { $0.append(line.payload) }
+      Self.end(line.rid, isBare: line.isBare, line.payload, error: answer?.error, to: &out)
     default:
       out.forward(line)
     }
@@ -85,10 +91,10 @@ package struct EventStreamEncoder: RecordFilter {
         case .streaming:
           var body = Bytes()
           body.append(body: endedEarly, requestID: rid)
-          Self.encode(body.slice, answer, to: &out)
+          Self.encode(error: body.slice, answer, to: &out)
         case .bodied: break
         }
-        out.end(rid, isBare: answer.isBare)
+        Self.end(rid, isBare: answer.isBare, nil, error: answer.error, to: &out)
       }
     }
   }
@@ -114,10 +120,27 @@ package struct EventStreamEncoder: RecordFilter {
     }
     switch answer.phase {
     case .held: Self.write(error: body, line.payload, answer, line.rid, to: &out)
-    case .streaming: Self.encode(body, answer, to: &out)
+    case .streaming: Self.encode(error: body, answer, to: &out)
     case .bodied: out.note(.warning, "an error came behind a whole body", rid: line.rid)
     }
     answer.phase = .bodied
+  }
+
+  /// An error as the stream's last event.
+  private static func encode(error body: ByteSlice, _ answer: Answer, to out: inout Output) {
+    encode(body, answer, to: &out)
+    let type = Scan.member("error", of: body).flatMap { Scan.member("type", of: $0) }
+    answer.error = Scan.plainString(type) == nil ? #""api_error""# : type?.text
+  }
+
+  /// Writes `end`. A stream that failed looks from its status like one that didn't: `error` says what it was.
+  private static func end(
+    _ rid: ByteSlice, isBare: Bool, _ payload: ByteSlice?, error: String?, to out: inout Output
+  ) {
+    out.record(.end, of: rid, isBare: isBare) { bytes in
+      guard let error else { return payload.map { bytes.append($0) } ?? bytes.append("{}") }
+      bytes.append(object: payload, setting: "error") { $0.append(text: error) }
+    }
   }
 
   /// An error that is the whole answer.
@@ -125,7 +148,7 @@ package struct EventStreamEncoder: RecordFilter {
     error body: ByteSlice, _ payload: ByteSlice, _ answer: Answer, _ rid: ByteSlice, to out: inout Output
   ) {
     var head = HTTPHead(ctx: answer.ctx)
-    head.take(begin: payload)
+    head.take(error: payload)
     head.write(of: rid, isBare: answer.isBare, bodyLength: body.count, to: &out)
     Self.body(body, answer, to: &out)
   }
@@ -137,6 +160,12 @@ package struct EventStreamEncoder: RecordFilter {
     var payload = Bytes()
     payload.append(#"{"status":502,"headers":{}}"#)
     write(error: body.slice, payload.slice, answer, rid, to: &out)
+  }
+
+  private static func isString(_ payload: ByteSlice) -> Bool {
+    guard payload.count >= 2, payload.last == UInt8(ascii: "\"") else { return false }
+    var text = Bytes()
+    return text.append(unescaped: payload.cut(1, payload.count - 1))
   }
 
   // MARK: Data
@@ -185,7 +214,9 @@ package struct EventStreamEncoder: RecordFilter {
     var text = Bytes()
     _ = text.append(unescaped: literal.cut(1, literal.count - 1))
     var data = Bytes()
-    for line in text.text.split(separator: "\n", omittingEmptySubsequences: false) {
+    // A CR ends a line of the stream too; what stood behind it would be read as a field of its own.
+    let ends: [Character] = ["\n", "\r", "\r\n"]
+    for line in text.text.split(omittingEmptySubsequences: false, whereSeparator: ends.contains) {
       data.append("data: ")
       data.append(text: String(line))
       data.append("\n")

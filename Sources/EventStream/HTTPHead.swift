@@ -18,6 +18,13 @@ struct HTTPHead {
     begin.withUTF8 { take(begin: $0) }
   }
 
+  /// Takes an error's `{"status":…,"headers":{…}}`: whatever it says, it must not look like a success.
+  mutating func take(error: ByteSlice) {
+    status = 502
+    take(begin: error)
+    if status < 400 { status = 502 }
+  }
+
   /// Takes `{"status":…,"headers":{…}}`.
   mutating func take(begin: ByteSlice) {
     if let number = Scan.member("status", of: begin), let status = Int(number.text), (100...599).contains(status) {

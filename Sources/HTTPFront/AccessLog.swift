@@ -8,7 +8,7 @@ extension Front {
   /// Counts an answer that has ended, and writes its line to the log: never a body, never a secret.
   func record(_ exchange: Exchange) {
     func milliseconds(_ end: NIODeadline) -> Double { Double((end - exchange.startedAt).nanoseconds) / 1e6 }
-    let duration = milliseconds(.now())
+    let duration = milliseconds(exchange.endedAt ?? .now())
     let first = exchange.firstEventAt.map(milliseconds)
     let account = exchange.account
     metrics.add(
@@ -22,7 +22,8 @@ extension Front {
     if let first { fields.append(("ttft_ms", .tenths(first))) }
     fields.append(("bytes", .number(exchange.bytesOut)))
     fields.append(("peer", .text(exchange.peer)))
-    if let id = exchange.head.headers.first(name: "x-request-id") ?? exchange.head.headers.first(name: "x-client-request-id")
+    if let id = exchange.head.headers.first(name: "x-request-id")
+      ?? exchange.head.headers.first(name: "x-client-request-id")
     {
       fields.append(("client_id", .text(String(id.prefix(128)))))
     }

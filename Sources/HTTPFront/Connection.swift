@@ -51,7 +51,8 @@ final class Connection: ChannelInboundHandler {
     let exchange = front.open(head, peer: peer, connection: self)
     current = exchange
     if let refusal = front.admit(exchange) { return refuse(exchange, refusal) }
-    guard exchange.check != nil, head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }),
+    guard exchange.check != nil,
+      head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }),
       !exchange.isOld, let context
     else { return }
     context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
@@ -75,7 +76,9 @@ final class Connection: ChannelInboundHandler {
   private func requestEnded(_ exchange: Exchange) {
     if let check = exchange.check {
       if let fault = check.endFault { return answer(exchange, front.answer(.notJSON(fault), to: exchange)) }
-      guard check.firstByte == UInt8(ascii: "{") else { return answer(exchange, front.answer(.notObject, to: exchange)) }
+      guard check.firstByte == UInt8(ascii: "{") else {
+        return answer(exchange, front.answer(.notObject, to: exchange))
+      }
     }
     front.serve(exchange)
   }
@@ -145,6 +148,11 @@ final class Connection: ChannelInboundHandler {
       self.current = nil
       front.clientGone(current)
     }
+  }
+
+  // Comes for every channel, also for one that was closed before it was active.
+  func handlerRemoved(context: ChannelHandlerContext) {
+    self.context = nil
     front.closed(self)
   }
 

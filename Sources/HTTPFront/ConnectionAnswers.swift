@@ -29,15 +29,18 @@ extension Connection {
     exchange.status = start.status
     exchange.stage = .answering
     exchange.isEventStream = start.headers.first(name: "content-type")?.hasPrefix("text/event-stream") ?? false
-    var headers = start.headers
+    let headers = start.headers
+    exchange.length = headers.first(name: "content-length").flatMap { Int($0) }
     if exchange.isOld, !headers.contains(name: "content-length") { exchange.keepsConnection = false }
-    if !headers.contains(name: "request-id") { headers.add(name: "request-id", value: exchange.rid.text) }
     write(headers, of: exchange)
   }
 
   private func write(_ headers: HTTPHeaders, of exchange: Exchange) {
     var headers = headers
-    headers.add(name: "x-request-id", value: exchange.rid.text)
+    let rid = exchange.rid.text
+    headers.add(name: "x-request-id", value: rid)
+    // What Anthropic's SDKs read.
+    if !headers.contains(name: "request-id") { headers.add(name: "request-id", value: rid) }
     if !exchange.keepsConnection {
       headers.add(name: "connection", value: "close")
     } else if exchange.isOld {

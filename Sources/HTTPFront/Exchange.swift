@@ -46,6 +46,8 @@ final class Exchange {
   var dialect: Dialect
   var status = 0
   var isEventStream = false
+  /// What the answer's head says of its length.
+  var length: Int?
   /// The whole answer is needed before its first byte can go: health answers, and HEAD.
   var collects = false
   var collected: AnswerStart?
@@ -59,6 +61,8 @@ final class Exchange {
   var taken = (bytes: 0, at: NIODeadline.now())
   var account = Account()
   var errorType: String?
+  /// When the client got the last of it, or went away.
+  var endedAt: NIODeadline?
 
   init(
     rid: RID, head: HTTPRequestHead, path: String, routeIndex: Int?, dialect: Dialect, peer: String,
@@ -76,6 +80,7 @@ final class Exchange {
   }
 
   var route: Route? { routeIndex.map { Route.table[$0] } }
+  var isDelivered: Bool { length.map { bytesOut >= $0 } ?? false }
   /// HTTP/1.0: knows no chunks, and closes unless asked not to.
   var isOld: Bool { head.version.major == 1 && head.version.minor == 0 }
   var isHead: Bool { head.method == .HEAD }

@@ -129,7 +129,8 @@ final class Front {
   func clientGone(_ exchange: Exchange) {
     // nginx's status for it; it goes to the log and the metrics only.
     if exchange.stage != .answering { exchange.status = 499 }
-    exchange.errorType = "client_gone"
+    // Who has got all of an answer may leave before we know that it was all.
+    if !exchange.isDelivered { exchange.errorType = "client_gone" }
     finished(exchange)
   }
 
@@ -145,25 +146,34 @@ final class Front {
     exchange.connection = nil
     exchanges[exchange.rid] = nil
     release(exchange)
-    if let pipeline = exchange.pipeline {
-      exchange.pipeline = nil
-      pipeline.open -= 1
-      let failed = exchange.status >= 400 || exchange.account.error != nil
-      // The stages that follow the one that failed have said their last; the backend may still be at work.
-      if !exchange.hasEnd || failed { cancel(exchange.rid, in: pipeline, awaitsEnd: !exchange.hasEnd) }
-      pipeline.endIfDrained()
+    exchange.endedAt = .now()
+    guard let pipeline = exchange.pipeline else { return record(exchange) }
+    exchange.pipeline = nil
+    pipeline.open -= 1
+    // After an error the stages behind the one that failed have said their last; the backend may still be at work.
+    let failed = exchange.status >= 400 || exchange.account.error != nil
+    if pipeline.takesRecords, failed || !exchange.hasEnd { cancel(exchange.rid, in: pipeline) }
+    if pipeline.takesRecords, !exchange.hasEnd {
+      // Its `end` will say what it has cost; the log waits for it.
+      pipeline.cancelled[exchange.rid] = (exchange, .now() + .seconds(FrontLimits.cancelTimeout))
+      scheduleTick()
+    } else {
+      record(exchange)
     }
-    record(exchange)
+    pipeline.endIfDrained()
   }
 
-  private func cancel(_ rid: RID, in pipeline: Pipeline, awaitsEnd: Bool) {
-    guard pipeline.takesRecords else { return }
+  private func cancel(_ rid: RID, in pipeline: Pipeline) {
     var text = Bytes()
     RequestRecord.cancel(rid, into: &text)
     pipeline.write(ByteBuffer(bytes: text.slice))
-    guard awaitsEnd else { return }
-    pipeline.cancelled[rid] = .now() + .seconds(FrontLimits.cancelTimeout)
-    scheduleTick()
+  }
+
+  /// The cancelled requests of a pipeline will get no `end` any more.
+  func recordCancelled(of pipeline: Pipeline) {
+    let left = pipeline.cancelled.values
+    pipeline.cancelled.removeAll()
+    for cancelled in left { record(cancelled.exchange) }
   }
 
   // MARK: What is gathered in a wake-up

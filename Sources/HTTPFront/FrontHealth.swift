@@ -9,7 +9,8 @@ extension Front {
   func own(_ purpose: Route.Purpose, _ exchange: Exchange) -> LocalAnswer {
     switch purpose {
     case .metrics:
-      return LocalAnswer(contentType: "text/plain; version=0.0.4; charset=utf-8", text: metrics.text(inFlight: inFlight))
+      return LocalAnswer(
+        contentType: "text/plain; version=0.0.4; charset=utf-8", text: metrics.text(inFlight: inFlight))
     case .page:
       let host = exchange.head.headers.first(name: "host") ?? "localhost"
       return LocalAnswer(

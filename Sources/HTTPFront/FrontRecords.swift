@@ -18,19 +18,22 @@ extension Front {
     case .end: take(end: line, of: exchange)
     default:
       log.write(
-        .warning, "the pipeline's last stage wrote a record of kind \(Line.key(of: line.kind)); expected http, data, end",
+        .warning,
+        "the pipeline's last stage wrote a record of kind \(Line.key(of: line.kind)); expected http, data, end",
         ["id": rid.text])
     }
   }
 
   /// A record for a request that is over: cancelled, or not ours at all.
   private func takeStray(_ line: Line, from pipeline: Pipeline) {
-    guard let rid = RID(line.rid), pipeline.cancelled[rid] != nil else {
+    guard let rid = RID(line.rid), let cancelled = pipeline.cancelled[rid] else {
       if log.isWritten(.debug) { log.write(.debug, "a record of an unknown request", ["id": line.rid.text]) }
       return
     }
     guard line.kind == .end else { return }
     pipeline.cancelled[rid] = nil
+    cancelled.exchange.account = cancelled.exchange.account.merged(with: Account(end: line.payload))
+    record(cancelled.exchange)
     pipeline.endIfDrained()
   }
 

@@ -88,7 +88,9 @@ package struct Metrics {
   package func text(inFlight: Int) -> String {
     var text = Bytes()
     text.family("requests_total", "counter", "Requests answered, by route and status.")
-    for (key, count) in requests.sorted(by: { ($0.key.route ?? -1, $0.key.status) < ($1.key.route ?? -1, $1.key.status) }
+    for (key, count) in requests.sorted(by: {
+      ($0.key.route ?? -1, $0.key.status) < ($1.key.route ?? -1, $1.key.status)
+    }
     ) {
       let route = key.route.map { Route.table[$0].path } ?? "other"
       text.sample("requests_total", [("route", route), ("status", String(key.status))], String(count))
@@ -119,7 +121,9 @@ package struct Metrics {
 
 extension Bytes {
   fileprivate mutating func family(_ name: StaticString, _ type: StaticString, _ help: StaticString) {
-    for (keyword, value) in [("# HELP claude_proxy_", help), ("# TYPE claude_proxy_", type)] as [(StaticString, StaticString)] {
+    for (keyword, value) in [("# HELP claude_proxy_", help), ("# TYPE claude_proxy_", type)]
+      as [(StaticString, StaticString)]
+    {
       append(keyword)
       append(name)
       append(" ")

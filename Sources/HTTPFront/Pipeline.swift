@@ -25,7 +25,7 @@ final class Pipeline {
   /// Requests written to it whose answers have not ended.
   var open = 0
   /// Requests cancelled whose `end` is still to come, and until when it must.
-  var cancelled: [RID: NIODeadline] = [:]
+  var cancelled: [RID: (exchange: Exchange, until: NIODeadline)] = [:]
   private var stages: [Stage]
   private var channel: (any Channel)?
   /// Records written before the channel was there.
@@ -57,6 +57,8 @@ final class Pipeline {
     let handler = NIOLoopBound(reader(self), eventLoop: loop)
     NIOPipeBootstrap(group: loop)
       .channelOption(.allowRemoteHalfClosure, value: false)
+      // One read takes all that a pipe holds; a second one would only be told that there is no more.
+      .channelOption(.maxMessagesPerRead, value: 1)
       .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10))
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(handler.value) }
@@ -167,7 +169,7 @@ final class Pipeline {
     guard takesRecords else { return }
     state = .ending
     onEnd(self)
-    terminate()
+    if stages.isEmpty { gone() } else { terminate() }
   }
 
   /// Ends it this instant.
@@ -176,14 +178,7 @@ final class Pipeline {
   }
 
   /// The last stage has closed its output.
-  func outputEnded() {
-    if stages.isEmpty, state != .gone {
-      state = .ending
-      onEnd(self)
-      return gone()
-    }
-    kill()
-  }
+  func outputEnded() { kill() }
 
   /// A child of ours has ended: looks whether it was one of these.
   func checkStages() {

@@ -60,6 +60,8 @@ package enum FrontLimits {
   package static let linger: Int64 = 2
   /// How many values a metrics label may have; more are counted as `other`.
   package static let maxLabels = 64
+  /// More than what stands before the body in a record, in bytes.
+  package static let maxRecordHead = 1 << 20
   /// How much of a header goes into a record, in bytes.
   package static let maxHeaderValue = 1_024
 }

@@ -24,7 +24,9 @@ final class Signals: ChannelInboundHandler {
     signal(SIGCHLD, SIG_DFL)
     signal(SIGPIPE, SIG_IGN)
     let descriptor = clinux_signalfd([SIGTERM, SIGINT, SIGHUP, SIGCHLD], 4)
-    guard descriptor >= 0 else { throw Failure(.system, "no signalfd: \(String(cString: strerror(errno)))", errno: errno) }
+    guard descriptor >= 0 else {
+      throw Failure(.system, "no signalfd: \(String(cString: strerror(errno)))", errno: errno)
+    }
     return descriptor
   }
 

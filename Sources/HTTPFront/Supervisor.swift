@@ -73,16 +73,16 @@ final class Supervisor {
   /// A pipeline that leaves a cancelled request without its `end` is stuck.
   func checkCancelled(_ now: NIODeadline) {
     for pipeline in leaving + (current.map { [$0] } ?? []) {
-      guard let late = pipeline.cancelled.first(where: { $0.value <= now }) else { continue }
+      guard let late = pipeline.cancelled.first(where: { $0.value.until <= now }) else { continue }
       front.log.write(
         .error, "the pipeline is stuck: a cancelled request got no end within \(FrontLimits.cancelTimeout) s",
         ["id": late.key.text])
-      pipeline.cancelled.removeAll()
       pipeline.kill()
     }
   }
 
   private func ended(_ pipeline: Pipeline) {
+    front.recordCancelled(of: pipeline)
     let wasCurrent = current === pipeline
     if wasCurrent {
       current = nil
@@ -113,6 +113,7 @@ final class Supervisor {
 
   private func gone(_ pipeline: Pipeline) {
     leaving.removeAll { $0 === pipeline }
+    front.recordCancelled(of: pipeline)
     if isStopping, leaving.isEmpty { onGone() }
   }
 }

@@ -39,6 +39,20 @@ package enum Scan {
     return at
   }
 
+  /// How many of the eight bytes in a word, as it stands in memory, come before the first `"`, `\` or control character.
+  @inlinable
+  package static func plainBytes(_ word: UInt64) -> Int {
+    let word = UInt64(littleEndian: word)
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    // The subtraction borrows into a byte's top bit where the byte is zero, or below 0x20. A borrow may spoil the bytes
+    // behind such a one, never those before it.
+    let quote = word ^ (ones * 0x22)
+    let backslash = word ^ (ones * 0x5C)
+    let found =
+      ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | ((word &- ones * 0x20) & ~word)
+    return (found & (ones * 0x80)).trailingZeroBitCount >> 3
+  }
+
   /// The offset behind the closing quote of the string that opens at `at`.
   @inlinable
   package static func endOfString(_ text: ByteSlice, _ at: Int) -> Int? {

@@ -101,12 +101,27 @@ extension Bytes {
 /// a bad escape, half a surrogate pair, a control character, a quote. UTF-8 validity is not looked at (``UTF8Check``).
 package func unescape(_ inside: ByteSlice, into room: UnsafeMutablePointer<UInt8>) -> Int? {
   guard inside.count > 0, let from = inside.baseAddress else { return 0 }
+  let source = UnsafeRawPointer(from)
+  let target = UnsafeMutableRawPointer(room)
   var at = 0
   var put = 0
   while true {
-    let stop = Scan.plainRun(inside, at)
-    memcpy(room + put, from + at, stop - at)
-    put += stop - at
+    // Escapes stand close together in JSON within JSON: eight bytes are copied before it is known how many of them are
+    // plain. There is room for them, as no more was put than was taken.
+    while inside.count - at >= 8 {
+      let eight = source.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+      target.storeBytes(of: eight, toByteOffset: put, as: UInt64.self)
+      let plain = Scan.plainBytes(eight)
+      at += plain
+      put += plain
+      if plain < 8 { break }
+    }
+    while at < inside.count, inside[at] >= 0x20, inside[at] != 0x22, inside[at] != 0x5C {
+      room[put] = inside[at]
+      at += 1
+      put += 1
+    }
+    let stop = at
     guard stop < inside.count else { return put }
     guard inside[stop] == UInt8(ascii: "\\"), stop + 1 < inside.count else { return nil }
     at = stop + 2

@@ -16,7 +16,9 @@ extension JSON {
   /// It gives Jansson's tree and Jansson's answers, several times faster than Jansson's own lexer; but for integers
   /// beyond 64 bits, which become reals instead of an error.
   package static func parse(_ text: ByteSlice) throws(JSONError) -> JSON {
-    guard UTF8Check.isValid(text) else { throw JSONError(offset: 0, reason: "the text is not valid UTF-8") }
+    var utf8 = UTF8Check()
+    if let wrong = utf8.take(text) { throw JSONError(offset: wrong, reason: "the text is not valid UTF-8") }
+    guard utf8.isWhole else { throw JSONError(offset: text.count, reason: "the text is not valid UTF-8") }
     var lexer = Lexer(text)
     guard let root = lexer.document() else { throw lexer.error }
     return JSON(owning: root)

@@ -27,23 +27,25 @@ package struct ModelMap: RecordFilter {
     Scan.members(line.payload) { key, value in
       if key.equals("model") {
         named.append(value)
-        isString = value[0] == UInt8(ascii: "\"")
+        isString = value[0] == UInt8(ascii: "\"") || value.equals("null")
       }
       return true
     }
     // What isn't a name is refused by those who need one.
     guard isString else { return out.forward(line) }
     var asked = defaultModel
-    if let last = named.last {
-      // Of repeated keys the last one counts.
+    var isNamed = false
+    // Of repeated keys the last one counts; null is no name.
+    if let last = named.last, !last.equals("null") {
       var name = Bytes()
       guard name.append(unescaped: last.cut(1, last.count - 1)) else { return out.forward(line) }
       asked = name.text
+      isNamed = true
     }
     let effective = table.effective(asked)
-    if line.isBare, !named.isEmpty, effective == asked { return out.forward(line) }
+    if line.isBare, isNamed, effective == asked { return out.forward(line) }
     var ctx = Bytes()
-    ctx.append(ctx: line.ctx, setting: "model") {
+    ctx.append(object: line.ctx, setting: "model") {
       $0.append(#"{"asked":"#)
       $0.append(quoted: asked)
       $0.append(#","effective":"#)

@@ -12,7 +12,26 @@ package final class BackendRunner<B: Backend> {
   private struct Taker: RecordFilter {
     static var side: Side { .request }
     let backend: B
+    let port: Port
+    private var lastIsBare = false
+
+    init(backend: B, port: Port) {
+      self.backend = backend
+      self.port = port
+    }
+
+    /// Bare answers bear no name, so one comes after another.
+    var isReady: Bool { !lastIsBare || backend.inFlight == 0 }
+
     mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
+      lastIsBare = line.isBare
+      // What the backend said at once stands before what later lines give.
+      defer {
+        out.bytes.append(port.output.bytes.slice)
+        out.notes += port.output.notes
+        port.output.bytes.removeAll()
+        port.output.notes.removeAll()
+      }
       switch line.kind {
       case .request, .cancel: try backend.take(line)
       default: out.forward(line)
@@ -26,6 +45,9 @@ package final class BackendRunner<B: Backend> {
   private let reactor: Reactor
   private let log: Log
   private var inputEnded = false
+  /// The end of the input has been taken, and every line before it.
+  private var isFinished = false
+  private var isReading = false
   private var failure: Failure?
 
   package init(_ backend: B, port: Port, reactor: Reactor, log: Log, defaultContext: String, isStrict: Bool) {
@@ -33,12 +55,11 @@ package final class BackendRunner<B: Backend> {
     self.port = port
     self.reactor = reactor
     self.log = log
-    run = Run(Taker(backend: backend), defaultContext: defaultContext, isStrict: isStrict)
+    run = Run(Taker(backend: backend, port: port), defaultContext: defaultContext, isStrict: isStrict)
   }
 
   /// Returns when all is done; SIGTERM, SIGINT and SIGHUP end it with all work stopped.
   package func serve() throws(Failure) {
-    StandardIO.secureDescriptors()
     // A reader that went away shows as EPIPE, so that the children are ended and not orphaned.
     signal(SIGPIPE, SIG_IGN)
     let signals = clinux_signalfd([SIGTERM, SIGINT, SIGHUP], 3)
@@ -47,8 +68,10 @@ package final class BackendRunner<B: Backend> {
     reactor.watch(signals, for: .readable) { [unowned self] _ in
       if clinux_read_signal(signals) > 0 { reactor.stop() }
     }
-    reactor.watch(STDIN_FILENO, for: .readable) { [unowned self] _ in readInput() }
-    reactor.beforeWaiting = { [unowned self] in writeOutput() }
+    reactor.beforeWaiting = { [unowned self] in
+      takeHeld()
+      writeOutput()
+    }
     reactor.run()
     reactor.beforeWaiting = {}
     backend.stop()
@@ -57,16 +80,33 @@ package final class BackendRunner<B: Backend> {
 
   private func readInput() {
     do throws(Failure) {
-      if try !run.take(filledBy: StandardIO.read) { try endInput() }
+      if try !run.take(filledBy: StandardIO.read) { inputEnded = true }
     } catch {
       fail(error)
     }
   }
 
-  private func endInput() throws(Failure) {
-    inputEnded = true
-    reactor.unwatch(STDIN_FILENO)
-    try run.finish()
+  /// Takes what waited for the answer to a bare request, and reads on only when nothing waits any more.
+  private func takeHeld() {
+    guard failure == nil else { return }
+    do throws(Failure) {
+      if !isFinished { try run.resume() }
+      let mayRead = run.filter.isReady && !inputEnded
+      if mayRead != isReading {
+        isReading = mayRead
+        if mayRead {
+          reactor.watch(STDIN_FILENO, for: .readable) { [unowned self] _ in readInput() }
+        } else {
+          reactor.unwatch(STDIN_FILENO)
+        }
+      }
+      if inputEnded, !isFinished, run.filter.isReady {
+        isFinished = true
+        try run.finish()
+      }
+    } catch {
+      fail(error)
+    }
   }
 
   private func writeOutput() {
@@ -77,7 +117,7 @@ package final class BackendRunner<B: Backend> {
       // Whoever read us is gone: that ends a pipe quietly.
       if error.errno == EPIPE { reactor.stop() } else { fail(error) }
     }
-    if inputEnded, backend.inFlight == 0 { reactor.stop() }
+    if isFinished, backend.inFlight == 0 { reactor.stop() }
   }
 
   private func fail(_ failure: Failure) {

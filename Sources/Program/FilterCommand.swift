@@ -25,8 +25,11 @@ package struct CommonOptions: ParsableArguments {
   package init() {}
 
   /// The ctx of requests that bring none.
-  package func defaultContext(dialect fallback: Dialect) -> String {
-    #"{"op":""# + (op ?? .messages).rawValue + #"","dialect":""# + (dialect ?? fallback).rawValue + #""}"#
+  ///
+  /// - Parameter fallback: the dialect where no option names one; nil leaves it to the programs that care.
+  package func defaultContext(dialect fallback: Dialect?) -> String {
+    let named = (dialect ?? fallback).map { #","dialect":""# + $0.rawValue + "\"" } ?? ""
+    return #"{"op":""# + (op ?? .messages).rawValue + "\"" + named + "}"
   }
 }
 
@@ -38,17 +41,16 @@ extension Records.Operation: ExpressibleByArgument {}
 package protocol FilterCommand: ParsableCommand {
   associatedtype Filter: RecordFilter
   var common: CommonOptions { get }
-  /// The dialect of a record or a bare body that names none.
-  var bareDialect: Dialect { get }
+  /// The dialect of a record or a bare body that names none; nil in programs that serve all alike.
+  var bareDialect: Dialect? { get }
   func filter() throws(Failure) -> Filter
 }
 
 extension FilterCommand {
-  package var bareDialect: Dialect { .anthropic }
+  package var bareDialect: Dialect? { nil }
 
   package mutating func run() throws {
     let log = Log(program: Self._commandName, level: common.logLevel)
-    StandardIO.secureDescriptors()
     // Ignored SIGPIPE is inherited through exec; a filter dies of it, as filters do.
     signal(SIGPIPE, SIG_DFL)
     do throws(Failure) {
@@ -89,6 +91,8 @@ extension Failure {
 extension ParsableCommand {
   /// The main of every program: statuses are those of `sysexits.h`.
   package static func start() -> Never {
+    // Before anything opens a descriptor that would take the place of a closed one.
+    StandardIO.secureDescriptors()
     do {
       var command = try parseAsRoot()
       try command.run()

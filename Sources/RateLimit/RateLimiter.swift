@@ -16,11 +16,19 @@ package struct RateLimiter: RecordFilter {
     /// How many may come at once.
     package var burst: Int
 
+    /// What both may be: beyond it, no whole number of microseconds stands for a token, or the sum of a full bucket's
+    /// tokens is no time.
+    package static let mostRequests = 60_000_000
+    package static let mostBurst = 1_000_000
+
     package init(requests: Int, burst: Int) {
       self.requests = requests
       self.burst = burst
     }
   }
+
+  /// The times that are taken, in microseconds since the epoch; a request with another counts as one without.
+  private static let times = 0...(1 << 60)
 
   private let rule: Rule
   private let exempt: Set<String>
@@ -37,7 +45,8 @@ package struct RateLimiter: RecordFilter {
   package mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
     guard line.kind == .request, rule.requests > 0, Operation(of: line.ctx) != .health,
       let http = line.ctx.flatMap({ Scan.member("http", of: $0) }),
-      let now = Scan.member("time", of: http).flatMap({ Int($0.text) }), let caller = caller(http)
+      let now = Scan.member("time", of: http).flatMap({ Int($0.text) }), Self.times.contains(now),
+      let caller = caller(http)
     else { return out.forward(line) }
 
     let verdict = buckets.take(caller, at: now, rule)
@@ -56,7 +65,7 @@ package struct RateLimiter: RecordFilter {
     }
     var ctx = Bytes()
     let earlier = line.ctx.flatMap { Scan.member("headers", of: $0) }
-    ctx.append(ctx: line.ctx, setting: "headers") { bytes in
+    ctx.append(object: line.ctx, setting: "headers") { bytes in
       var made = Bytes()
       made.append(headers: headers)
       guard let earlier, earlier.count > 2 else { return bytes.append(made.slice) }

@@ -83,6 +83,17 @@ extension Bytes {
     append("}")
   }
 
+  /// Appends the payload of an `error` record.
+  package mutating func append(payload error: APIError, requestID: ByteSlice?) {
+    append(#"{"status":"#)
+    append(decimal: error.status)
+    append(#","headers":"#)
+    append(headers: error.headers)
+    append(#","body":"#)
+    append(body: error, requestID: requestID)
+    append("}")
+  }
+
   /// Appends headers as a flat JSON object.
   package mutating func append(headers: [(name: String, value: String)]) {
     append("{")

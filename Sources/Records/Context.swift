@@ -38,13 +38,13 @@ package enum Dialect: String, Sendable, CaseIterable {
 }
 
 extension Bytes {
-  /// Appends a ctx object with one member set; the others stay as the bytes they are.
+  /// Appends an object, such as a ctx, with one member set; the others stay as the bytes they are.
   package mutating func append(
-    ctx: ByteSlice?, setting name: StaticString, to value: (inout Bytes) -> Void
+    object: ByteSlice?, setting name: StaticString, to value: (inout Bytes) -> Void
   ) {
     append("{")
-    if let ctx {
-      Scan.members(ctx) { key, member in
+    if let object {
+      Scan.members(object) { key, member in
         guard !key.equals(name) else { return true }
         append("\"")
         append(key)

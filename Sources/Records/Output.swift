@@ -85,14 +85,7 @@ package struct Output: ~Copyable {
       bytes.append(UInt8(ascii: "\n"))
       return
     }
-    head(.error, of: rid, ctx: ctx)
-    bytes.append(#"{"status":"#)
-    bytes.append(decimal: error.status)
-    bytes.append(#","headers":"#)
-    bytes.append(headers: error.headers)
-    bytes.append(#","body":"#)
-    bytes.append(body: error, requestID: rid)
-    bytes.append("}}\n")
+    record(.error, of: rid, isBare: false, ctx: ctx) { $0.append(payload: error, requestID: rid) }
   }
 
   package mutating func error(_ error: APIError, of id: RequestID, ctx: ByteSlice? = nil) {

@@ -24,6 +24,9 @@ package protocol RecordFilter {
   /// - Throws: the answer to a line that this filter can't take; the run loop writes `error` and `end`.
   mutating func take(_ line: Line, to out: inout Output) throws(APIError)
 
+  /// Whether the next line can be taken now; until then the rest of the input waits.
+  var isReady: Bool { get }
+
   /// Told that nothing more will come for an answer that failed, so that its state can go.
   mutating func forget(_ id: RequestID)
 
@@ -32,6 +35,7 @@ package protocol RecordFilter {
 }
 
 extension RecordFilter {
+  package var isReady: Bool { true }
   package mutating func forget(_ id: RequestID) {}
   package mutating func finish(to out: inout Output) {}
 }

@@ -45,24 +45,30 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
     return true
   }
 
-  /// Takes the end of the input.
+  /// Takes the lines that waited until the filter was ready.
+  package mutating func resume() throws(Failure) { try takeLines() }
+
+  /// Takes the end of the input, when no line waits.
   package mutating func finish() throws(Failure) {
     let rest = splitter.rest
     if let line = Line(scanning: rest) {
       lineNumber += 1
-      // A record that lacks its LF may lack more; a bare body is whole when its last brace is there.
+      // A record that lacks its LF may lack more, and its writer is gone; a bare body, typed by hand, is whole when its
+      // last brace is there.
       if line.isBare, line.bytes.last == UInt8(ascii: "}") {
         try take(line)
       } else {
-        try bad("the last line has no end", line)
+        let message = "the last line has no end and is dropped"
+        if isStrict { throw Failure(.badRecord, message, line: lineNumber) }
+        output.note(.warning, "line \(lineNumber): \(message)", rid: line.rid.count > 0 ? line.rid : nil)
       }
     }
-    if bareIsOpen { try failBare(endedEarly) }
+    if bareIsOpen { failBare(endedEarly) }
     filter.finish(to: &output)
   }
 
   private mutating func takeLines() throws(Failure) {
-    while let piece = splitter.next() {
+    while filter.isReady, let piece = splitter.next() {
       lineNumber += 1
       switch piece {
       case .line(let bytes):
@@ -110,14 +116,36 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
   }
 
   private mutating func refuse(_ line: Line, _ error: APIError) {
-    output.refuse(line, error)
-    guard Filter.side == .answer else { return }
+    guard Filter.side == .answer else { return output.refuse(line, error) }
     let id = line.id
-    filter.forget(id)
+    // One end for each answer, however many of its lines are bad.
+    guard !failed.contains(id) else { return }
+    fail(line, error)
     if line.isBare {
       bareIsOpen = false
     } else if line.kind != .end, failed.count < Limits.maxOpen {
       failed.insert(id)
+    }
+  }
+
+  /// Has the filter say that an answer failed, in its own words: those of the client's API, or of HTTP.
+  private mutating func fail(_ line: Line, _ error: APIError) {
+    var made = Output()
+    made.record(.error, of: line.rid, isBare: false, ctx: line.isBare ? defaults.slice : line.ctx) {
+      $0.append(payload: error, requestID: line.isBare ? nil : line.rid)
+    }
+    let endOfError = made.bytes.count
+    made.end(line.rid, isBare: false)
+    let records = made.bytes.slice
+    do throws(APIError) {
+      for bytes in [records.cut(0, endOfError), records.cut(endOfError, records.count)] {
+        guard var record = Line(scanning: bytes) else { continue }
+        if line.isBare { record.form = .bare }
+        try filter.take(record, to: &output)
+      }
+    } catch {
+      filter.forget(line.id)
+      output.refuse(line, error)
     }
   }
 
@@ -171,15 +199,8 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
     try offer(bare(kind, bytes, ctx: defaults.slice))
   }
 
-  private mutating func failBare(_ error: APIError) throws(Failure) {
-    var record = Bytes()
-    record.append(#"{"status":"#)
-    record.append(decimal: error.status)
-    record.append(#","headers":{},"body":"#)
-    record.append(body: error, requestID: nil)
-    record.append("}")
-    try offer(bare(.error, record.slice, ctx: defaults.slice))
-    try offerMade(.end, "{}")
+  private mutating func failBare(_ error: APIError) {
+    fail(bare(.other, bareRid.slice), error)
     bareIsOpen = false
   }
 }

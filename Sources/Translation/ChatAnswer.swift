@@ -14,6 +14,8 @@ final class ChatAnswer {
   private let created: Int
   private let includeUsage: Bool
   var loss = LossLedger()
+  /// Its `error` has been written; only `end` may follow.
+  var hasFailed = false
 
   // What a stream has shown so far.
   private var id = ""
@@ -49,12 +51,19 @@ final class ChatAnswer {
 
   // MARK: The whole answer
 
-  func response(_ body: JSON) throws(APIError) -> JSON {
+  /// Whether the whole answer is of a kind that OpenAI has another form for.
+  var isTranslated: Bool {
     switch operation {
-    case .models: return ModelList.list(body)
-    case .model: return ModelList.entry(body)
-    case .messages: return completion(of: body)
-    default: return body
+    case .messages, .models, .model: true
+    case .countTokens, .health: false
+    }
+  }
+
+  func response(_ body: JSON) -> JSON {
+    switch operation {
+    case .models: ModelList.list(body)
+    case .model: ModelList.entry(body)
+    default: completion(of: body)
     }
   }
 
@@ -80,7 +89,8 @@ final class ChatAnswer {
       }
     }
     let answer = JSON(object: [
-      "role": JSON("assistant"), "content": text.map { JSON($0) } ?? .null, "refusal": .null,
+      "role": JSON("assistant"), "content": text.map { JSON($0) } ?? (calls.isEmpty ? JSON("") : .null),
+      "refusal": Self.refusal(of: message),
       "reasoning_content": reasoning.isEmpty ? nil : JSON(reasoning),
       "thinking_blocks": thinking.isEmpty ? nil : JSON(array: thinking),
       "tool_calls": calls.isEmpty ? nil : JSON(array: calls),
@@ -129,6 +139,12 @@ final class ChatAnswer {
     }
   }
 
+  /// What the model says of its refusal, where it refused and says it.
+  private static func refusal(of message: JSON) -> JSON {
+    guard message["stop_reason"]?.equals("refusal") == true else { return .null }
+    return message["stop_details"]?["explanation"] ?? .null
+  }
+
   // MARK: The stream
 
   /// The path of nearly every event: the text goes from one record to the other as the bytes it is, escapes and all.
@@ -167,7 +183,7 @@ final class ChatAnswer {
     case "message_delta":
       note(usage: event["usage"])
       stopReason = event["delta"]?["stop_reason"]?.string ?? stopReason
-      finishChunk(to: &out)
+      finishChunk(refusal: Self.refusal(of: event["delta"] ?? .object), to: &out)
     case "message_stop":
       if includeUsage { usageChunk(to: &out) }
       write(to: &out) { $0.append("\"[DONE]\"") }
@@ -299,10 +315,12 @@ final class ChatAnswer {
     out.record(.event, of: RequestID(text: rid, isBare: isBare), payload)
   }
 
-  private func finishChunk(to out: inout Output) {
+  private func finishChunk(refusal: JSON, to out: inout Output) {
     write(to: &out) {
       appendHead(to: &$0)
-      $0.append(#"[{"index":0,"delta":{},"logprobs":null,"finish_reason":"#)
+      $0.append(#"[{"index":0,"delta":"#)
+      $0.append(refusal.isNull ? .object : JSON(object: ["refusal": refusal]))
+      $0.append(#","logprobs":null,"finish_reason":"#)
       $0.append(quoted: Self.finishReason(stopReason))
       $0.append("}]")
       if includeUsage { $0.append(#","usage":null"#) }

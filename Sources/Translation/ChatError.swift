@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Jansson
+import Records
 
 /// OpenAI's form of an error: `{"error":{"message","type","param","code"}}`.
 ///
@@ -9,7 +10,7 @@ enum ChatError {
     JSON(object: [
       "error": JSON(object: [
         "message": JSON(message), "type": JSON(type), "param": param ?? .null,
-        "code": code ?? Self.code(of: status).map { JSON($0) } ?? .null,
+        "code": code ?? Self.code(of: status, type).map { JSON($0) } ?? .null,
       ])
     ])
   }
@@ -18,16 +19,17 @@ enum ChatError {
   static func body(of anthropic: JSON, status: Int) -> JSON {
     let error = anthropic["error"]
     return body(
-      status: status, type: error?["type"]?.string ?? "api_error",
+      status: status, type: error?["type"]?.string ?? APIError.type(of: status),
       message: error?["message"]?.string ?? anthropic.string ?? anthropic.text, param: error?["param"],
       code: error?["code"].flatMap { $0.isNull ? nil : $0 })
   }
 
-  private static func code(of status: Int) -> String? {
-    switch status {
-    case 401: "invalid_api_key"
-    case 404: "model_not_found"
-    case 429: "rate_limit_exceeded"
+  /// By the type too, since a bare error has no status.
+  private static func code(of status: Int, _ type: String) -> String? {
+    switch (status, type) {
+    case (401, _), (_, "authentication_error"): "invalid_api_key"
+    case (404, _), (_, "not_found_error"): "model_not_found"
+    case (429, _), (_, "rate_limit_error"): "rate_limit_exceeded"
     default: nil
     }
   }

@@ -37,7 +37,7 @@ package struct ChatRequestToMessages: RecordFilter {
     } catch {
       // The refusal carries the ctx, by which anth2oai knows whose words to use.
       var ctx = Bytes()
-      ctx.append(ctx: line.ctx, setting: "dialect") { $0.append(#""openai""#) }
+      ctx.append(object: line.ctx, setting: "dialect") { $0.append(#""openai""#) }
       out.error(error, of: line.rid, isBare: line.isBare, ctx: ctx.slice)
       out.end(line.rid, isBare: line.isBare)
     }
@@ -46,7 +46,7 @@ package struct ChatRequestToMessages: RecordFilter {
   /// Forwards a request whose dialect was found out, with the finding in its ctx.
   private func pass(_ line: Line, as dialect: Dialect, to out: inout Output) {
     var ctx = Bytes()
-    ctx.append(ctx: line.ctx, setting: "dialect") { $0.append(quoted: dialect.rawValue) }
+    ctx.append(object: line.ctx, setting: "dialect") { $0.append(quoted: dialect.rawValue) }
     out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(line.payload) }
   }
 
@@ -66,11 +66,11 @@ package struct ChatRequestToMessages: RecordFilter {
     if isStrict, !loss.entries.isEmpty { throw loss.refusal }
 
     var ctx = Bytes()
-    ctx.append(ctx: line.ctx, setting: "dialect") { $0.append(#""openai""#) }
+    ctx.append(object: line.ctx, setting: "dialect") { $0.append(#""openai""#) }
     if !loss.entries.isEmpty {
       let earlier = ctx.take()
       let known = Scan.member("loss", of: earlier.slice)
-      ctx.append(ctx: earlier.slice, setting: "loss") { bytes in
+      ctx.append(object: earlier.slice, setting: "loss") { bytes in
         bytes.append("[")
         if let known, known.count > 2 {
           bytes.append(known.cut(1, known.count - 1))
@@ -85,7 +85,7 @@ package struct ChatRequestToMessages: RecordFilter {
     }
     if request["stream_options"]?["include_usage"]?.bool == true {
       let earlier = ctx.take()
-      ctx.append(ctx: earlier.slice, setting: "oai2anth") { $0.append(#"{"include_usage":true}"#) }
+      ctx.append(object: earlier.slice, setting: "oai2anth") { $0.append(#"{"include_usage":true}"#) }
     }
     out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(body) }
   }

@@ -36,7 +36,7 @@ struct ChatRequestTranslator {
     var conversation = Conversation(takesSystemTurns: capabilities.systemTurns)
     try conversation.take(messages)
     let turns = conversation.finish()
-    for entry in conversation.loss.entries { loss.add(entry["field"]!.string!, entry["fate"]!.string!) }
+    loss.add(conversation.loss)
 
     let system = try systemBlocks(conversation.system)
     try translateTools()
@@ -58,9 +58,11 @@ struct ChatRequestTranslator {
     guard let own = field("system") else { return hoisted }
     let blocks = JSON.array
     if own.isString {
-      blocks.append(JSON(object: ["type": JSON("text"), "text": own]))
-    } else {
+      if let block = ContentParts().text(own, nil) { blocks.append(block) }
+    } else if own.isArray {
       for block in own.elements { blocks.append(block) }
+    } else {
+      throw .invalid("system: is neither a string nor an array", param: "system")
     }
     for block in hoisted.elements { blocks.append(block) }
     return blocks
@@ -119,15 +121,19 @@ struct ChatRequestTranslator {
   ///
   /// - SeeAlso: <https://docs.anthropic.com/en/api/messages#body-metadata-user-id>
   private mutating func translateUser() {
-    if let metadata = field("metadata"), metadata.isObject {
+    if let metadata = field("metadata") {
       if metadata.count == 1, metadata["user_id"]?.isString == true {
         body["metadata"] = metadata
-      } else if metadata.count > 0 {
+      } else if !metadata.isObject || metadata.count > 0 {
         loss.dropped("metadata")
       }
     }
     for name in ["safety_identifier", "user"] {
-      guard let value = request[name], let text = value.string else { continue }
+      guard let value = request[name], !value.isNull else { continue }
+      guard let text = value.string else {
+        loss.dropped(name)
+        continue
+      }
       if body["metadata"] != nil || text.isEmpty || Self.looksPersonal(text) {
         if !text.isEmpty, body["metadata"]?["user_id"] != value { loss.dropped(name) }
       } else {
@@ -143,11 +149,14 @@ struct ChatRequestTranslator {
   }
 
   /// Anthropic's own fields, which OpenAI's SDKs send by `extra_body`.
-  private static let native = ["top_k", "cache_control", "container", "context_management", "mcp_servers"]
+  private static let native: Set<String> = [
+    "cache_control", "container", "context_management", "diagnostics", "inference_geo", "mcp_servers", "speed",
+    "user_profile_id", "workspace_id",
+  ]
 
   private func passNative() {
-    for name in Self.native {
-      if let value = request[name], !value.isNull, body[name] == nil, name != "top_k" { body[name] = value }
+    for name in Self.native.sorted() {
+      if let value = request[name], !value.isNull { body[name] = value }
     }
   }
 
@@ -156,7 +165,7 @@ struct ChatRequestTranslator {
     "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "n", "stream",
     "stream_options", "user", "safety_identifier", "reasoning_effort", "response_format", "service_tier", "tools",
     "tool_choice", "parallel_tool_calls", "functions", "function_call", "metadata", "modalities", "audio", "system",
-    "thinking", "output_config", "top_k", "cache_control", "container", "context_management", "mcp_servers",
+    "thinking", "output_config", "top_k",
   ]
 
   /// OpenAI's fields without a counterpart, each with the value that asks for nothing.
@@ -182,7 +191,8 @@ struct ChatRequestTranslator {
   }
 
   private mutating func ledgerUnknown() {
-    for (name, value) in request.members where !Self.handled.contains(name) && !value.isNull {
+    for (name, value) in request.members
+    where !Self.handled.contains(name) && !Self.native.contains(name) && !value.isNull {
       if let shape = Self.withoutCounterpart[name] {
         if !shape.isNeutral(value) { loss.dropped(name) }
       } else {
@@ -191,6 +201,7 @@ struct ChatRequestTranslator {
     }
     if let options = field("stream_options") {
       for (name, value) in options.members where name != "include_usage" && !value.isNull {
+        if name == "include_obfuscation", value.bool == false { continue }
         // Padding against side channels; there is none to ask the Messages API for.
         loss.add("stream_options.\(name)", "dropped", isKnown: name == "include_obfuscation")
       }

@@ -9,13 +9,22 @@ enum ChatUsage {
   static func usage(of usage: JSON) -> JSON {
     let read = usage["cache_read_input_tokens"]?.integer ?? 0
     let written = usage["cache_creation_input_tokens"]?.integer ?? 0
-    let prompt = (usage["input_tokens"]?.integer ?? 0) + read + written
+    let prompt = sum(sum(usage["input_tokens"]?.integer ?? 0, read), written)
     let completion = usage["output_tokens"]?.integer ?? 0
     let reasoning = usage["output_tokens_details"]?["thinking_tokens"]?.integer
     return JSON(object: [
-      "prompt_tokens": JSON(prompt), "completion_tokens": JSON(completion), "total_tokens": JSON(prompt + completion),
-      "prompt_tokens_details": JSON(object: ["cached_tokens": JSON(read)]),
+      "prompt_tokens": JSON(prompt), "completion_tokens": JSON(completion),
+      "total_tokens": JSON(sum(prompt, completion)),
+      "prompt_tokens_details": JSON(object: [
+        "cached_tokens": JSON(read), "cache_write_tokens": written > 0 ? JSON(written) : nil,
+      ]),
       "completion_tokens_details": reasoning.map { JSON(object: ["reasoning_tokens": JSON($0)]) },
     ])
+  }
+
+  /// The sum, as far as it can be said: what an upstream reports must not be able to end the program.
+  private static func sum(_ one: Int, _ other: Int) -> Int {
+    let (sum, overflows) = one.addingReportingOverflow(other)
+    return overflows ? .max : sum
   }
 }

@@ -44,7 +44,7 @@ struct ContentParts {
     guard part.isObject, let type = part["type"]?.string else {
       throw .invalid("\(path).type: Field required", param: "\(path).type")
     }
-    let mark = part["cache_control"]
+    let mark = mark(of: part)
     switch type {
     case "text":
       guard let words = part["text"], words.isString else {
@@ -69,6 +69,29 @@ struct ContentParts {
     }
   }
 
+  /// The part's cache mark, Anthropic's own or OpenAI's; and what else it carries, for the ledger.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching>
+  private mutating func mark(of part: JSON) -> JSON? {
+    // Nearly every part is a type and one more member.
+    if part.count == 2 { return nil }
+    for (name, value) in part.members where !Self.handled.contains(name) && !value.isNull {
+      loss.add("messages.content.\(name)", "dropped", isKnown: false)
+    }
+    if let own = part["cache_control"], !own.isNull { return own }
+    guard let breakpoint = part["prompt_cache_breakpoint"], !breakpoint.isNull else { return nil }
+    // OpenAI's shortest lifetime is half an hour; of Anthropic's two the hour holds that.
+    loss.approximated("messages.content.prompt_cache_breakpoint", "a cache mark of one hour")
+    return JSON(object: ["type": JSON("ephemeral"), "ttl": JSON("1h")])
+  }
+
+  private static let handled: Set<String> = [
+    "type", "text", "refusal", "image_url", "file", "input_audio", "cache_control", "prompt_cache_breakpoint",
+    // Of Anthropic's own blocks, which pass whole.
+    "source", "title", "context", "citations", "content", "tool_use_id", "is_error", "id", "name", "input", "thinking",
+    "signature", "data", "file_id",
+  ]
+
   private mutating func image(_ part: JSON, _ mark: JSON?, path: String) throws(APIError) -> JSON {
     let given = part["image_url"]
     guard let url = given?.isString == true ? given : given?["url"], url.isString else {
@@ -77,11 +100,20 @@ struct ContentParts {
     if let detail = given?["detail"], !detail.isNull, !detail.equals("auto") {
       loss.dropped("messages.content.image_url.detail")
     }
+    note(given, known: ["url", "detail"], "messages.content.image_url")
     let block = JSON.object
     block["type"] = imageType
     block["source"] = try source(url, types: TranslationLimits.imageTypes, path: "\(path).url")
     if let mark, !mark.isNull { block["cache_control"] = mark }
     return block
+  }
+
+  /// Puts the members that no table knows into the ledger.
+  private mutating func note(_ object: JSON?, known: Set<String>, _ path: String) {
+    guard let object, object.isObject else { return }
+    for (name, value) in object.members where !known.contains(name) && !value.isNull {
+      loss.add("\(path).\(name)", "dropped", isKnown: false)
+    }
   }
 
   /// A URL as the source of an image or a document.
@@ -111,6 +143,7 @@ struct ContentParts {
       throw .invalid("\(path).file_data: Field required", param: "\(path).file_data")
     }
     if let name = file["filename"], name.isString { block["title"] = name }
+    note(file, known: ["file_id", "file_data", "filename"], "messages.content.file")
     if let mark, !mark.isNull { block["cache_control"] = mark }
     return block
   }

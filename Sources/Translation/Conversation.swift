@@ -31,7 +31,7 @@ struct Conversation {
 
   var loss: LossLedger {
     var all = ownLoss
-    for entry in parts.loss.entries { all.add(entry["field"]!.string!, entry["fate"]!.string!) }
+    all.add(parts.loss)
     return all
   }
 
@@ -195,7 +195,7 @@ struct Conversation {
     }
     let blocks = marked(try parts.blocks(content, path: "\(path).content"), message)
     if sawConversation, takesSystemTurns {
-      if let last = turns.last, last.role == .assistant, last.blocks.contains(where: Self.isCall) {
+      if awaitsResults {
         heldSystem += blocks
       } else {
         put(blocks, as: .system)
@@ -208,18 +208,27 @@ struct Conversation {
     }
   }
 
+  /// Whether calls of the last assistant turn lack results, so that no turn of another role may stand here.
+  private var awaitsResults: Bool {
+    guard let index = turns.lastIndex(where: { $0.role == .assistant }), index >= turns.count - 2,
+      index == turns.count - 1 || turns[index + 1].role == .user
+    else { return false }
+    let answered = index + 1 < turns.count ? turns[index + 1].results.map(\.id) : []
+    return turns[index].blocks.contains { Self.isCall($0) && !answered.contains($0["id"]?.string ?? "") }
+  }
+
   private static func isCall(_ block: JSON) -> Bool { block["type"]?.equals("tool_use") == true }
 
   private mutating func flushSystem() {
-    guard !heldSystem.isEmpty else { return }
-    turns.append(Turn(role: .system, blocks: heldSystem))
+    let held = heldSystem
     heldSystem = []
+    put(held, as: .system)
   }
 
   /// Adds blocks to the turn at hand, or begins a new one; a message left without blocks is none.
   private mutating func put(_ blocks: [JSON], as role: Turn.Role) {
     guard !blocks.isEmpty else { return }
-    if role == .assistant { flushSystem() }
+    if !heldSystem.isEmpty, role == .assistant || !awaitsResults { flushSystem() }
     if turns.last?.role == role {
       turns[turns.count - 1].blocks += blocks
     } else {
@@ -253,7 +262,7 @@ struct Conversation {
   /// The turns as the API wants them.
   mutating func finish() -> JSON {
     matchResults()
-    if turns.isEmpty || turns[0].role == .assistant {
+    if turns.isEmpty || turns[0].role != .user {
       let text = JSON(object: ["type": JSON("text"), "text": JSON("Please continue.")])
       ownLoss.approximated("messages", "a user turn was added, since the conversation must begin with one")
       turns.insert(Turn(role: .user, blocks: [text]), at: 0)

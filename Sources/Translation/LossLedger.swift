@@ -17,6 +17,11 @@ struct LossLedger {
     if !entries.contains(entry) { entries.append(entry) }
   }
 
+  /// Adds the entries of another ledger.
+  mutating func add(_ other: LossLedger) {
+    for entry in other.entries where !entries.contains(entry) { entries.append(entry) }
+  }
+
   mutating func dropped(_ field: String) { add(field, "dropped") }
 
   mutating func approximated(_ field: String, _ how: String) { add(field, "approximated: \(how)") }

@@ -40,8 +40,8 @@ package struct MessagesToChat: RecordFilter {
       guard let answer = answers.find(line.rid) else { return out.forward(line) }
       if !answer.takeTextDelta(line.payload, to: &out) { try answer.take(event: try Self.parse(line), to: &out) }
     case .response:
-      guard let answer = answers.find(line.rid) else { return out.forward(line) }
-      let body = try answer.response(try Self.parse(line))
+      guard let answer = answers.find(line.rid), answer.isTranslated else { return out.forward(line) }
+      let body = answer.response(try Self.parse(line))
       out.record(.response, of: line.rid, isBare: line.isBare) { $0.append(body) }
     case .error:
       guard answers.find(line.rid) != nil || Dialect(of: line.ctx) == .openai else { return out.forward(line) }
@@ -61,10 +61,12 @@ package struct MessagesToChat: RecordFilter {
     for (rid, answer) in answers.drain() {
       var rid = rid
       rid.withUTF8 { rid in
-        out.record(.error, of: rid, isBare: false) {
-          $0.append(#"{"status":502,"headers":{},"body":"#)
-          $0.append(ChatError.body(status: 502, type: endedEarly.type, message: endedEarly.message, param: nil))
-          $0.append("}")
+        if !answer.hasFailed {
+          out.record(.error, of: rid, isBare: false) {
+            $0.append(#"{"status":502,"headers":{},"body":"#)
+            $0.append(ChatError.body(status: 502, type: endedEarly.type, message: endedEarly.message, param: nil))
+            $0.append("}")
+          }
         }
         out.end(rid, isBare: answer.isBare)
       }
@@ -79,8 +81,9 @@ package struct MessagesToChat: RecordFilter {
     }
   }
 
-  private func translateError(_ line: Line, to out: inout Output) throws(APIError) {
+  private mutating func translateError(_ line: Line, to out: inout Output) throws(APIError) {
     let error = try Self.parse(line)
+    answers.find(line.rid)?.hasFailed = true
     let body = ChatError.body(of: error["body"] ?? .object, status: error["status"]?.integer ?? 500)
     if line.isBare {
       out.bytes.append(body)

@@ -26,7 +26,10 @@ enum ModelList {
   /// Seconds since the epoch of an RFC 3339 time; its zone is taken for UTC, which the API writes.
   static func seconds(_ time: String) -> Int? {
     let numbers = time.split { !$0.isASCII || !$0.isNumber }.compactMap { Int($0) }
-    guard numbers.count >= 6, (1...12).contains(numbers[1]), numbers[0] > 0 else { return nil }
+    guard numbers.count >= 6, (1...9999).contains(numbers[0]), (1...12).contains(numbers[1]),
+      (1...31).contains(numbers[2]), (0...23).contains(numbers[3]), (0...59).contains(numbers[4]),
+      (0...60).contains(numbers[5])
+    else { return nil }
     // Days from the civil calendar, with years that begin in March so that the leap day is a year's last.
     let year = numbers[1] <= 2 ? numbers[0] - 1 : numbers[0]
     let dayOfYear = (153 * (numbers[1] + (numbers[1] > 2 ? -3 : 9)) + 2) / 5 + numbers[2] - 1

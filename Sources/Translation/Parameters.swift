@@ -65,7 +65,9 @@ extension ChatRequestTranslator {
         if temperature != 1 { loss.dropped("temperature") }
       } else {
         let clamped = min(max(temperature, 0), 1)
-        if clamped != temperature { loss.add("temperature", "clamped \(temperature) to \(clamped)") }
+        if clamped != temperature {
+          loss.add("temperature", "clamped \(field("temperature")!.text) to \(Int(clamped))")
+        }
         body["temperature"] = clamped == temperature ? field("temperature") : JSON(Int(clamped))
       }
     }
@@ -94,7 +96,10 @@ extension ChatRequestTranslator {
   ///
   /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs>
   mutating func translateFormat() throws(APIError) -> String? {
-    guard let format = field("response_format"), let type = format["type"] else { return nil }
+    guard let format = field("response_format") else { return nil }
+    guard let type = format["type"] else {
+      throw .invalid("response_format.type: Field required", param: "response_format.type")
+    }
     if type.equals("text") { return nil }
     if type.equals("json_object") {
       loss.approximated("response_format", "asked for in the system text")

@@ -66,8 +66,19 @@ extension ChatRequestTranslator {
       if capabilities.structuredOutput { made["strict"] = JSON(true) } else { loss.dropped("tools.function.strict") }
     }
     if let mark = function["cache_control"], !mark.isNull { made["cache_control"] = mark }
+    // Anthropic's own members of a tool, which its SDK's users know.
+    for name in Self.nativeToolMembers { if let value = function[name], !value.isNull { made[name] = value } }
+    for (name, value) in function.members where !Self.functionMembers.contains(name) && !value.isNull {
+      loss.add("tools.function.\(name)", "dropped", isKnown: false)
+    }
     return made
   }
+
+  private static let nativeToolMembers = [
+    "allowed_callers", "defer_loading", "eager_input_streaming", "input_examples",
+  ]
+  private static let functionMembers =
+    Set(nativeToolMembers + ["name", "description", "parameters", "strict", "cache_control"])
 
   /// The Messages API wants an object's schema that says so.
   private func schema(_ parameters: JSON?, path: String) throws(APIError) -> JSON {

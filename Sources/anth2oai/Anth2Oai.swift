@@ -20,7 +20,7 @@ struct Anth2Oai: FilterCommand {
   @Flag(help: "End streams that bring no context with a chunk of the usage.")
   var includeUsage = false
 
-  var bareDialect: Dialect { .openai }
+  var bareDialect: Dialect? { .openai }
 
   func filter() -> MessagesToChat {
     MessagesToChat(defaults: .init(created: created, includeUsage: includeUsage))

@@ -32,7 +32,7 @@ struct ClaudeEcho: ParsableCommand {
         script: try script.map { (path) throws(Failure) in try StandardIO.contents(of: path).text })
       try BackendRunner(
         backend, port: port, reactor: reactor, log: log,
-        defaultContext: common.defaultContext(dialect: .anthropic), isStrict: common.strictInput
+        defaultContext: common.defaultContext(dialect: nil), isStrict: common.strictInput
       ).serve()
     } catch {
       throw error.exit(log)

@@ -51,6 +51,11 @@ struct HTTPFrontd: ParsableCommand {
   }
 
   private func settings() throws(Failure) -> FrontSettings {
+    let largest = Limits.maxLine - FrontLimits.maxRecordHead
+    guard (1...largest).contains(maxBody) else { throw Failure(.usage, "--max-body is to be 1 to \(largest) bytes") }
+    guard maxInFlight > 0, requestTimeout > 0, grace >= 0 else {
+      throw Failure(.usage, "--max-in-flight and --request-timeout are to be above 0, --grace 0 or more")
+    }
     var settings = FrontSettings()
     for address in listen { settings.listen.append(try ListenAddress(address)) }
     if let pipeline { settings.pipeline = try PipelineText.stages(of: pipeline) }

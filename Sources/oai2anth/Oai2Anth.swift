@@ -22,7 +22,7 @@ struct Oai2Anth: FilterCommand {
   @Flag(help: "Refuse with status 400 what can't be translated exactly.")
   var strict = false
 
-  var bareDialect: Dialect { .openai }
+  var bareDialect: Dialect? { .openai }
 
   func filter() throws(Failure) -> ChatRequestToMessages {
     ChatRequestToMessages(models: try modelOptions.table(), maxTokens: maxTokens, isStrict: strict)

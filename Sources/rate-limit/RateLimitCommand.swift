@@ -27,7 +27,13 @@ struct RateLimitCommand: FilterCommand {
   var buckets: String?
 
   func validate() throws {
-    guard requests >= 0, burst >= 1 else { throw ValidationError("--requests and --burst count requests") }
+    typealias Rule = RateLimiter.Rule
+    guard (0...Rule.mostRequests).contains(requests) else {
+      throw ValidationError("--requests is a number from 0 to \(Rule.mostRequests)")
+    }
+    guard (1...Rule.mostBurst).contains(burst) else {
+      throw ValidationError("--burst is a number from 1 to \(Rule.mostBurst)")
+    }
   }
 
   func filter() throws(Failure) -> RateLimiter {

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import Jansson
+import Records
+import Testing
+
+@testable import ClaudeCLI
+
+/// A request, from text.
+func request(_ text: String, ctx: String = "{}") throws(APIError) -> MessagesRequest {
+  var bytes = Bytes()
+  bytes.append(text: text)
+  var context = Bytes()
+  context.append(text: ctx)
+  return try MessagesRequest(payload: bytes.slice, ctx: context.slice)
+}
+
+@Suite("request")
+struct RequestTests {
+  private static let base = #"{"model":"claude-x","max_tokens":5,"messages":[{"role":"user","content":"hi"}]"#
+
+  private func freight(_ text: String, auth: Auth = .key) throws -> (lines: [JSON], frames: [JSON], losses: [Loss]) {
+    var number = 0
+    let freight = Freight(try request(text), auth: auth) {
+      number += 1
+      return "id-\(number)"
+    }
+    func lines(_ text: String) throws -> [JSON] { try text.split(separator: "\n").map { try JSON.parse(String($0)) } }
+    let transcript = try lines(freight.transcript.text)
+    #expect(transcript.last?["uuid"]?.string == freight.last)
+    return (transcript, try lines(freight.frames.text), freight.losses)
+  }
+
+  private func body(_ text: String, auth: Auth = .key) throws -> JSON {
+    let frame = try freight(text, auth: auth).frames[1]
+    return try JSON.parse(#require(frame["request"]?["settings"]?["env"]?["CLAUDE_CODE_EXTRA_BODY"]?.string))
+  }
+
+  @Test(
+    "what every request must have",
+    arguments: [
+      ("[]", "the body must be a JSON object", nil),
+      ("{", "the body is not valid JSON: a key is expected at byte 1", nil),
+      (#"{"max_tokens":1,"messages":[]}"#, "model: Field required", "model"),
+      (#"{"model":"m","max_tokens":1}"#, "messages: Field required", "messages"),
+      (#"{"model":"m","max_tokens":1,"messages":[]}"#, "messages: at least one message is required", "messages"),
+      (#"{"model":"m","max_tokens":1,"messages":{}}"#, "messages: Input should be a valid list", "messages"),
+      (
+        #"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#, "max_tokens: Field required", "max_tokens"
+      ),
+      (
+        #"{"model":"m","max_tokens":1,"messages":[{"role":"robot","content":"hi"}]}"#,
+        "messages.0.role: Input should be 'user' or 'assistant'", "messages.0.role"
+      ),
+      (
+        #"{"model":"m","max_tokens":1,"messages":[{"role":"user"}]}"#, "messages.0.content: Field required",
+        "messages.0.content"
+      ),
+    ] as [(String, String, String?)])
+  func refused(_ text: String, message: String, param: String?) {
+    #expect(throws: APIError.invalid(message, param: param)) { try request(text) }
+  }
+
+  @Test("names that can't stand in an argv are no models", arguments: ["--bare", "-p", "a b", "a\u{1}", "", "ü"])
+  func modelNames(_ name: String) {
+    #expect(ModelName(name) == nil)
+    #expect(ModelName("claude-sonnet-4-5[1m]") != nil)
+    #expect(ModelName("us.anthropic.claude-x-v1:0") != nil)
+  }
+
+  @Test("a transcript names each line's parent, and the request's model")
+  func transcript() throws {
+    let (lines, _, losses) = try freight(
+      #"{"model":"claude-x","max_tokens":5,"messages":[{"role":"user","content":"one"},"#
+        + #"{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"s"},{"type":"text","text":"a"}]},"#
+        + #"{"role":"user","content":"two"},{"role":"user","content":[{"type":"text","text":"three"}]},"#
+        + #"{"role":"assistant","content":"pre"}]}"#)
+    #expect(lines.map { $0["type"]!.string! } == ["user", "assistant", "user", "assistant"])
+    #expect(lines.map { $0["uuid"]!.string! } == ["id-1", "id-2", "id-3", "id-4"])
+    #expect(lines.map { $0["parentUuid"]!.string ?? "null" } == ["null", "id-1", "id-2", "id-3"])
+    #expect(lines[1]["message"]?["model"]?.string == "claude-x")
+    #expect(lines[1]["message"]?["id"]?.string == "msg_id2")
+    #expect(lines[0]["message"]?["content"]?.string == "one")
+    #expect(
+      lines[2]["message"]?["content"]?.text == #"[{"type":"text","text":"two"},{"type":"text","text":"three"}]"#)
+    #expect(lines[3]["message"]?["content"]?.text == #"[{"type":"text","text":"pre"}]"#)
+    #expect(losses.isEmpty)
+  }
+
+  @Test("system text goes by initialize, and what it loses is told")
+  func system() throws {
+    let (_, frames, losses) = try freight(
+      Self.base
+        + #","system":[{"type":"text","text":"A","cache_control":{"type":"ephemeral"}},{"type":"text","text":"B"}]}"#)
+    #expect(frames[0]["request"]?["systemPrompt"]?.text == #"["A\n\nB"]"#)
+    #expect(losses == [Loss("system.cache_control", "dropped"), Loss("system", "joined from 2 blocks")])
+    #expect(try freight(Self.base + "}").frames[0]["request"]?["systemPrompt"]?.text == "[]")
+    let late = try freight(
+      #"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"a"},{"role":"system","content":"S"},"#
+        + #"{"role":"user","content":"b"}]}"#)
+    #expect(late.frames[0]["request"]?["systemPrompt"]?.text == #"["S"]"#)
+    #expect(late.losses == [Loss("messages[1]", "moved to system")])
+    #expect(late.lines.count == 1)
+  }
+
+  @Test("the user frame is empty and client-composed")
+  func frames() throws {
+    let frames = try freight(Self.base + "}").frames
+    #expect(frames.count == 3)
+    #expect(frames[2]["message"]?["content"]?.text == "[]")
+    #expect(frames[2]["client_composed"]?.bool == true)
+    #expect(frames[1]["request"]?["settings"]?["model"]?.string == "claude-x")
+  }
+
+  @Test("the extra body is what the table allows, as it came")
+  func extraBody() throws {
+    let text =
+      Self.base + #","temperature":0.7,"stop_sequences":["é\"\n"],"tools":[{"name":"t","input_schema":{"a":1.0}}],"#
+      + #""metadata":{"user_id":"u"},"stream":true,"betas":["b"],"foo":1,"thinking":{"type":"disabled"}}"#
+    #expect(
+      try body(text).text
+        == #"{"max_tokens":5,"temperature":0.7,"stop_sequences":["é\"\n"],"#
+        + #""tools":[{"name":"t","input_schema":{"a":1.0}}],"metadata":{"user_id":"u"},"thinking":{"type":"disabled"}}"#
+    )
+    #expect(try freight(text).losses == [Loss("betas", "dropped"), Loss("foo", "dropped")])
+    // A login's own metadata stays.
+    #expect(try body(text, auth: .login)["metadata"] == nil)
+    #expect(try freight(text, auth: .login).losses.contains(Loss("metadata", "dropped")))
+  }
+
+  @Test("top_p alone stays alone")
+  func topP() throws {
+    #expect(try request(Self.base + #","top_p":0.9}"#).hasTopPAlone)
+    #expect(try !request(Self.base + #","top_p":0.9,"temperature":1}"#).hasTopPAlone)
+    #expect(try body(Self.base + #","top_p":0.9}"#)["thinking"]?.text == #"{"type":"disabled"}"#)
+    #expect(
+      try body(Self.base + #","top_p":0.9,"thinking":{"type":"enabled","budget_tokens":9}}"#)["thinking"]?.count == 2)
+    let made = ChildEnvironment.make(from: [:], auth: .key, client: "c", omitting: [Contract.noThinking])
+    #expect(!made.contains { $0.hasPrefix("MAX_THINKING_TOKENS") })
+  }
+
+  @Test("a login's reminders stand behind the beginning of an answer")
+  func prefill() throws {
+    let text =
+      #"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#
+    #expect(try freight(text, auth: .login).losses == [Loss("messages[1]", "followed by the CLI's reminders")])
+    #expect(try freight(text).losses.isEmpty)
+  }
+
+  @Test("the client's cache marks keep the CLI's out")
+  func caching() throws {
+    func disable(_ text: String, _ auth: Auth) throws -> String? {
+      try freight(text, auth: auth).frames[1]["request"]?["settings"]?["env"]?["DISABLE_PROMPT_CACHING"]?.string
+    }
+    let marked =
+      #"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"x","#
+      + #""cache_control":{"type":"ephemeral"}}]}]}"#
+    #expect(try disable(marked, .login) == "1")
+    #expect(try disable(Self.base + "}", .login) == "")
+    #expect(try disable(Self.base + "}", .key) == "1")
+  }
+
+  @Test("images of failed tools are told of")
+  func images() throws {
+    let losses = try freight(
+      #"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","#
+        + #""is_error":true,"content":[{"type":"image","source":{}}]}],"name":"x"}]}"#
+    ).losses
+    #expect(
+      losses == [
+        Loss("messages[0].name", "dropped"), Loss("messages[0].content[0].content", "dropped images of an error"),
+      ])
+  }
+
+  @Test("losses join those of the ctx")
+  func ledger() {
+    func joined(_ ctx: String, _ losses: [Loss]) -> String {
+      var context = Bytes()
+      context.append(text: ctx)
+      var out = Bytes()
+      out.append(ctx: context.slice, adding: losses)
+      return out.text
+    }
+    #expect(joined(#"{"op":"x"}"#, []) == #"{"op":"x"}"#)
+    #expect(joined(#"{"op":"x"}"#, [Loss("a", "b")]) == #"{"op":"x","loss":[{"field":"a","fate":"b"}]}"#)
+    #expect(
+      joined(#"{"loss":[ {"field":"c","fate":"d"} ],"op":"x"}"#, [Loss("a", "b")])
+        == #"{"op":"x","loss":[{"field":"c","fate":"d"},{"field":"a","fate":"b"}]}"#)
+    #expect(joined(#"{"loss":[]}"#, [Loss("a", "b")]) == #"{"loss":[{"field":"a","fate":"b"}]}"#)
+  }
+
+  @Test("beta names come from the client's header")
+  func betas() throws {
+    let ctx = #"{"http":{"headers":{"anthropic-beta":"a-1, b-2,a-1"}}}"#
+    #expect(try request(Self.base + "}", ctx: ctx).betas == ["a-1", "b-2"])
+    let odd = try request(Self.base + "}", ctx: #"{"http":{"headers":{"anthropic-beta":"a b,c"}}}"#)
+    #expect(odd.betas == ["c"] && odd.losses == [Loss("anthropic-beta", "dropped what is no name")])
+  }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import NIOHTTP1
+import Records
+import Testing
+
+@testable import HTTPFront
+
+@Suite("pipeline text")
+struct PipelineTextTests {
+  @Test(arguments: [
+    ("a", [["a"]]),
+    ("a|b", [["a"], ["b"]]),
+    (" a  b\t| c ", [["a", "b"], ["c"]]),
+    ("a 'b | c' | d", [["a", "b | c"], ["d"]]),
+    (#"a "b \" \\ \n" c\ d"#, [["a", #"b " \ \n"#, "c d"]]),
+    ("a ''", [["a", ""]]),
+    ("a b'c'\"d\"e", [["a", "bcde"]]),
+    ("a |\n b\n", [["a"], ["b"]]),
+    ("jq -c '.x |= 1' | b --n=1", [["jq", "-c", ".x |= 1"], ["b", "--n=1"]]),
+  ])
+  func stages(_ text: String, _ stages: [[String]]) throws {
+    #expect(try PipelineText.stages(of: text) == stages)
+  }
+
+  @Test(arguments: [
+    "", " ", "a |", "| a", "a || b", "a; b", "a > f", "a < f", "a & b", "a $X", "a \"$X\"", "a `b`", "a \"`b`\"", "(a)",
+    "a 'b", "a \"b", "a \\", "a\nb", "X=1 a", "! a", "{ a", "a *", "a ?", "a [b]", "~/a", "# a",
+  ])
+  func refusals(_ text: String) {
+    let failure = #expect(throws: Failure.self) { try PipelineText.stages(of: text) }
+    #expect(failure?.kind == .usage)
+  }
+}
+
+@Suite("routes")
+struct RouteTests {
+  private func find(_ method: HTTPMethod, _ path: String) -> String {
+    switch Route.find(method, path) {
+    case .found(let index, let id): Route.table[index].path + (id.map { " " + $0 } ?? "")
+    case .wrongMethod(let allowed): allowed.joined(separator: " ")
+    case .unknown: "unknown"
+    }
+  }
+
+  @Test(arguments: [
+    (HTTPMethod.POST, "/v1/messages", "/v1/messages"),
+    (.HEAD, "/v1/models", "/v1/models"),
+    (.GET, "/v1/models/claude-x", "/v1/models/{id} claude-x"),
+    (.GET, "/openai/v1/models/a%2Fb%C3%A9", "/openai/v1/models/{id} a/bé"),
+    (.GET, "/v1/models/", "unknown"),
+    (.GET, "/v1/models/a/b", "unknown"),
+    (.GET, "/v1/models/%zz", "unknown"),
+    (.GET, "/v1/models/%ff", "unknown"),
+    (.GET, "/v1/messages", "POST OPTIONS"),
+    (.POST, "/", "GET HEAD OPTIONS"),
+    (.OPTIONS, "/health", "GET HEAD OPTIONS"),
+    (.POST, "/v1/messages/", "unknown"),
+  ])
+  func find(_ method: HTTPMethod, _ path: String, _ expected: String) {
+    #expect(find(method, path) == expected)
+  }
+
+  @Test(arguments: [
+    ("application/json", true), ("Application/JSON ; charset=x", true), ("application/a+json", true),
+    ("application/jsonx", false), ("text/plain", false), ("+json", false), ("", false),
+  ])
+  func contentTypes(_ type: String, _ isJSON: Bool) { #expect(Front.isJSON(type) == isJSON) }
+
+  @Test(arguments: [
+    ("http://a:1", "a:1", true), ("https://A", "a", true), ("http://a:1", "a", false), ("null", "a", false),
+    ("http://", "", false), ("http://evil/a", "a", false),
+  ])
+  func origins(_ origin: String, _ host: String, _ isSame: Bool) {
+    #expect(Front.isSameOrigin(origin, host: host) == isSame)
+  }
+
+  @Test(arguments: [
+    ("127.0.0.1:80", ListenAddress.ip(host: "127.0.0.1", port: 80)), ("[::1]:0", .ip(host: "::1", port: 0)),
+    ("localhost:1", .ip(host: "127.0.0.1", port: 1)), ("unix:/a:b", .unix(path: "/a:b")),
+  ])
+  func addresses(_ text: String, _ address: ListenAddress) throws {
+    #expect(try ListenAddress(text) == address)
+  }
+
+  @Test(arguments: ["", "80", ":80", "::1:80", "a.b:80", "127.0.0.1:65536", "127.0.0.1:", "unix:"])
+  func wrongAddresses(_ text: String) { #expect(throws: Failure.self) { try ListenAddress(text) } }
+}
+
+@Suite("records")
+struct RecordTests {
+  @Test("names are used once, and are found again in records")
+  func names() {
+    var maker = RIDMaker()
+    var seen: Set<String> = []
+    for _ in 0..<10_000 {
+      let rid = maker.next()
+      var text = rid.text
+      #expect(text.utf8.count == 15 && seen.insert(text).inserted)
+      #expect(text.withUTF8 { RID($0) } == rid)
+    }
+  }
+
+  private func record(_ uri: String, _ headers: HTTPHeaders) -> String {
+    var maker = RIDMaker()
+    let rid = maker.next()
+    var bytes = Bytes()
+    RequestRecord.head(
+      rid, HTTPRequestHead(version: .http1_1, method: .POST, uri: uri, headers: headers), route: Route.table[0],
+      dialect: .openai, modelID: nil, peer: "::1", time: 7, into: &bytes)
+    return bytes.text.replacing(rid.text, with: "RID")
+  }
+
+  @Test("a request's record up to its body")
+  func head() {
+    let headers: HTTPHeaders = [
+      "User-Agent": "a\"b", "Accept": "x", "accept": "y", "Authorization": "bearer s", "X-Stainless-Lang": "py",
+      "Cookie": "s",
+    ]
+    #expect(
+      record("/p?q=1&r", headers)
+        == #"{"rid":"RID","ctx":{"op":"messages","dialect":"openai","http":{"method":"POST","path":"/p","query":"q=1&r","#
+        + #""headers":{"user-agent":"a\"b","accept":"x, y","x-stainless-lang":"py"},"auth":"bearer","peer":"::1","#
+        + #""time":7}},"request":"#)
+    #expect(record("http://h/p", ["x-api-key": "s"]).contains(#""path":"/p","headers":{},"auth":"x-api-key""#))
+  }
+
+  @Test("the start of an answer")
+  func start() throws {
+    var text = #"{"status":201,"headers":{"A-B":"c\u00e9","x":"a\nb","n":1,"c d":"e","connection":"close"}}"#
+    let start = try #require(text.withUTF8 { AnswerStart($0) })
+    #expect(start.status == 201 && start.headers == ["a-b": "cé"])
+    for wrong in ["{}", #"{"status":99}"#, #"{"status":"200"}"#, "1", #"{"status":1000}"#] {
+      var wrong = wrong
+      #expect(wrong.withUTF8 { AnswerStart($0) } == nil)
+    }
+  }
+
+  @Test("what an end says")
+  func end() {
+    var text =
+      #"{"model":"m","usage":{"input_tokens":1,"output_tokens":2,"x":{}},"loss":[{"field":"n","fate":"clamped"},{"field":"k"}],"#
+      + #""error":{"type":"overloaded_error"}}"#
+    let account = text.withUTF8 { Account(end: $0) }
+    #expect(account.model == "m" && account.tokens == [1, 2, nil, nil] && account.error == "overloaded_error")
+    #expect(account.loss.map { $0.field + " " + $0.fate } == ["n clamped", "k dropped"])
+    var broken = #"{"loss":[{"field":"a"},"#
+    #expect(broken.withUTF8 { Account(end: $0) } == Account())
+  }
+
+  @Test("errors in a stream that has begun")
+  func events() {
+    var maker = RIDMaker()
+    let rid = maker.next()
+    for (dialect, start) in [
+      (Dialect.openai, #"data: {"error":{"type":"timeout_error","#), (.anthropic, "event: error\ndata: {"),
+    ] {
+      var bytes = Bytes()
+      bytes.append(event: .timeout, dialect: dialect, rid: rid)
+      #expect(bytes.text.hasPrefix(start) && bytes.text.hasSuffix("}\n\n"))
+    }
+  }
+}
+
+@Suite("metrics")
+struct MetricsTests {
+  @Test("counts and histograms")
+  func counts() {
+    var metrics = Metrics()
+    var account = Account()
+    account.model = "m"
+    account.tokens = [3, 4, nil, nil]
+    account.loss = [Account.Loss(field: "n", fate: "dropped")]
+    metrics.add(route: 0, status: 200, seconds: 0.3, secondsToFirstEvent: 0.01, errorType: nil, account: account)
+    metrics.add(route: nil, status: 429, seconds: 700, secondsToFirstEvent: nil, errorType: nil, account: Account())
+    let lines = Set(metrics.text(inFlight: 2).split(separator: "\n").map(String.init))
+    for line in [
+      #"claude_proxy_requests_total{route="/openai/v1/chat/completions",status="200"} 1"#,
+      #"claude_proxy_requests_total{route="other",status="429"} 1"#,
+      #"claude_proxy_request_duration_seconds_bucket{le="0.1"} 0"#,
+      #"claude_proxy_request_duration_seconds_bucket{le="0.5"} 1"#,
+      #"claude_proxy_request_duration_seconds_bucket{le="600"} 1"#,
+      #"claude_proxy_request_duration_seconds_bucket{le="+Inf"} 2"#,
+      "claude_proxy_request_duration_seconds_count 2", "claude_proxy_time_to_first_event_seconds_count 1",
+      #"claude_proxy_tokens_total{model="m",kind="output"} 4"#, #"claude_proxy_loss_total{field="n"} 1"#,
+      #"claude_proxy_errors_total{type="rate_limit_error"} 1"#, "claude_proxy_rate_limited_total 1",
+      "claude_proxy_in_flight 2", "claude_proxy_pipeline_restarts_total 0",
+    ] {
+      #expect(lines.contains(line), "\(line)")
+    }
+  }
+
+  @Test("labels are bounded, and can't break out of their quotes")
+  func labels() {
+    var labelled = Metrics.Labelled()
+    for number in 0..<1_000 { labelled.add(1, "model-\(number)") }
+    labelled.add(1, "a\"} 1\n")
+    #expect(labelled.counts.count <= FrontLimits.maxLabels + 1)
+    #expect(labelled.counts["other"] == 1_001 - FrontLimits.maxLabels)
+  }
+}

@@ -1,0 +1,774 @@
+# SPDX-License-Identifier: MIT
+"""http-frontd from outside: HTTP in, records out, and the other way round.
+
+The pipeline is a stand-in, front_stage.py: what it answers is told by the request's model. BIN is the folder of the
+built programs.
+"""
+
+import concurrent.futures
+import contextlib
+import glob
+import http.client
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BIN = os.environ.get("BIN", os.path.join(HERE, "..", "..", ".build", "release"))
+FRONT = os.path.join(BIN, "http-frontd")
+STAGE = f"{shlex.quote(sys.executable)} -u {shlex.quote(os.path.join(HERE, 'front_stage.py'))}"
+JSON = {"content-type": "application/json"}
+
+
+class Front:
+    """A running server, and what its pipeline got."""
+
+    def __init__(self, folder, *options, pipeline=STAGE + " | cat", listen="127.0.0.1:0", env=None):
+        self.seen_path = os.path.join(folder, "seen")
+        self.log_path = os.path.join(folder, "log")
+        ready, told = os.pipe()
+        command = [FRONT, "--listen", listen, "--notify-fd", str(told), "--log-level", "debug", *options]
+        command += ["--pipeline", pipeline] if pipeline else []
+        with open(self.log_path, "w") as log:
+            self.process = subprocess.Popen(
+                command, pass_fds=[told], stderr=log, stdin=subprocess.DEVNULL,
+                env=os.environ | {"STAGE_LOG": self.seen_path} | (env or {}))
+        os.close(told)
+        with os.fdopen(ready) as pipe:
+            self.place = pipe.readline().strip()
+        assert self.place, open(self.log_path).read()
+
+    @property
+    def port(self):
+        return int(self.place)
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+
+    def ask(self, method, path, body=None, headers=None):
+        connection = self.connect()
+        try:
+            connection.request(method, path, body, headers if headers is not None else (JSON if body else {}))
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+    def post(self, body, path="/v1/messages"):
+        return self.ask("POST", path, json.dumps(body))
+
+    def socket(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def raw(self, data):
+        with self.socket() as client:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR) if not data else None
+            return read_all(client)
+
+    def seen(self):
+        with contextlib.suppress(FileNotFoundError), open(self.seen_path) as file:
+            return [json.loads(line) for line in file]
+        return []
+
+    def log(self):
+        return [json.loads(line) for line in open(self.log_path)]
+
+    def stages(self):
+        """The processes of the pipeline."""
+        children = open(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read().split()
+        return [int(pid) for pid in children]
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(20)
+
+
+def read_all(client):
+    data = b""
+    while piece := client.recv(65536):
+        data += piece
+    return data
+
+
+def read_until(client, end):
+    data = b""
+    while end not in data:
+        piece = client.recv(65536)
+        assert piece, data
+        data += piece
+    return data
+
+
+def eventually(check, seconds=5.0):
+    until = time.monotonic() + seconds
+    while not (result := check()):
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
+    return result
+
+
+def request(body, *headers, version="1.1"):
+    text = json.dumps(body).encode()
+    head = [f"POST /v1/messages HTTP/{version}", "host: x", "content-type: application/json"]
+    head += [f"content-length: {len(text)}", *headers]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + text
+
+
+def gone(pid):
+    return not os.path.exists(f"/proc/{pid}")
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory):
+    server = Front(tmp_path_factory.mktemp("front"), "--max-body", "100000")
+    yield server
+    stages = server.stages()
+    assert server.stop() == 0
+    assert all(gone(pid) for pid in stages)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a server of the test's own."""
+    servers = []
+
+    def start(*options, **keywords):
+        servers.append(Front(tmp_path, *options, **keywords))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+# Routes
+
+
+@pytest.mark.parametrize("method, path, op, dialect", [
+    ("POST", "/openai/v1/chat/completions", "messages", "openai"),
+    ("GET", "/openai/v1/models", "models", "openai"),
+    ("GET", "/openai/v1/models/m", "model", "openai"),
+    ("POST", "/v1/messages", "messages", "anthropic"),
+    ("POST", "/v1/messages/count_tokens", "count_tokens", "anthropic"),
+    ("POST", "/v1/chat/completions", "messages", "auto"),
+    ("GET", "/v1/models", "models", "auto"),
+    ("GET", "/v1/models/m", "model", "auto"),
+])
+def test_routes(front, method, path, op, dialect):
+    status, headers, body = front.ask(method, path, "{}" if method == "POST" else None)
+    answer = json.loads(body)
+    assert status == 200
+    assert (answer["ctx"]["op"], answer["ctx"]["dialect"]) == (op, dialect)
+    assert answer["ctx"].get("model_id") == ("m" if op == "model" else None)
+    assert answer["request"] == ({} if method == "POST" else None)
+    assert answer["rid"] == headers["x-request-id"] == headers["request-id"]
+    assert len(answer["rid"]) <= 15 and re.fullmatch(r"[A-Za-z0-9_]+", answer["rid"])
+
+
+def test_context(front):
+    headers = JSON | {
+        "anthropic-version": "2023-06-01", "x-stainless-lang": "python", "user-agent": "OpenAI/1",
+        "x-api-key": "secret-1", "authorization": "Bearer secret-2", "cookie": "secret-3", "x-other": "4"}
+    before = time.time()
+    _, _, body = front.ask("POST", "/v1/messages?beta=true", "{}", headers)
+    http_ = json.loads(body)["ctx"]["http"]
+    assert (http_["method"], http_["path"], http_["query"]) == ("POST", "/v1/messages", "beta=true")
+    assert http_["headers"]["anthropic-version"] == "2023-06-01"
+    assert http_["headers"]["x-stainless-lang"] == "python"
+    assert http_["headers"]["user-agent"] == "OpenAI/1"
+    assert "x-other" not in http_["headers"] and b"secret" not in body
+    assert http_["auth"] == "x-api-key" and http_["peer"] == "127.0.0.1"
+    assert before - 1 < http_["time"] / 1e6 < time.time() + 1
+    _, _, body = front.ask("POST", "/v1/messages", "{}", JSON | {"authorization": "Bearer secret-2"})
+    assert json.loads(body)["ctx"]["http"]["auth"] == "bearer"
+
+
+def test_chat_completions_dialect(start):
+    server = start("--chat-completions-dialect", "openai")
+    assert json.loads(server.post({}, "/v1/chat/completions")[2])["ctx"]["dialect"] == "openai"
+
+
+def check_error(status, headers, body, expected, type_="invalid_request_error"):
+    answer = json.loads(body)
+    assert status == expected
+    assert answer["type"] == "error" and answer["error"]["type"] == type_
+    assert set(answer["error"]) == {"type", "message", "param", "code"}
+    assert answer["request_id"] == headers["x-request-id"]
+    return answer["error"]["message"]
+
+
+def test_unknown_path(front):
+    check_error(*front.ask("GET", "/v2/messages"), 404, "not_found_error")
+
+
+def test_wrong_method(front):
+    status, headers, body = front.ask("GET", "/v1/messages")
+    check_error(status, headers, body, 405)
+    assert headers["allow"] == "POST, OPTIONS"
+    status, headers, body = front.ask("POST", "/v1/models", "{}")
+    check_error(status, headers, body, 405)
+    assert headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_options(front):
+    status, headers, body = front.ask("OPTIONS", "/v1/messages")
+    assert (status, headers["allow"], body) == (204, "POST, OPTIONS", b"")
+    assert front.ask("OPTIONS", "/nothing")[0] == 404
+
+
+def test_content_type(front):
+    for type_ in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "json"]:
+        check_error(*front.ask("POST", "/v1/messages", "{}", {"content-type": type_}), 415)
+    check_error(*front.ask("POST", "/v1/messages", "{}", {}), 415)
+    for type_ in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.x+json"]:
+        assert front.ask("POST", "/v1/messages", "{}", {"content-type": type_})[0] == 200
+
+
+def test_origin(front):
+    requests = lambda: [record for record in front.seen() if "request" in record]
+    seen = len(requests())
+    for origin in ["http://evil.example", "null", "http://127.0.0.1:1"]:
+        check_error(*front.ask("POST", "/v1/messages", "{}", JSON | {"origin": origin}), 403, "permission_error")
+    assert len(requests()) == seen
+    same = {"origin": f"http://127.0.0.1:{front.port}"}
+    assert front.ask("POST", "/v1/messages", "{}", JSON | same)[0] == 200
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("body, position", [
+    ('{"a":1,}', 7), ('{"a":tru}', 8), ("", 0), ('{"a":1', 6), ('{"a":"\x01"}', 6), ("{} x", 3), ('{"a":01}', 6)])
+def test_not_json(front, body, position):
+    message = check_error(*front.ask("POST", "/v1/messages", body, JSON), 400)
+    assert f"at byte {position}," in message
+
+
+def test_not_json_in_pieces(front):
+    """The fault is answered where it stands, before the rest of the body has come."""
+    with front.socket() as client:
+        client.sendall(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                       b"content-length: 1000\r\n\r\n{\"a\"")
+        time.sleep(0.05)
+        client.sendall(b" 1")
+        assert b"at byte 5," in read_until(client, b"}")
+
+
+def test_not_an_object(front):
+    for body in ["[]", '"x"', "1", "null"]:
+        assert "not an object" in check_error(*front.ask("POST", "/v1/messages", body, JSON), 400)
+
+
+def test_body_cannot_break_out(front):
+    body = '{\r\n"a" :\n"x\\n"\n}\r\n'
+    status, _, answer = front.ask("POST", "/v1/messages", body, JSON)
+    assert status == 200 and json.loads(answer)["request"] == {"a": "x\n"}
+
+
+def test_body_is_passed_as_it_came(front):
+    body = '{"b":1.50, "a":"\\u00e9\\/é", "b2":12345678901234567890123}'
+    front.ask("POST", "/v1/messages", body.encode(), JSON)
+    assert body in open(front.seen_path).read()
+
+
+def test_body_limit(front):
+    body = json.dumps({"a": "x" * 100_000})
+    check_error(*front.ask("POST", "/v1/messages", body), 413, "request_too_large")
+    # Without a length it shows only as it comes.
+    connection = front.connect()
+    connection.request("POST", "/v1/messages", (piece.encode() for piece in ['{"a":"', "x" * 60_000, "x" * 60_000]),
+                       JSON, encode_chunked=True)
+    answer = connection.getresponse()
+    assert answer.status == 413 and answer.getheader("connection") == "close"
+
+
+def test_large_body(start):
+    server = start()
+    text = "x" * (8 << 20)
+    status, _, body = server.post({"a": text})
+    assert status == 200 and json.loads(body)["request"] == {"a": text}
+
+
+def test_chunked_request(front):
+    connection = front.connect()
+    connection.request("POST", "/v1/messages", (piece.encode() for piece in ['{"a":', '"b"', "}"]), JSON,
+                       encode_chunked=True)
+    assert json.loads(connection.getresponse().read())["request"] == {"a": "b"}
+
+
+# The protocol
+
+
+def test_keep_alive(front):
+    connection = front.connect()
+    for number in range(3):
+        connection.request("POST", "/v1/messages", json.dumps({"n": number}), JSON)
+        assert json.loads(connection.getresponse().read())["request"] == {"n": number}
+    connection.request("GET", "/nothing")
+    assert connection.getresponse().read()
+    connection.request("POST", "/v1/messages", "no", JSON)
+    assert connection.getresponse().read()
+    connection.request("GET", "/health/live")
+    assert connection.getresponse().status == 200
+
+
+def test_pipelining(front):
+    """The second answer is ready long before the first."""
+    with front.socket() as client:
+        client.sendall(request({"model": "stream", "n": 5, "pace": 0.02}) + request({"second": 1})
+                       + b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        data = read_all(client)
+    assert data.count(b"HTTP/1.1 200") == 3
+    assert data.index(b'{"i":4}') < data.index(b'"second"') < data.index(b'"alive"')
+
+
+def test_head(front):
+    for path in ["/v1/models", "/health", "/health/live", "/metrics", "/"]:
+        with front.socket() as client:
+            client.sendall(f"HEAD {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+            head, _, body = read_all(client).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200") and body == b"", path
+        assert int(re.search(rb"content-length: (\d+)", head)[1]) > 0
+
+
+def test_http_1_0(front):
+    answer = front.raw(request({"model": "stream"}, version="1.0"))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 200") and b"transfer-encoding" not in head and b"connection: close" in head
+    assert body == b"".join(b'event: x\ndata: {"i":%d}\n\n' % i for i in range(3))
+    with front.socket() as client:
+        for _ in range(2):
+            client.sendall(request({"a": 1}, "connection: keep-alive", version="1.0"))
+            head = read_until(client, b"\r\n\r\n")
+            assert b"connection: keep-alive" in head
+
+
+def test_connection_close(front):
+    answer = front.raw(request({"a": 1}, "connection: close"))
+    assert b"connection: close" in answer
+
+
+def test_expect_continue(front):
+    body = b'{"a":1}'
+    head = (b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n"
+            b"content-length: %d\r\n\r\n")
+    with front.socket() as client:
+        client.sendall(head % (b"/v1/messages", len(body)))
+        assert read_until(client, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(body)
+        assert read_until(client, b'"a": 1}}').startswith(b"HTTP/1.1 200")
+    for path, length, status in [(b"/v1/messages", 10**9, b"413"), (b"/nothing", 7, b"404")]:
+        with front.socket() as client:
+            client.sendall(head % (path, length))
+            answer = read_all(client)
+            assert answer.startswith(b"HTTP/1.1 " + status) and b"connection: close" in answer
+
+
+def test_malformed(front):
+    for data in [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nhost x\r\n\r\n", b"\x16\x03\x01\x00\xa5\x01\x00\r\n\r\n"]:
+        answer = front.raw(data)
+        assert answer.startswith(b"HTTP/1.1 400") and b"x-request-id" in answer, data
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["type"] == "invalid_request_error"
+
+
+def test_many_headers(front):
+    assert front.raw(b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 100_000 + b"\r\n").startswith(b"HTTP/1.1 4")
+
+
+# Answers
+
+
+def test_stream(front):
+    connection = front.connect()
+    connection.request("POST", "/v1/messages", json.dumps({"model": "stream", "n": 5, "pace": 0.1}), JSON)
+    answer = connection.getresponse()
+    began = time.monotonic()
+    assert answer.getheader("content-type") == "text/event-stream"
+    first = answer.read1(65536)
+    assert time.monotonic() - began < 0.3 and first == b'event: x\ndata: {"i":0}\n\n'
+    assert answer.read().endswith(b'{"i":4}\n\n')
+
+
+def test_many_streams(front):
+    """A hundred streams at once, each with its own token: each client gets its own, whole and in order."""
+    def stream(number):
+        _, _, body = front.post({"model": "token", "token": f"t{number}"})
+        return body == b"".join(b"data: t%d %d\n\n" % (number, event) for event in range(50))
+
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        assert all(pool.map(stream, range(100)))
+
+
+def test_cancel(front):
+    for _ in range(2):
+        client = front.socket()
+        client.sendall(request({"model": "stream", "n": 1000, "pace": 0.01}))
+        rid = re.search(rb"x-request-id: (\w+)", read_until(client, b'{"i":1}'))[1].decode()
+        client.close()
+        gone_at = time.monotonic()
+        eventually(lambda: {"rid": rid, "cancel": True} in front.seen())
+        assert time.monotonic() - gone_at < 1
+    line = eventually(lambda: [line for line in front.log() if line.get("id") == rid and line["msg"] == "request"])
+    assert line[0]["error"] == "client_gone"
+    assert front.post({})[0] == 200
+
+
+def test_cancel_before_the_answer(front):
+    client = front.socket()
+    client.sendall(request({"model": "hang"}))
+    record = eventually(lambda: [r for r in front.seen() if (r.get("request") or {}).get("model") == "hang"])[-1]
+    client.close()
+    eventually(lambda: {"rid": record["rid"], "cancel": True} in front.seen())
+
+
+def test_cancel_after_error(front):
+    status, headers, _ = front.post({"model": "error"})
+    assert status == 429
+    eventually(lambda: {"rid": headers["x-request-id"], "cancel": True} in front.seen())
+
+
+def test_timeout(start):
+    server = start("--request-timeout", "1")
+    check_error(*server.post({"model": "hang"}), 504, "timeout_error")
+    eventually(lambda: [r for r in server.seen() if "cancel" in r])
+    _, _, body = server.post({"model": "half"})
+    assert body.startswith(b"event: x\ndata: {}\n\nevent: error\ndata: {") and b'"timeout_error"' in body
+    _, _, body = server.post({"model": "half"}, "/openai/v1/chat/completions")
+    event = body.split(b"\n\n")[1]
+    assert json.loads(event.removeprefix(b"data: "))["error"]["type"] == "timeout_error"
+
+
+def test_in_flight_limit(start):
+    server = start("--max-in-flight", "2")
+    clients = [server.socket() for _ in range(2)]
+    for client in clients:
+        client.sendall(request({"model": "hang"}))
+    eventually(lambda: len(server.seen()) == 2)
+    status, headers, body = server.post({})
+    check_error(status, headers, body, 429, "rate_limit_error")
+    assert headers["retry-after"] == "1"
+    assert server.ask("GET", "/health")[0] == 200
+    for client in clients:
+        client.close()
+    eventually(lambda: server.post({})[0] == 200)
+
+
+def test_slow_client(start):
+    """A client that doesn't read is given up at some 16 MiB, and nobody else suffers."""
+    server = start()
+    client = server.socket()
+    client.sendall(request({"model": "flood"}))
+    time.sleep(0.2)
+    assert server.post({"a": 1})[0] == 200
+    eventually(lambda: any("cancel" in r for r in server.seen()), 20)
+    client.close()
+
+
+def test_bad_records(front):
+    """A line that is no record kills nothing; where it shows whose it is, that request gets 502."""
+    check_error(*front.post({"model": "garbage"}), 502, "api_error")
+    assert front.post({})[0] == 200
+
+
+def test_header_injection(front):
+    status, headers, _ = front.post({"model": "headers"})
+    assert status == 200
+    assert headers["x-good"] == "yes" and not any(name.startswith("x-evil") for name in headers)
+
+
+def test_access_log(front):
+    _, headers, _ = front.ask("POST", "/v1/messages", '{"model":"stream"}', JSON | {"x-request-id": "mine"})
+    line = eventually(lambda: [line for line in front.log() if line.get("id") == headers["x-request-id"]])[0]
+    assert (line["msg"], line["method"], line["path"], line["status"]) == ("request", "POST", "/v1/messages", 200)
+    assert line["client_id"] == "mine" and line["peer"] == "127.0.0.1" and line["bytes"] == 72
+    assert line["duration_ms"] >= line["ttft_ms"] >= 0
+    assert (line["model"], line["tokens_input"], line["loss"]) == ("m1", 3, ["logit_bias dropped"])
+
+
+# Health and figures
+
+
+def test_health(front):
+    assert json.loads(front.ask("GET", "/health")[2])["status"] == "healthy"
+    assert json.loads(front.ask("GET", "/health/live")[2])["status"] == "alive"
+    assert json.loads(front.ask("GET", "/health/ready")[2])["status"] == "ready"
+    detailed = json.loads(front.ask("GET", "/health/detailed")[2])
+    assert detailed["status"] == "healthy" and detailed["components"]["claude_cli"] == {"status": "found"}
+    assert detailed["components"]["pipelines"] == {"state": "running", "restarts": 0, "in_flight": 0}
+    assert detailed["components"]["api_server"]["requests_processed"] > 0
+
+
+def test_health_without_pipeline(start):
+    server = start(pipeline="false")
+    status, _, body = server.ask("GET", "/health")
+    assert (status, json.loads(body)["status"]) == (503, "unhealthy") and json.loads(body)["error"]
+    assert server.ask("GET", "/health/ready")[0] == 503
+    assert server.ask("GET", "/health/live")[0] == 200
+    status, _, body = server.ask("GET", "/health/detailed")
+    assert status == 503 and json.loads(body)["components"]["pipelines"]["restarts"] > 0
+    assert server.post({})[0] in (502, 503)
+
+
+def test_metrics(front):
+    front.post({"model": "stream"})
+    status, headers, body = front.ask("GET", "/metrics")
+    assert status == 200 and headers["content-type"].startswith("text/plain; version=0.0.4")
+    text = body.decode()
+    assert re.search(r'^claude_proxy_requests_total\{route="/v1/messages",status="200"\} \d+$', text, re.M)
+    assert re.search(r'^claude_proxy_tokens_total\{model="m1",kind="output"\} \d+$', text, re.M)
+    assert re.search(r'^claude_proxy_loss_total\{field="logit_bias"\} \d+$', text, re.M)
+    for line in text.splitlines():
+        assert line.startswith("# ") or re.fullmatch(r'claude_proxy_[a-z_]+(\{.*\})? [0-9.e+-]+', line), line
+
+
+def test_index(front):
+    _, headers, body = front.ask("GET", "/")
+    assert headers["content-type"].startswith("text/plain") and b"/openai/v1/chat/completions" in body
+
+
+# The pipeline's life
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_stage_killed(start, number):
+    server = start()
+    begun, waiting = server.socket(), server.socket()
+    begun.sendall(request({"model": "half"}))
+    read_until(begun, b"data: {}\n\n")
+    waiting.sendall(request({"model": "hang"}))
+    eventually(lambda: len(server.seen()) == 2)
+    before = server.stages()
+    os.kill(before[number], signal.SIGKILL)
+    killed_at = time.monotonic()
+    assert b"HTTP/1.1 502" in read_until(waiting, b"}")
+    assert b"event: error" in read_until(begun, b"0\r\n\r\n")
+    assert server.post({})[0] == 200
+    assert time.monotonic() - killed_at < 1
+    eventually(lambda: all(gone(pid) for pid in before))
+    assert len(server.stages()) == 2
+
+
+def test_stage_exits(start):
+    server = start()
+    check_error(*server.post({"model": "die"}), 502, "api_error")
+    assert server.post({})[0] == 200
+    assert b"claude_proxy_pipeline_restarts_total 1" in server.ask("GET", "/metrics")[2]
+
+
+def test_stubborn_stage(start):
+    """A stage that ignores TERM is killed after a second."""
+    server = start(pipeline=f"sh -c 'trap \"\" TERM; while :; do sleep 0.1; done' | {STAGE}")
+    before = server.stages()
+    os.kill(before[1], signal.SIGKILL)
+    eventually(lambda: all(gone(pid) for pid in before), 4)
+
+
+def test_stuck_pipeline(start):
+    server = start(env={"STAGE_STUCK": "1"})
+    before = server.stages()
+    client = server.socket()
+    client.sendall(request({"model": "hang"}))
+    eventually(lambda: server.seen())
+    client.close()
+    eventually(lambda: all(gone(pid) for pid in before), 10)
+    assert server.post({})[0] == 200
+
+
+def test_hang_up_replaces_the_pipeline(start):
+    server = start()
+    before = server.stages()
+    connection = server.connect()
+    connection.request("POST", "/v1/messages", json.dumps({"model": "stream", "n": 20, "pace": 0.03}), JSON)
+    answer = connection.getresponse()
+    server.process.send_signal(signal.SIGHUP)
+    eventually(lambda: len(server.stages()) == 4)
+    assert server.post({})[0] == 200
+    assert answer.read().endswith(b'{"i":19}\n\n')
+    eventually(lambda: len(server.stages()) == 2)
+    assert all(gone(pid) for pid in before)
+
+
+def test_terminate(start):
+    """Who is being served is served to the end; nobody else is let in; nothing is left."""
+    server = start()
+    connection = server.connect()
+    connection.request("POST", "/v1/messages", json.dumps({"model": "stream", "n": 30, "pace": 0.02}), JSON)
+    answer = connection.getresponse()
+    idle = server.socket()
+    stages = server.stages()
+    server.process.terminate()
+    assert idle.recv(1) == b""
+    with pytest.raises(OSError):
+        server.socket()
+    assert answer.read().endswith(b'{"i":29}\n\n')
+    assert server.process.wait(5) == 0
+    assert all(gone(pid) for pid in stages)
+
+
+def test_grace_ends(start):
+    server = start("--grace", "1")
+    client = server.socket()
+    client.sendall(request({"model": "half"}))
+    read_until(client, b"data: {}\n\n")
+    stages = server.stages()
+    server.process.terminate()
+    assert b"event: error" in read_all(client)
+    assert server.process.wait(5) == 0
+    assert all(gone(pid) for pid in stages)
+
+
+def test_second_signal(start):
+    server = start()
+    client = server.socket()
+    client.sendall(request({"model": "hang"}))
+    eventually(lambda: server.seen())
+    stages = server.stages()
+    server.process.terminate()
+    time.sleep(0.1)
+    server.process.terminate()
+    assert server.process.wait(1) == 0
+    eventually(lambda: all(gone(pid) for pid in stages))
+
+
+def test_no_orphans(start):
+    """Killed outright, it leaves no process: the stages see the end of their input."""
+    server = start()
+    stages = server.stages()
+    server.process.kill()
+    server.process.wait()
+    eventually(lambda: all(gone(pid) for pid in stages))
+
+
+def test_descriptors_come_back(start):
+    server = start()
+    server.post({})
+    before = len(glob.glob(f"/proc/{server.process.pid}/fd/*"))
+    for _ in range(20):
+        server.post({"model": "stream"})
+        client = server.socket()
+        client.sendall(request({"model": "hang"}))
+        client.close()
+    server.post({"model": "die"})
+    eventually(lambda: server.post({})[0] == 200)
+    eventually(lambda: len(glob.glob(f"/proc/{server.process.pid}/fd/*")) <= before)
+
+
+# The other ways in
+
+
+def test_unix_socket(start, tmp_path):
+    path = str(tmp_path / "front.sock")
+    server = start(listen="unix:" + path)
+    assert server.place == path
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        client.sendall(request({"a": 1}, "connection: close"))
+        assert b"HTTP/1.1 200" in read_all(client)
+
+
+def test_ipv6(start):
+    server = start(listen="[::1]:0")
+    with socket.create_connection(("::1", server.port)) as client:
+        client.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert b'"peer": "::1"' in read_all(client)
+
+
+def inetd(tmp_path, **streams):
+    return subprocess.Popen([FRONT, "--pipeline", STAGE + " | cat"], **streams,
+                            env=os.environ | {"STAGE_LOG": str(tmp_path / "seen")})
+
+
+def no_processes_left(tmp_path):
+    """None that has our STAGE_LOG in its environment."""
+    mark = f"STAGE_LOG={tmp_path}/seen".encode()
+    for path in glob.glob("/proc/[0-9]*/environ"):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            if mark in file.read():
+                return False
+    return True
+
+
+TWO = request({"first": 1}) + request({"second": 2})
+
+
+def test_inetd_pipes(tmp_path):
+    process = inetd(tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, errors = process.communicate(TWO, timeout=10)
+    assert process.returncode == 0, errors
+    assert out.count(b"HTTP/1.1 200") == 2 and out.index(b'"first"') < out.index(b'"second"')
+    eventually(lambda: no_processes_left(tmp_path), 1)
+
+
+def test_inetd_socket(tmp_path):
+    """As inetd has it: the three standard descriptors are one socket, and no log line gets into the answers."""
+    ours, theirs = socket.socketpair()
+    process = inetd(tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
+    theirs.close()
+    ours.settimeout(10)
+    ours.sendall(TWO)
+    data = b""
+    while b'{"second": 2}}' not in data:
+        data += ours.recv(65536)
+    assert data.count(b"HTTP/1.1 200") == 2 and b'"level"' not in data and process.poll() is None
+    ours.close()
+    assert process.wait(5) == 0
+    eventually(lambda: no_processes_left(tmp_path), 1)
+
+
+def test_inetd_close(tmp_path):
+    ours, theirs = socket.socketpair()
+    process = inetd(tmp_path, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE)
+    theirs.close()
+    ours.settimeout(10)
+    ours.sendall(request({"a": 1}, "connection: close"))
+    assert read_all(ours).startswith(b"HTTP/1.1 200")
+    assert process.wait(5) == 0
+
+
+def test_filter(tmp_path):
+    """Without --pipeline it is a filter; two fifos and any shell command complete it."""
+    os.mkfifo(tmp_path / "to")
+    os.mkfifo(tmp_path / "from")
+    ready, told = os.pipe()
+    shell = subprocess.Popen(
+        ["sh", "-c", f'{shlex.quote(FRONT)} --listen 127.0.0.1:0 --notify-fd {told} >to <from & {STAGE} <to >from; wait'],
+        cwd=tmp_path, pass_fds=[told], stderr=subprocess.DEVNULL, env=os.environ | {"STAGE_LOG": str(tmp_path / "seen")})
+    os.close(told)
+    with os.fdopen(ready) as pipe:
+        port = int(pipe.readline())
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("POST", "/v1/messages", '{"a":1}', JSON)
+    assert json.loads(connection.getresponse().read())["request"] == {"a": 1}
+    # The end of its input: what is open gets 502, then it ends.
+    connection.request("POST", "/v1/messages", '{"model":"die"}', JSON)
+    assert connection.getresponse().status == 502
+    shell.wait(5)
+
+
+# The command line
+
+
+@pytest.mark.parametrize("options, status", [
+    (["--listen", "127.0.0.1:0", "--pipeline", "cat; ls"], 64),
+    (["--listen", "127.0.0.1:0", "--pipeline", "cat | | cat"], 64),
+    (["--listen", "127.0.0.1:0", "--pipeline", "cat > x"], 64),
+    (["--listen", "nowhere", "--pipeline", "cat"], 64),
+    (["--listen", "127.0.0.1:0", "--pipeline", "no-such-program | cat"], 69),
+    (["--listen", "192.0.2.1:1", "--pipeline", "cat"], 69),
+    ([], 64),
+    (["--listen", "127.0.0.1:0", "--pipeline", "cat", "--max-body", "0"], 64),
+    (["--help"], 0),
+])
+def test_statuses(options, status):
+    process = subprocess.run([FRONT, *options], stdin=subprocess.DEVNULL, capture_output=True, timeout=5)
+    assert process.returncode == status, process.stderr

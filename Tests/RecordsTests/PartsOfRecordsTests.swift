@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import Records
+import Testing
+
+@Suite("what records are made of")
+struct PartsOfRecordsTests {
+  @Test(
+    "an error's type by its status",
+    arguments: [
+      (400, "invalid_request_error"), (401, "authentication_error"), (402, "billing_error"),
+      (403, "permission_error"), (404, "not_found_error"), (413, "request_too_large"), (418, "invalid_request_error"),
+      (429, "rate_limit_error"), (500, "api_error"), (502, "api_error"), (504, "timeout_error"),
+      (529, "overloaded_error"),
+    ])
+  func errorTypes(_ status: Int, _ type: String) {
+    #expect(APIError(status: status, "").type == type)
+  }
+
+  @Test("a ctx with one member set keeps the others' bytes")
+  func context() {
+    func setting(_ ctx: String) -> String {
+      Array(ctx.utf8).withUnsafeBufferPointer { bytes in
+        var made = Bytes()
+        made.append(ctx: bytes, setting: "b") { $0.append("2") }
+        return made.text
+      }
+    }
+    #expect(setting(#"{ "a" : 1.0 , "b":7,"c":"\/" }"#) == #"{"a":1.0,"c":"\/","b":2}"#)
+    #expect(setting("{}") == #"{"b":2}"#)
+  }
+
+  @Test(
+    "times",
+    arguments: [
+      (0, "1970-01-01T00:00:00Z"), (1_709_209_845, "2024-02-29T12:30:45Z"),
+      (1_764_000_000, "2025-11-24T16:00:00Z"), (4_107_542_399, "2100-02-28T23:59:59Z"),
+    ])
+  func times(_ seconds: Int, _ text: String) {
+    #expect(HealthReport.timestamp(seconds) == text)
+  }
+
+  private final class State {}
+
+  @Test("open answers are found, closed and drained by name")
+  func openAnswers() throws {
+    var answers = OpenAnswers<State>()
+    let states = ["b": State(), "a": State()]
+    for name in ["b", "a"] {
+      try Array(name.utf8).withUnsafeBufferPointer { try answers.open($0, states[name]!) }
+    }
+    func find(_ name: String) -> State? { Array(name.utf8).withUnsafeBufferPointer { answers.find($0) } }
+    #expect(find("a") === states["a"])
+    #expect(find("b") === states["b"])
+    #expect(find("c") == nil)
+    answers.close("b")
+    #expect(find("b") == nil)
+    #expect(answers.drain().map(\.rid) == ["a"])
+    #expect(find("a") == nil)
+  }
+
+  @Test("there is an end to how many answers are open")
+  func mostOpen() throws {
+    var answers = OpenAnswers<State>()
+    for number in 0..<Limits.maxOpen {
+      try Array(String(number).utf8).withUnsafeBufferPointer { try answers.open($0, State()) }
+    }
+    #expect(throws: APIError.self) {
+      try Array("one more".utf8).withUnsafeBufferPointer { try answers.open($0, State()) }
+    }
+  }
+}
