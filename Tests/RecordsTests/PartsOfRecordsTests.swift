@@ -22,7 +22,7 @@ struct PartsOfRecordsTests {
     func setting(_ ctx: String) -> String {
       Array(ctx.utf8).withUnsafeBufferPointer { bytes in
         var made = Bytes()
-        made.append(ctx: bytes, setting: "b") { $0.append("2") }
+        made.append(object: bytes, setting: "b") { $0.append("2") }
         return made.text
       }
     }
