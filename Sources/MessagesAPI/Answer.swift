@@ -75,6 +75,8 @@ package struct Answer: ~Copyable {
   }
 
   private mutating func take(event data: ByteSlice, elapsed: Int, to out: inout Output) {
+    let data = data.cut(Scan.skipSpace(data, 0), data.count)
+    guard !data.isEmpty else { return }
     guard let event = StreamEvent(data) else {
       return fail(APIError(status: 502, "the API sent an event that is not JSON"), to: &out)
     }

@@ -32,7 +32,10 @@ package struct Endpoint: Equatable, Sendable {
     }
     let scheme = part(CURLUPART_SCHEME) ?? ""
     guard scheme == "http" || scheme == "https" else { throw refuse("has the scheme \(scheme)") }
-    guard part(CURLUPART_HOST)?.isEmpty == false else { throw refuse("names no host") }
+    // libcurl forgives a slash too many.
+    guard part(CURLUPART_HOST)?.isEmpty == false, !text.dropFirst(scheme.count).hasPrefix(":///") else {
+      throw refuse("names no host")
+    }
     guard part(CURLUPART_USER) == nil, part(CURLUPART_PASSWORD) == nil else { throw refuse("holds a user's name") }
     guard part(CURLUPART_QUERY) == nil, part(CURLUPART_FRAGMENT) == nil, !text.utf8.contains(UInt8(ascii: "?")),
       !text.utf8.contains(UInt8(ascii: "#"))

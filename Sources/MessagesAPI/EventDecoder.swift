@@ -57,9 +57,11 @@ package struct EventDecoder: ~Copyable {
       } else if let event = line {
         line = nil
         return event
-      } else if hasData, data.count > 0 {
+      } else if !data.isEmpty {
         isHandedOut = true
         return data.slice
+      } else {
+        hasData = false
       }
     }
     // The piece is about to go.
