@@ -39,7 +39,7 @@ struct ChatRequestTranslator {
     loss.add(conversation.loss)
 
     let system = try systemBlocks(conversation.system)
-    try translateTools()
+    try translateTools(called: conversation.called)
     try translateReasoning(maxTokens: maxTokens, conversation)
     try translateSampling()
     let format = try translateFormat()
@@ -195,7 +195,8 @@ struct ChatRequestTranslator {
   }
 
   private mutating func ledgerUnknown() {
-    for (name, value) in request.members where !Self.handled.contains(name) && !Self.native.contains(name) && !value.isNull {
+    for (name, value) in request.members
+    where !Self.handled.contains(name) && !Self.native.contains(name) && !value.isNull {
       if let shape = Self.withoutCounterpart[name] {
         if !shape.isNeutral(value) { loss.dropped(name) }
       } else {
