@@ -15,7 +15,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench-filters install clean help
+.PHONY: all run demo test check lint format golden bench-filters install clean help test-agents compare
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -33,6 +33,14 @@ test: ## set up, build, and run all tests
 	@scripts/setup test
 	@$(MAKE) --no-print-directory all
 	@scripts/test
+
+test-agents: all ## try the libraries that people build agents with
+	@scripts/fetch agents
+	@PYTHONDONTWRITEBYTECODE=1 timeout 600 $(SCRATCH)/agents-venv/bin/pytest -q -p no:cacheprovider Tests/Agents
+
+compare: all ## table how oai2anth and LiteLLM differ
+	@scripts/fetch litellm
+	@scripts/compare
 
 check: ## what must pass before a commit: lint and test
 	@scripts/setup test
@@ -64,3 +72,4 @@ clean: ## remove all that was built or fetched
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-14s %s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'

@@ -39,7 +39,7 @@ struct ChatRequestTranslator {
     loss.add(conversation.loss)
 
     let system = try systemBlocks(conversation.system)
-    try translateTools()
+    try translateTools(called: conversation.called)
     try translateReasoning(maxTokens: maxTokens, conversation)
     try translateSampling()
     let format = try translateFormat()

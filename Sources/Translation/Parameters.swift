@@ -19,14 +19,12 @@ extension ChatRequestTranslator {
     guard let level = effort.string else {
       throw .invalid("reasoning_effort: is not a string", param: "reasoning_effort")
     }
-    if level == "none" {
-      body["thinking"] = JSON(object: ["type": JSON("disabled")])
-      return
-    }
+    if level == "none" { return stopThinking() }
     // The API refuses both.
     if forcesTool || conversation.hasToolTurnWithoutThinking { return loss.dropped("reasoning_effort") }
     if capabilities.adaptiveThinking {
-      body["thinking"] = JSON(object: ["type": JSON("adaptive")])
+      // Who asks for reasoning wants to see it; the newer models leave its text out unless told.
+      body["thinking"] = JSON(object: ["type": JSON("adaptive"), "display": JSON("summarized")])
       var wanted = level == "minimal" ? "low" : level
       if !capabilities.effort.contains(wanted) { wanted = "high" }
       if wanted != level { loss.approximated("reasoning_effort", "\(level) as \(wanted)") }
@@ -42,6 +40,21 @@ extension ChatRequestTranslator {
     }
     body["thinking"] = JSON(object: ["type": JSON("enabled"), "budget_tokens": JSON(budget)])
     loss.approximated("reasoning_effort", "a budget of \(budget) tokens")
+  }
+
+  /// Thinks as little as the model lets itself be told to.
+  private mutating func stopThinking() {
+    switch capabilities.leastThinking {
+    case .none: body["thinking"] = JSON(object: ["type": JSON("disabled")])
+    case .betweenTools:
+      body["thinking"] = JSON(object: ["type": JSON("between_tools")])
+      loss.approximated("reasoning_effort", "none as thinking between tools only")
+    case .some:
+      let config = body["output_config"] ?? .object
+      if config["effort"] == nil { config["effort"] = JSON("low") }
+      body["output_config"] = config
+      loss.approximated("reasoning_effort", "none as low, since the model always thinks")
+    }
   }
 
   private var forcesTool: Bool {
@@ -84,6 +97,16 @@ extension ChatRequestTranslator {
     }
   }
 
+  /// The schema as the API takes it; what only words say now is in the ledger.
+  mutating func accepted(_ schema: JSON, _ field: String) -> JSON {
+    var made = OutputSchema()
+    let accepted = made.accepted(schema)
+    if !made.inWords.isEmpty {
+      loss.approximated(field, made.inWords.joined(separator: ", ") + " said in the description")
+    }
+    return accepted
+  }
+
   private func number(_ name: StaticString) throws(APIError) -> Double? {
     guard let value = field(name) else { return nil }
     guard let number = value.number else { throw .invalid("\(name): is not a number", param: "\(name)") }
@@ -121,7 +144,8 @@ extension ChatRequestTranslator {
     if capabilities.structuredOutput {
       let config = body["output_config"] ?? .object
       if config["format"] == nil {
-        config["format"] = JSON(object: ["type": JSON("json_schema"), "schema": schema])
+        let accepted = accepted(schema, "response_format.json_schema.schema")
+        config["format"] = JSON(object: ["type": JSON("json_schema"), "schema": accepted])
       }
       body["output_config"] = config
       return nil
