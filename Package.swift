@@ -116,3 +116,11 @@ let package = Package(
     tests("MessagesAPITests", "MessagesAPI", "Records", "JSONText"),
   ]
 )
+
+// Built by scripts/fuzz alone, since it needs libFuzzer's main and its marks in every room.
+if Context.environment["FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "fuzz", dependencies: ["EventStream", "Translation", "Models", "Records", "Jansson", "JSONText"],
+      path: "Tests/Fuzz", swiftSettings: strict))
+}

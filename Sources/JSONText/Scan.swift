@@ -96,10 +96,13 @@ package enum Scan {
       return nil
     default:
       var end = at
-      while end < text.count, !isSpace(text[end]), text[end] != UInt8(ascii: ","), text[end] != UInt8(ascii: "}"),
-        text[end] != UInt8(ascii: "]")
-      {
-        end += 1
+      scalar: while end < text.count, !isSpace(text[end]) {
+        switch text[end] {
+        case UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: "]"): break scalar
+        // Whoever copied this would open what nothing closes.
+        case UInt8(ascii: "\""), UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: ":"): return nil
+        default: end += 1
+        }
       }
       return end == at ? nil : end
     }

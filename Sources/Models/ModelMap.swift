@@ -24,15 +24,15 @@ package struct ModelMap: RecordFilter {
 
     var named: [ByteSlice] = []
     var isString = true
-    Scan.members(line.payload) { key, value in
+    let isWhole = Scan.members(line.payload) { key, value in
       if key.equals("model") {
         named.append(value)
         isString = value[0] == UInt8(ascii: "\"") || value.equals("null")
       }
       return true
     }
-    // What isn't a name is refused by those who need one.
-    guard isString else { return out.forward(line) }
+    // What isn't a name, or is cut, is refused by those who need one.
+    guard isWhole, isString else { return out.forward(line) }
     var asked = defaultModel
     var isNamed = false
     // Of repeated keys the last one counts; null is no name.
