@@ -18,6 +18,7 @@ from backend import PATH, PROGRAMS, SECRET, Backend, ask_for
 from messages_api import MessagesAPI
 from processes import wait_for
 from upstream import Request, Upstream, Wire, data_of
+from wire import text_of
 
 STREAM = (b'event: message_start\ndata: {"type":"message_start","message":{"id":"m\\u0031","model":"m-1",'
           b'"usage":{"input_tokens":10,"output_tokens":1}}}\n\nevent: ping\ndata: {"type": "ping"}\n\n'
@@ -480,3 +481,35 @@ def test_a_reader_that_goes_ends_it(api: MessagesAPI) -> None:
         process.stdout.close()
         assert process.wait(2) == 0 and process.stderr.read() == b""
     api.wait("client_abort", 2)
+
+
+def test_the_whole_proxy(start, api: MessagesAPI) -> None:
+    """Both dialects, whole and as a stream; the API's headers and errors reach the client."""
+    proxy = start(BACKEND="claude-http", ANTHROPIC_BASE_URL=api.url, ANTHROPIC_API_KEY=SECRET)
+    for path in ("/v1/messages", "/openai/v1/chat/completions"):
+        answer = proxy.ask("POST", path, ask_for("[[say:by key]][[ratelimit]]"))
+        assert answer.status == 200 and b"by key" in answer.body
+        assert answer.headers["anthropic-ratelimit-unified-status"] == "allowed_warning"
+        stream = proxy.stream(path, ask_for("[[say:by key, as a stream]]", stream=True))
+        assert text_of(list(stream)) == "by key, as a stream"
+        answer = proxy.ask("POST", path, ask_for("[[error:429]][[retryafter:9]]"))
+        assert answer.status == 429 and answer.headers["retry-after"] == "9"
+    assert proxy.ask("POST", "/v1/messages/count_tokens", ask_for("hi")).json["input_tokens"] > 0
+    assert len(proxy.ask("GET", "/v1/models").json["data"]) == 3
+    assert proxy.ask("GET", "/v1/models/claude-opus-5-5").json["id"] == "claude-opus-5-5"
+    health = proxy.ask("GET", "/health")
+    assert health.status == 200 and health.json["backend"] == "claude-http"
+    assert SECRET not in proxy.log.read_text()
+
+
+def test_a_chain_falls_over(start, api: MessagesAPI) -> None:
+    """What the first backend declines, the second answers."""
+    proxy = start(BACKEND="claude-http,claude-echo", ANTHROPIC_BASE_URL=api.url, ANTHROPIC_API_KEY=SECRET)
+    for status in (401, 429, 529):
+        for stream in (False, True):
+            answer = proxy.ask("POST", "/v1/messages", ask_for(f"[[error:{status}]]", stream=stream))
+            # claude-echo takes the same mark, and says who it is.
+            assert answer.status == status and b"claude-echo was told to fail" in answer.body, answer
+    assert b"by the first" in proxy.ask("POST", "/v1/messages", ask_for("[[say:by the first]]")).body
+    answer = proxy.ask("POST", "/v1/messages", ask_for("[[error:403]]"))
+    assert answer.status == 403 and b"claude-echo" not in answer.body
