@@ -20,19 +20,19 @@ extension ChatRequestTranslator {
       throw .invalid("reasoning_effort: is not a string", param: "reasoning_effort")
     }
     if level == "none" { return stopThinking() }
-    // The API refuses both.
-    if forcesTool || conversation.hasToolTurnWithoutThinking { return loss.dropped("reasoning_effort") }
+    // The API refuses to think with a forced tool, and behind a tool turn without its thinking.
+    let mayThink = !forcesTool && !conversation.hasToolTurnWithoutThinking
     if capabilities.adaptiveThinking {
       // Who asks for reasoning wants to see it; the newer models leave its text out unless told.
-      body["thinking"] = JSON(object: ["type": JSON("adaptive"), "display": JSON("summarized")])
+      if mayThink { body["thinking"] = JSON(object: ["type": JSON("adaptive"), "display": JSON("summarized")]) }
       var wanted = level == "minimal" ? "low" : level
       if !capabilities.effort.contains(wanted) { wanted = "high" }
       if wanted != level { loss.approximated("reasoning_effort", "\(level) as \(wanted)") }
-      let config = body["output_config"] ?? .object
-      if config["effort"] == nil { config["effort"] = JSON(wanted) }
-      body["output_config"] = config
+      if !mayThink { loss.approximated("reasoning_effort", "as effort alone, since thinking can't be asked for here") }
+      setEffort(wanted)
       return
     }
+    guard mayThink else { return loss.dropped("reasoning_effort") }
     let budget = min(
       TranslationLimits.thinkingBudgets[level] ?? TranslationLimits.thinkingBudgets["high"]!, maxTokens - 1)
     guard capabilities.output != nil, budget >= TranslationLimits.minThinkingBudget else {
@@ -50,11 +50,15 @@ extension ChatRequestTranslator {
       body["thinking"] = JSON(object: ["type": JSON("between_tools")])
       loss.approximated("reasoning_effort", "none as thinking between tools only")
     case .some:
-      let config = body["output_config"] ?? .object
-      if config["effort"] == nil { config["effort"] = JSON("low") }
-      body["output_config"] = config
+      setEffort("low")
       loss.approximated("reasoning_effort", "none as low, since the model always thinks")
     }
+  }
+
+  private func setEffort(_ effort: String) {
+    let config = body["output_config"] ?? .object
+    if config["effort"] == nil { config["effort"] = JSON(effort) }
+    body["output_config"] = config
   }
 
   private var forcesTool: Bool {

@@ -8,6 +8,7 @@ that a value that a new version of the SDK adds is as new as a field.
 """
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import types
@@ -55,6 +56,7 @@ def bare(kind: Any) -> Any:
             return kind
 
 
+@functools.cache
 def members(kind: Any) -> dict[str, tuple[Any, bool]]:
     """A structure's fields: type, and whether it must be there."""
     if is_model(kind):
@@ -152,16 +154,14 @@ class Walk:
     def _structure(self, kind: Any, path: str, within: tuple) -> Iterable[Variant]:
         fields = members(kind)
         start = f"{path}." if path else ""
-        needed: dict[str, Any] = {}
-        for name, (hint, is_needed) in fields.items():
-            if is_needed:
-                if not (found := self.variants(hint, start + name, within)):
-                    return []  # It can't be made without holding itself.
-                needed[name] = found[0].value
+        ways = {name: self.variants(hint, start + name, within) for name, (hint, _) in fields.items()}
+        needed = {name: ways[name] for name, (_, is_needed) in fields.items() if is_needed}
+        if not all(needed.values()):
+            return []  # It can't be made without holding itself.
         if not fields:
             return [Variant(path, {}, {})]
-        return [Variant(v.path, needed | {name: v.value}, v.leaf)
-                for name, (hint, _) in fields.items() for v in self.variants(hint, start + name, within)]
+        plainest = {name: found[0].value for name, found in needed.items()}
+        return [Variant(v.path, plainest | {name: v.value}, v.leaf) for name, found in ways.items() for v in found]
 
 
 def values_at(value: Any, path: str) -> list[Any]:
