@@ -9,16 +9,17 @@ FUZZ_SECONDS ?= 60
 FUZZ_CASES ?= 100000
 export SCRATCH
 
-PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai sse-encode claude-exec claude-echo
+PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai sse-encode claude-exec claude-http claude-echo
 SCRIPTS = claude-proxy claude-proxy-inetd
 FUZZ_TARGETS = check lexer records model-map oai2anth oai2anth-auto anth2oai sse-encode
 PAGES = $(wildcard Sources/*/*.[1-8])
-# Static: a filter starts in a millisecond, and runs where there is no Swift.
-SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-executable -Xlinker -s
+# Static: a filter starts in a millisecond, and runs where there is no Swift. Package.swift says which programs are
+# static altogether (all but those that do TLS); the objects are the same.
+SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-stdlib -Xlinker -s
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden fuzz mutants install clean help
+.PHONY: all run demo test check lint format golden bench-filters fuzz mutants install clean help test-agents compare
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -37,6 +38,14 @@ test: ## set up, build, and run all tests
 	@$(MAKE) --no-print-directory all
 	@scripts/test
 
+test-agents: all ## try the libraries that people build agents with
+	@scripts/fetch agents
+	@PYTHONDONTWRITEBYTECODE=1 timeout 600 $(SCRATCH)/agents-venv/bin/pytest -q -p no:cacheprovider Tests/Agents
+
+compare: all ## table how oai2anth and LiteLLM differ
+	@scripts/fetch litellm
+	@scripts/compare
+
 check: ## what must pass before a commit: lint and test
 	@scripts/setup test
 	@$(MAKE) --no-print-directory lint
@@ -50,6 +59,9 @@ format: ## bring the Swift into its form
 
 golden: all ## run the golden cases, or CASES=PROGRAM[/CASE] of them
 	@scripts/golden $(CASES)
+
+bench-filters: all ## measure the filters alone, beside cat, jq and C with Jansson
+	@python3 Tests/Bench/filters.py $(SCRATCH)/release
 
 fuzz: ## try the properties on FUZZ_CASES cases, and random bytes on every parser and filter
 	@scripts/setup build
@@ -73,4 +85,4 @@ clean: ## remove all that was built or fetched
 	rm -rf $(SCRATCH) $(SCRATCH)-test .build-fuzz .build-mutants
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-9s %s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-14s %s\n", $$1, $$2}'

@@ -20,12 +20,21 @@ func room(
     linkerSettings: linking)
 }
 
+/// How much of a program's libraries a release build links into it; the Makefile gives the flags that go with it.
+enum Linkage {
+  /// All: it starts in a millisecond, and runs where there is nothing else.
+  case whole
+  /// Swift's own: TLS and name look-ups have no archives, and are the system's to keep up to date.
+  case swiftOnly
+}
+
 /// A program: its main, and its man page beside it.
-func program(_ name: String, _ needs: Target.Dependency...) -> Target {
+func program(_ name: String, _ needs: Target.Dependency..., linked linkage: Linkage = .whole) -> Target {
   .executableTarget(
     name: name,
     dependencies: needs + ["Program", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-    exclude: ["\(name).1"], swiftSettings: strict)
+    exclude: ["\(name).1"], swiftSettings: strict,
+    linkerSettings: linkage == .whole ? [.unsafeFlags(["-static-executable"], .when(configuration: .release))] : [])
 }
 
 /// What is tested inside the process; the built programs are tested from outside (scripts/test).
@@ -42,6 +51,8 @@ let package = Package(
   targets: [
     // JSON by Jansson; the archive, so that static programs need nothing at run time.
     .systemLibrary(name: "CJansson", providers: [.apt(["libjansson-dev"])]),
+    // HTTP and TLS by libcurl.
+    .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     // What Glibc's module lacks: epoll, pidfds, signalfds.
     .target(name: "CLinux"),
 
@@ -59,7 +70,7 @@ let package = Package(
     room("Models", "Records", "Jansson", "JSONText", embedding: "models.json"),
     // What every main shares: options, standard input and output, log lines, statuses.
     room(
-      "Program", "Models", "Records", "Reactor", "Logs", "JSONText",
+      "Program", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText",
       .product(name: "ArgumentParser", package: "swift-argument-parser")),
 
     // Answers to HTTP: server-sent events and JSON bodies.
@@ -72,6 +83,9 @@ let package = Package(
     room("Echo", "Models", "Records", "Reactor", "Jansson", "JSONText"),
     // Messages requests by way of the Claude Code CLI: the only room that knows its flags, files and lines.
     room("ClaudeCLI", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText", "CLinux"),
+
+    // Messages requests by way of HTTP. The only room that knows libcurl.
+    room("MessagesAPI", "CCurl", "CLinux", "Records", "Reactor", "Logs", "Jansson", "JSONText"),
 
     // HTTP to records and back, and the pipeline's life. Knows no model, no token, neither API's bodies.
     room(
@@ -86,6 +100,7 @@ let package = Package(
     program("sse-encode", "EventStream"),
     program("claude-echo", "Echo", "Models", "Reactor", "Logs", "Records"),
     program("claude-exec", "ClaudeCLI", "Models", "Reactor", "Logs", "Records"),
+    program("claude-http", "MessagesAPI", "Reactor", "Logs", "Records", linked: .swiftOnly),
 
     tests("JSONTextTests", "Jansson", "JSONText"),
     tests("JanssonTests", "Jansson", "JSONText"),
@@ -99,6 +114,7 @@ let package = Package(
     tests(
       "HTTPFrontTests", "HTTPFront", "JSONText", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio"),
       .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
+    tests("MessagesAPITests", "MessagesAPI", "Records", "JSONText"),
   ]
 )
 

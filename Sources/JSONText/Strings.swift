@@ -151,6 +151,25 @@ package func unescape(_ inside: ByteSlice, into room: UnsafeMutablePointer<UInt8
   }
 }
 
+/// The offset behind the escape that begins at `at`, in text or in the inside of a string; nil where it is none, or
+/// half a surrogate pair.
+package func endOfEscape(_ text: ByteSlice, _ at: Int) -> Int? {
+  guard text[at] == UInt8(ascii: "\\"), at + 1 < text.count else { return nil }
+  switch text[at + 1] {
+  case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "n"), UInt8(ascii: "r"),
+    UInt8(ascii: "t"),
+    UInt8(ascii: "b"), UInt8(ascii: "f"):
+    return at + 2
+  case UInt8(ascii: "u"):
+    guard let scalar = hexQuad(text, at + 2) else { return nil }
+    guard scalar & 0xF800 == 0xD800 else { return at + 6 }
+    guard scalar < 0xDC00, text.starts(with: "\\u", at: at + 6), let low = hexQuad(text, at + 8), low & 0xFC00 == 0xDC00
+    else { return nil }
+    return at + 12
+  default: return nil
+  }
+}
+
 /// Writes a scalar as UTF-8 and returns its length, 4 bytes at most.
 private func encode(_ scalar: UInt32, into room: UnsafeMutablePointer<UInt8>) -> Int {
   switch scalar {

@@ -38,10 +38,14 @@ extension Bytes {
       }
       append(UInt8(ascii: "]"))
     case JSON_STRING:
-      append(
-        quoted: ByteSlice(
-          start: UnsafeRawPointer(json_string_value(node)!).assumingMemoryBound(to: UInt8.self),
-          count: json_string_length(node)))
+      let text = stringBytes(node)!
+      if let lent = LentString.read(text) {
+        append(UInt8(ascii: "\""))
+        append(lent)
+        append(UInt8(ascii: "\""))
+      } else {
+        append(quoted: text)
+      }
     case JSON_INTEGER: append(decimal: Int(json_integer_value(node)))
     case JSON_REAL: append(text: json_real_value(node).description)
     case JSON_TRUE: append("true")

@@ -106,11 +106,13 @@ package struct JSON {
 
   /// Hands over a string's bytes, which are valid during the call only; nil for other kinds.
   package func withUTF8<R>(_ body: (ByteSlice) -> R) -> R? {
-    guard raw.pointee.type == JSON_STRING, let text = json_string_value(raw) else { return nil }
+    guard raw.pointee.type == JSON_STRING, let text = stringBytes(raw) else { return nil }
     return withExtendedLifetime(node) {
-      body(
-        ByteSlice(
-          start: UnsafeRawPointer(text).assumingMemoryBound(to: UInt8.self), count: json_string_length(raw)))
+      guard let lent = LentString.read(text) else { return body(text) }
+      guard lent.offset(of: UInt8(ascii: "\\")) != nil else { return body(lent) }
+      var bytes = Bytes()
+      _ = bytes.append(unescaped: lent)
+      return body(bytes.slice)
     }
   }
 

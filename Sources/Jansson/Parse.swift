@@ -15,11 +15,14 @@ extension JSON {
   ///
   /// It gives Jansson's tree and Jansson's answers, several times faster than Jansson's own lexer; but for integers
   /// beyond 64 bits, which become reals instead of an error.
-  package static func parse(_ text: ByteSlice) throws(JSONError) -> JSON {
+  ///
+  /// - Parameter lends: longer strings are not copied into the tree but looked up in `text`, which must outlive every
+  ///   value that comes of it; they are written out again with the escapes they came with.
+  package static func parse(_ text: ByteSlice, lends: Bool = false) throws(JSONError) -> JSON {
     var utf8 = UTF8Check()
     if let wrong = utf8.take(text) { throw JSONError(offset: wrong, reason: "the text is not valid UTF-8") }
     guard utf8.isWhole else { throw JSONError(offset: text.count, reason: "the text is not valid UTF-8") }
-    var lexer = Lexer(text)
+    var lexer = Lexer(text, lends: lends)
     guard let root = lexer.document() else { throw lexer.error }
     return JSON(owning: root)
   }
@@ -52,8 +55,12 @@ private struct Lexer: ~Copyable {
   private var depth = 0
   private(set) var error = JSONError(offset: 0, reason: "")
   private var scratch = Bytes()
+  private let lends: Bool
 
-  init(_ text: ByteSlice) { self.text = text }
+  init(_ text: ByteSlice, lends: Bool) {
+    self.text = text
+    self.lends = lends
+  }
 
   private mutating func fail(_ reason: String) -> UnsafeMutablePointer<json_t>? {
     if error.reason.isEmpty { error = JSONError(offset: at, reason: reason) }
@@ -190,18 +197,32 @@ private struct Lexer: ~Copyable {
 
   private mutating func string() -> UnsafeMutablePointer<json_t>? {
     let start = at + 1
-    let stop = Scan.plainRun(text, start)
-    if stop < text.count, text[stop] == UInt8(ascii: "\"") {
-      at = stop + 1
-      return node(text.cut(start, stop))
+    guard let (end, isPlain) = inside(from: start) else {
+      return fail(
+        Scan.endOfString(text, at) == nil ? "a string has no end" : "a string holds a bad escape or a control character"
+      )
     }
-    guard let end = Scan.endOfString(text, at) else { return fail("a string has no end") }
+    at = end + 1
+    let inside = text.cut(start, end)
+    if lends, inside.count >= LentString.shortest { return LentString.node(inside) }
+    if isPlain { return node(inside) }
     scratch.removeAll()
-    guard scratch.append(unescaped: text.cut(start, end - 1)) else {
-      return fail("a string holds a bad escape or a control character")
-    }
-    at = end
+    _ = scratch.append(unescaped: inside)
     return node(scratch.slice)
+  }
+
+  /// Where the inside of a string ends, and whether it is free of escapes; nil where it is none.
+  private func inside(from start: Int) -> (end: Int, isPlain: Bool)? {
+    var at = start
+    var isPlain = true
+    while true {
+      at = Scan.plainRun(text, at)
+      guard at < text.count, text[at] >= 0x20 else { return nil }
+      if text[at] == UInt8(ascii: "\"") { return (at, isPlain) }
+      isPlain = false
+      guard let next = endOfEscape(text, at) else { return nil }
+      at = next
+    }
   }
 
   private func node(_ utf8: ByteSlice) -> UnsafeMutablePointer<json_t>? {

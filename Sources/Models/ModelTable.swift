@@ -20,12 +20,24 @@ package struct ModelTable {
     package var forcedToolChoice = true
     /// Takes `thinking: {"type":"adaptive"}`.
     package var adaptiveThinking = false
+    /// What comes nearest to no thinking.
+    package var leastThinking = LeastThinking.none
     /// The values of `output_config.effort` that it takes.
     package var effort: [String] = []
     /// Takes `output_config.format`, and `strict` on tools.
     package var structuredOutput = false
     /// Takes messages of role system in mid-conversation.
     package var systemTurns = false
+  }
+
+  /// How little a model can be told to think.
+  package enum LeastThinking: String, Sendable {
+    /// Not at all: `thinking: {"type":"disabled"}`.
+    case none
+    /// `thinking: {"type":"between_tools"}`.
+    case betweenTools = "between_tools"
+    /// It always thinks.
+    case some
   }
 
   package struct Model {
@@ -108,6 +120,7 @@ extension ModelTable.Capabilities {
     oneOfTemperatureAndTopP = model["sampling"]?.equals("one") ?? false
     forcedToolChoice = model["forced_tool_choice"]?.bool ?? true
     adaptiveThinking = model["adaptive_thinking"]?.bool ?? false
+    leastThinking = model["least_thinking"]?.string.flatMap(ModelTable.LeastThinking.init) ?? .none
     effort = model["effort"]?.elements.compactMap { $0.string } ?? []
     structuredOutput = model["structured_output"]?.bool ?? false
     systemTurns = model["system_turns"]?.bool ?? false

@@ -2,6 +2,7 @@
 import ArgumentParser
 import Glibc
 import JSONText
+import Jansson
 import Logs
 import Records
 
@@ -91,6 +92,7 @@ extension Failure {
 extension ParsableCommand {
   /// The main of every program: statuses are those of `sysexits.h`.
   package static func start() -> Never {
+    NodePool.install()
     // Before anything opens a descriptor that would take the place of a closed one.
     StandardIO.secureDescriptors()
     do {

@@ -46,7 +46,9 @@ package final class Reactor {
   package func watch(_ fd: Int32, for events: Events, _ handler: @escaping (Events) -> Void) {
     var event = epoll_event(events: events.rawValue, data: epoll_data_t(fd: fd))
     let isKnown = handlers.updateValue(handler, forKey: fd) != nil
-    if epoll_ctl(epoll, isKnown ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0 {
+    if isKnown, epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event) == 0 { return }
+    // The kernel forgets a descriptor when it is closed; a library may close one and open it anew behind our back.
+    if epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0 {
       precondition(errno == EPERM, "epoll_ctl on descriptor \(fd): errno \(errno)")
       files.insert(fd)
     }

@@ -22,7 +22,9 @@ final class ChatAnswer {
   private var model = ""
   private var usage = JSON.object
   private var stopReason: String?
+  private let own = JSON.object
   private var tools = 0
+  private var thoughts = 0
   private var block = Block.none
   /// A record up to its delta, and behind it: the same for every chunk.
   private var chunkHead = Bytes()
@@ -95,7 +97,7 @@ final class ChatAnswer {
       "thinking_blocks": thinking.isEmpty ? nil : JSON(array: thinking),
       "tool_calls": calls.isEmpty ? nil : JSON(array: calls),
     ])
-    return JSON(object: [
+    let made = JSON(object: [
       "id": JSON(Self.id(of: message["id"]?.string)), "object": JSON("chat.completion"), "created": JSON(created),
       "model": askedModel.map { JSON($0) } ?? message["model"] ?? JSON(""),
       "choices": JSON(array: [
@@ -106,15 +108,26 @@ final class ChatAnswer {
       ]),
       "usage": ChatUsage.usage(of: message["usage"] ?? .object),
     ])
+    for name in Self.ownMembers { if let value = message[name], !value.isNull { made[name] = value } }
+    return made
   }
 
+  /// Anthropic's own members of a message, which keep their names: what follows needs some (the container), and
+  /// a client that doesn't know them passes them over.
+  private static let ownMembers = [
+    "container", "context_management", "diagnostics", "input_transformations", "stop_details", "stop_sequence",
+  ]
+
   private static func call(_ block: JSON) -> JSON {
-    JSON(object: [
+    let made = JSON(object: [
       "id": block["id"] ?? JSON(""), "type": JSON("function"),
       "function": JSON(object: [
         "name": block["name"] ?? JSON(""), "arguments": JSON((block["input"] ?? .object).text),
       ]),
     ])
+    // Of these two the API wants back what it gave.
+    for name in ToolCallMembers.own { if let value = block[name], !value.isNull { made[name] = value } }
+    return made
   }
 
   /// A type's name as far as it is fit for a log.
@@ -175,6 +188,7 @@ final class ChatAnswer {
       id = Self.id(of: message["id"]?.string)
       model = askedModel ?? message["model"]?.string ?? ""
       note(usage: message["usage"])
+      noteOwn(message)
       makeChunkEnds()
       chunk(JSON(object: ["role": JSON("assistant"), "content": JSON("")]), to: &out)
     case "content_block_start": try startBlock(event["content_block"] ?? .object, to: &out)
@@ -182,6 +196,8 @@ final class ChatAnswer {
     case "content_block_stop": stopBlock(to: &out)
     case "message_delta":
       note(usage: event["usage"])
+      noteOwn(event)
+      noteOwn(event["delta"] ?? .object)
       stopReason = event["delta"]?["stop_reason"]?.string ?? stopReason
       finishChunk(refusal: Self.refusal(of: event["delta"] ?? .object), to: &out)
     case "message_stop":
@@ -199,11 +215,16 @@ final class ChatAnswer {
     for (name, value) in report.members where !value.isNull { usage[name] = value }
   }
 
+  private func noteOwn(_ report: JSON) {
+    for name in Self.ownMembers { if let value = report[name], !value.isNull { own[name] = value } }
+  }
+
   private func startBlock(_ content: JSON, to out: inout Output) throws(APIError) {
     switch content["type"]?.string {
     case "text":
       block = .text
       say(content["text"], to: &out)
+      if let citations = content["citations"], citations.count > 0 { loss.dropped("content.citations") }
     case "thinking":
       block = .thinking(text: content["thinking"]?.string ?? "", signature: content["signature"]?.string ?? "")
     case "redacted_thinking": block = .redacted(content)
@@ -215,7 +236,8 @@ final class ChatAnswer {
       // The input at the start is a placeholder; the fragments say all of it.
       let input = content["input"]
       call["function"]!["arguments"] = JSON("")
-      let made = JSON(object: ["index": index, "id": call["id"], "type": call["type"], "function": call["function"]])
+      let made = JSON(object: ["index": index])
+      for (name, value) in call.members { made[name] = value }
       chunk(JSON(object: ["tool_calls": JSON(array: [made])]), to: &out)
       if let input, input.count > 0 { fragment(JSON(input.text), to: &out) }
     case let type:
@@ -261,14 +283,20 @@ final class ChatAnswer {
     switch block {
     case .tool(_, hasFragment: false): fragment(JSON("{}"), to: &out)
     case .thinking(let text, let signature) where !signature.isEmpty:
-      let signed = JSON(object: [
-        "type": JSON("thinking"), "thinking": JSON(text), "signature": JSON(signature),
-      ])
-      chunk(JSON(object: ["thinking_blocks": JSON(array: [signed])]), to: &out)
-    case .redacted(let content): chunk(JSON(object: ["thinking_blocks": JSON(array: [content])]), to: &out)
+      think(
+        JSON(object: ["type": JSON("thinking"), "thinking": JSON(text), "signature": JSON(signature)]), to: &out)
+    case .redacted(let content): think(content, to: &out)
     default: break
     }
     block = .none
+  }
+
+  /// OpenAI's own accumulator wants an index in each element of a list that comes in parts.
+  private func think(_ content: JSON, to out: inout Output) {
+    let made = JSON(object: ["index": JSON(thoughts)])
+    for (name, value) in content.members { made[name] = value }
+    thoughts += 1
+    chunk(JSON(object: ["thinking_blocks": JSON(array: [made])]), to: &out)
   }
 
   private func say(_ text: JSON?, to out: inout Output) {
@@ -324,6 +352,12 @@ final class ChatAnswer {
       $0.append(quoted: Self.finishReason(stopReason))
       $0.append("}]")
       if includeUsage { $0.append(#","usage":null"#) }
+      for (name, value) in own.members {
+        $0.append(",")
+        $0.append(quoted: name)
+        $0.append(":")
+        $0.append(value)
+      }
       $0.append("}")
     }
   }

@@ -53,7 +53,8 @@ package struct ChatRequestToMessages: RecordFilter {
   private func translate(_ line: Line, to out: inout Output) throws(APIError) {
     let request: JSON
     do throws(JSONError) {
-      request = try JSON.parse(line.payload)
+      // The tree dies before the line does.
+      request = try JSON.parse(line.payload, lends: true)
     } catch {
       throw .invalid("the body is not JSON: \(error.reason) at byte \(error.offset)")
     }

@@ -39,7 +39,7 @@ struct ChatRequestTranslator {
     loss.add(conversation.loss)
 
     let system = try systemBlocks(conversation.system)
-    try translateTools()
+    try translateTools(called: conversation.called)
     try translateReasoning(maxTokens: maxTokens, conversation)
     try translateSampling()
     let format = try translateFormat()
@@ -79,15 +79,18 @@ struct ChatRequestTranslator {
   }
 
   private mutating func translateStop() throws(APIError) {
-    guard let stop = field("stop") else { return }
     let sequences = JSON.array
-    let given = stop.isArray ? stop : JSON(array: [stop])
-    for (index, sequence) in given.elements.enumerated() {
-      guard let text = sequence.string else {
-        throw .invalid("stop\(stop.isArray ? "[\(index)]" : ""): is not a string", param: "stop")
+    // The second is Anthropic's own name for it.
+    for name in ["stop", "stop_sequences"] {
+      guard let stop = request[name], !stop.isNull else { continue }
+      let given = stop.isArray ? stop : JSON(array: [stop])
+      for (index, sequence) in given.elements.enumerated() {
+        guard let text = sequence.string else {
+          throw .invalid("\(name)\(stop.isArray ? "[\(index)]" : ""): is not a string", param: name)
+        }
+        // The Messages API refuses sequences without visible text.
+        if text.allSatisfy(\.isWhitespace) { loss.dropped(name) } else { sequences.append(sequence) }
       }
-      // The Messages API refuses sequences without visible text.
-      if text.allSatisfy(\.isWhitespace) { loss.dropped("stop") } else { sequences.append(sequence) }
     }
     if sequences.count > 0 { body["stop_sequences"] = sequences }
   }
@@ -149,8 +152,9 @@ struct ChatRequestTranslator {
 
   /// Anthropic's own fields, which OpenAI's SDKs send by `extra_body`.
   private static let native: Set<String> = [
-    "cache_control", "container", "context_management", "diagnostics", "inference_geo", "mcp_servers", "speed",
-    "user_profile_id", "workspace_id",
+    "billing_policy", "cache_control", "compaction", "container", "context_management", "diagnostics",
+    "fallback_credit_token", "fallbacks", "inference_geo", "mcp_servers", "speed", "thread", "user_profile_id",
+    "workspace_id",
   ]
 
   private func passNative() {
@@ -164,7 +168,7 @@ struct ChatRequestTranslator {
     "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "n", "stream",
     "stream_options", "user", "safety_identifier", "reasoning_effort", "response_format", "service_tier", "tools",
     "tool_choice", "parallel_tool_calls", "functions", "function_call", "metadata", "modalities", "audio", "system",
-    "thinking", "output_config", "top_k",
+    "thinking", "output_config", "top_k", "stop_sequences",
   ]
 
   /// OpenAI's fields without a counterpart, each with the value that asks for nothing.

@@ -12,20 +12,12 @@ struct ContentParts {
 
   /// A text block; nil for text that has nothing to see, which the Messages API refuses.
   func text(_ text: JSON, _ mark: JSON?) -> JSON? {
-    guard text.withUTF8(Self.isVisible) == true else { return nil }
+    guard text.hasVisibleText else { return nil }
     let block = JSON.object
     block["type"] = textType
     block["text"] = text
     if let mark, !mark.isNull { block["cache_control"] = mark }
     return block
-  }
-
-  private static func isVisible(_ text: ByteSlice) -> Bool {
-    for byte in text {
-      if byte >= 0x80 { return !text.text.unicodeScalars.allSatisfy(\.properties.isWhitespace) }
-      if !Scan.isSpace(byte), byte != 0x0B, byte != 0x0C { return true }
-    }
-    return false
   }
 
   /// The blocks of a message's `content`, a string or parts.
@@ -57,6 +49,7 @@ struct ContentParts {
       throw .invalid(
         "\(path).type: \(type) can't stand in a message of role \(speaker.rawValue)", param: "\(path).type")
     }
+    if Self.native.contains(type) { return part }
     let mark = mark(of: part)
     switch type {
     case "text":
@@ -72,10 +65,6 @@ struct ContentParts {
     case "image_url": return try image(part, mark, path: "\(path).image_url")
     case "file": return try file(part, mark, path: "\(path).file")
     case "input_audio": throw .invalid("\(path): sound can't be taken", param: path)
-    case "image", "document", "search_result", "tool_result", "tool_use", "thinking", "redacted_thinking",
-      "container_upload":
-      // Anthropic's own blocks pass.
-      return part
     default:
       throw .invalid(
         "\(path).type is \(type); expected text, image_url, file or refusal", param: "\(path).type")
@@ -100,9 +89,17 @@ struct ContentParts {
 
   private static let handled: Set<String> = [
     "type", "text", "refusal", "image_url", "file", "input_audio", "cache_control", "prompt_cache_breakpoint",
-    // Of Anthropic's own blocks, which pass whole.
-    "source", "title", "context", "citations", "content", "tool_use_id", "is_error", "id", "name", "input", "thinking",
-    "signature", "data", "file_id",
+  ]
+
+  /// Anthropic's own blocks, which pass whole: what a client got, and gives back.
+  ///
+  /// - SeeAlso: `BetaContentBlockParam` of Anthropic's SDK
+  private static let native: Set<String> = [
+    "advisor_tool_result", "bash_code_execution_tool_result", "code_execution_tool_result", "compaction",
+    "container_upload", "document", "fallback", "image", "mcp_tool_listing", "mcp_tool_result", "mcp_tool_use",
+    "redacted_thinking", "search_result", "server_tool_use", "text_editor_code_execution_tool_result", "thinking",
+    "tool_addition", "tool_removal", "tool_result", "tool_search_tool_result", "tool_use", "web_fetch_tool_result",
+    "web_search_tool_result",
   ]
 
   private mutating func image(_ part: JSON, _ mark: JSON?, path: String) throws(APIError) -> JSON {
@@ -131,8 +128,7 @@ struct ContentParts {
 
   /// A URL as the source of an image or a document.
   private func source(_ url: JSON, types: [String], path: String) throws(APIError) -> JSON {
-    let parsed = url.withUTF8 { DataURL($0) }!
-    switch parsed {
+    switch DataURL(url) {
     case .web: return JSON(object: ["type": JSON("url"), "url": url])
     case .data(let type, let base64):
       guard types.contains(type) else {
@@ -162,7 +158,7 @@ struct ContentParts {
   }
 
   private func document(_ data: JSON, path: String) throws(APIError) -> JSON {
-    switch data.withUTF8({ DataURL($0) })! {
+    switch DataURL(data) {
     case .web: return JSON(object: ["type": JSON("url"), "url": data])
     case .data("application/pdf", let base64):
       return JSON(object: ["type": base64Type, "media_type": JSON("application/pdf"), "data": base64])
@@ -190,24 +186,24 @@ enum DataURL {
   case data(type: String, base64: JSON)
   case other
 
-  init(_ url: ByteSlice) {
-    if url.starts(with: "https://") || url.starts(with: "http://") {
+  init(_ url: JSON) {
+    if url.hasPrefix("https://") || url.hasPrefix("http://") {
       self = .web
       return
     }
-    // The head is short; the data behind the comma may be many megabytes and is only copied.
-    guard url.starts(with: "data:"), let comma = url.cut(0, min(url.count, 256)).offset(of: UInt8(ascii: ",")) else {
+    // The head is short; the data behind the comma may be many megabytes, and is only handed on.
+    guard let (head, data) = url.split(at: UInt8(ascii: ",")), head.hasPrefix("data:") else {
       self = .other
       return
     }
-    let parts = url.cut(5, comma).text.split(separator: ";", omittingEmptySubsequences: false)
+    let parts = head.dropFirst(5).split(separator: ";", omittingEmptySubsequences: false)
     guard parts.count >= 2, parts.last == "base64" else {
       self = .other
       return
     }
     var type = parts[0].lowercased()
     if type == "image/jpg" { type = "image/jpeg" }
-    self = .data(type: type, base64: JSON(utf8: url.cut(comma + 1, url.count)))
+    self = .data(type: type, base64: data)
   }
 }
 

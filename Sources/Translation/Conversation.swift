@@ -17,7 +17,7 @@ struct Conversation {
 
   private let takesSystemTurns: Bool
   private var turns: [Turn] = []
-  /// System messages that came between calls and results, where no turn may stand.
+  /// System messages that wait for their place: behind a whole user turn, and nowhere else, may a system turn stand.
   private var heldSystem: [JSON] = []
   private var parts = ContentParts()
   private var calls = ToolCalls()
@@ -28,6 +28,8 @@ struct Conversation {
   let system = JSON.array
   /// An assistant turn called tools without signed thinking before it: thinking can't be on for this conversation.
   private(set) var hasToolTurnWithoutThinking = false
+  /// The names of the tools that were called, in order, each once.
+  private(set) var called: [String] = []
   private var ownLoss = LossLedger()
 
   var loss: LossLedger {
@@ -58,6 +60,16 @@ struct Conversation {
       noteRest(of: message)
     }
     flushSystem()
+    guard !heldSystem.isEmpty else { return }
+    if turns.isEmpty {
+      for block in heldSystem { system.append(block) }
+      heldSystem = []
+      return
+    }
+    // Behind an assistant turn no system turn may stand, and the answer must follow something.
+    turns.append(Turn(role: .user, blocks: heldSystem))
+    heldSystem = []
+    ownLoss.approximated("messages.role", "system text at the end is sent as the user's")
   }
 
   // MARK: Messages by role
@@ -135,7 +147,7 @@ struct Conversation {
         if type?.equals("redacted_thinking") == true
           || (type?.equals("thinking") == true && block["signature"]?.string?.isEmpty == false)
         {
-          blocks.append(block)
+          blocks.append(Self.withoutIndex(block))
           isKept = true
         } else {
           ownLoss.dropped("messages.thinking_blocks")
@@ -147,19 +159,33 @@ struct Conversation {
     }
   }
 
+  /// An accumulated stream has the index that its parts had.
+  private static func withoutIndex(_ block: JSON) -> JSON {
+    guard block["index"] != nil else { return block }
+    let made = block.shallowCopy()
+    made["index"] = nil
+    return made
+  }
+
   private mutating func toolUse(_ call: JSON, _ path: String) throws(APIError) -> JSON {
+    if call["type"]?.equals("custom") == true {
+      throw .invalid("\(path).type is custom; expected function", param: "\(path).type")
+    }
     guard call.isObject, let function = call["function"], function.isObject else {
       throw .invalid("\(path).function: Field required", param: "\(path).function")
     }
     guard let id = call["id"]?.string else { throw .invalid("\(path).id: Field required", param: "\(path).id") }
-    return try toolUse(id: callID(id, ToolIDs.accepted(id)), function: function, "\(path).function")
+    let block = try toolUse(id: callID(id, ToolIDs.accepted(id)), function: function, "\(path).function")
+    for name in ToolCallMembers.own { if let value = call[name], !value.isNull { block[name] = value } }
+    return block
   }
 
   /// Anthropic's own form of a call: all of it stays but an id that can't.
   private mutating func toolUse(own call: JSON, _ path: String) throws(APIError) -> JSON {
-    guard let id = call["id"]?.string, call["name"]?.isString == true else {
+    guard let id = call["id"]?.string, let name = call["name"]?.string else {
       throw .invalid("\(path): a tool_use lacks its id or its name", param: path)
     }
+    if !called.contains(name) { called.append(name) }
     let made = call.shallowCopy()
     made["id"] = JSON(callID(id, ToolIDs.accepted(id)))
     made["input"] = arguments(call["input"])
@@ -177,6 +203,7 @@ struct Conversation {
     guard let name = function["name"], name.isString else {
       throw .invalid("\(path).name: Field required", param: "\(path).name")
     }
+    if let name = name.string, !called.contains(name) { called.append(name) }
     return JSON(object: [
       "type": JSON("tool_use"), "id": JSON(id), "name": name, "input": arguments(function["arguments"]),
     ])
@@ -227,6 +254,7 @@ struct Conversation {
 
   /// Puts a result of the call that asked for that id behind the calls; `result` is changed.
   private mutating func putResult(of asked: String, _ result: JSON) {
+    noteOvertaken()
     if turns.last?.role != .user { turns.append(Turn(role: .user)) }
     let last = turns.count - 1
     let answered = calls.answered(by: asked, turn: last - 1)
@@ -246,11 +274,7 @@ struct Conversation {
     }
     let blocks = marked(try parts.blocks(content, path: "\(path).content", of: .system), message)
     if sawConversation, takesSystemTurns {
-      if awaitsResults {
-        heldSystem += blocks
-      } else {
-        put(blocks, as: .system)
-      }
+      heldSystem += blocks
       return
     }
     for block in blocks { system.append(block) }
@@ -259,35 +283,33 @@ struct Conversation {
     }
   }
 
-  /// Whether calls of the last assistant turn lack results, so that no turn of another role may stand here.
-  private var awaitsResults: Bool {
-    guard let index = turns.lastIndex(where: { $0.role == .assistant }), index >= turns.count - 2,
-      index == turns.count - 1 || turns[index + 1].role == .user
-    else { return false }
-    let answered = index + 1 < turns.count ? turns[index + 1].results.map(\.id) : []
-    return turns[index].blocks.contains { Self.isCall($0) && !answered.contains($0["id"]?.string ?? "") }
-  }
-
   private static func isCall(_ block: JSON) -> Bool { block["type"]?.equals("tool_use") == true }
 
   private static func isThinking(_ block: JSON) -> Bool {
     block["type"]?.equals("thinking") == true || block["type"]?.equals("redacted_thinking") == true
   }
 
+  /// Puts the held system text behind the user turn that is over.
   private mutating func flushSystem() {
-    let held = heldSystem
+    guard !heldSystem.isEmpty, turns.last?.role == .user else { return }
+    turns.append(Turn(role: .system, blocks: heldSystem))
     heldSystem = []
-    put(held, as: .system)
   }
 
   /// Adds blocks to the turn at hand, or begins a new one; a message left without blocks is none.
   private mutating func put(_ blocks: [JSON], as role: Turn.Role) {
     guard !blocks.isEmpty else { return }
-    if !heldSystem.isEmpty, role == .assistant || !awaitsResults { flushSystem() }
+    if role == .assistant { flushSystem() } else { noteOvertaken() }
     if turns.last?.role == role {
       turns[turns.count - 1].blocks += blocks
     } else {
       turns.append(Turn(role: role, blocks: blocks))
+    }
+  }
+
+  private mutating func noteOvertaken() {
+    if !heldSystem.isEmpty {
+      ownLoss.approximated("messages.role", "system text is sent behind the user turn that followed it")
     }
   }
 

@@ -19,24 +19,20 @@ extension ChatRequestTranslator {
     guard let level = effort.string else {
       throw .invalid("reasoning_effort: is not a string", param: "reasoning_effort")
     }
-    if level == "none" {
-      body["thinking"] = JSON(object: ["type": JSON("disabled")])
-      return
-    }
-    // The API refuses both.
-    if forcesTool || conversation.hasToolTurnWithoutThinking { return loss.dropped("reasoning_effort") }
+    if level == "none" { return stopThinking() }
+    // The API refuses to think with a forced tool, and behind a tool turn without its thinking.
+    let mayThink = !forcesTool && !conversation.hasToolTurnWithoutThinking
     if capabilities.adaptiveThinking {
-      body["thinking"] = JSON(object: ["type": JSON("adaptive")])
+      // Who asks for reasoning wants to see it; the newer models leave its text out unless told.
+      if mayThink { body["thinking"] = JSON(object: ["type": JSON("adaptive"), "display": JSON("summarized")]) }
       var wanted = level == "minimal" ? "low" : level
-      if !capabilities.effort.contains(wanted) {
-        wanted = "high"
-        loss.approximated("reasoning_effort", "\(level) as \(wanted)")
-      }
-      let config = body["output_config"] ?? .object
-      if config["effort"] == nil { config["effort"] = JSON(wanted) }
-      body["output_config"] = config
+      if !capabilities.effort.contains(wanted) { wanted = "high" }
+      if wanted != level { loss.approximated("reasoning_effort", "\(level) as \(wanted)") }
+      if !mayThink { loss.approximated("reasoning_effort", "as effort alone, since thinking can't be asked for here") }
+      setEffort(wanted)
       return
     }
+    guard mayThink else { return loss.dropped("reasoning_effort") }
     let budget = min(
       TranslationLimits.thinkingBudgets[level] ?? TranslationLimits.thinkingBudgets["high"]!, max(maxTokens, 1) - 1)
     guard capabilities.output != nil, budget >= TranslationLimits.minThinkingBudget else {
@@ -44,6 +40,25 @@ extension ChatRequestTranslator {
     }
     body["thinking"] = JSON(object: ["type": JSON("enabled"), "budget_tokens": JSON(budget)])
     loss.approximated("reasoning_effort", "a budget of \(budget) tokens")
+  }
+
+  /// Thinks as little as the model lets itself be told to.
+  private mutating func stopThinking() {
+    switch capabilities.leastThinking {
+    case .none: body["thinking"] = JSON(object: ["type": JSON("disabled")])
+    case .betweenTools:
+      body["thinking"] = JSON(object: ["type": JSON("between_tools")])
+      loss.approximated("reasoning_effort", "none as thinking between tools only")
+    case .some:
+      setEffort("low")
+      loss.approximated("reasoning_effort", "none as low, since the model always thinks")
+    }
+  }
+
+  private func setEffort(_ effort: String) {
+    let config = body["output_config"] ?? .object
+    if config["effort"] == nil { config["effort"] = JSON(effort) }
+    body["output_config"] = config
   }
 
   private var forcesTool: Bool {
@@ -86,6 +101,16 @@ extension ChatRequestTranslator {
     }
   }
 
+  /// The schema as the API takes it; what only words say now is in the ledger.
+  mutating func accepted(_ schema: JSON, _ field: String) -> JSON {
+    var made = OutputSchema()
+    let accepted = made.accepted(schema)
+    if !made.inWords.isEmpty {
+      loss.approximated(field, made.inWords.joined(separator: ", ") + " said in the description")
+    }
+    return accepted
+  }
+
   private func number(_ name: StaticString) throws(APIError) -> Double? {
     guard let value = field(name) else { return nil }
     guard let number = value.number else { throw .invalid("\(name): is not a number", param: "\(name)") }
@@ -108,13 +133,23 @@ extension ChatRequestTranslator {
     guard type.equals("json_schema") else {
       throw .invalid("response_format.type: expected text, json_object or json_schema", param: "response_format")
     }
-    guard let schema = format["json_schema"]?["schema"], schema.isObject else {
+    guard var schema = format["json_schema"]?["schema"], schema.isObject else {
       throw .invalid("response_format.json_schema.schema: Field required", param: "response_format")
+    }
+    // The name is a label of the client's; what the answer is for has its place in a schema.
+    if let description = format["json_schema"]?["description"], !description.isNull {
+      if schema["description"] == nil {
+        schema = schema.shallowCopy()
+        schema["description"] = description
+      } else if schema["description"] != description {
+        loss.dropped("response_format.json_schema.description")
+      }
     }
     if capabilities.structuredOutput {
       let config = body["output_config"] ?? .object
       if config["format"] == nil {
-        config["format"] = JSON(object: ["type": JSON("json_schema"), "schema": schema])
+        let accepted = accepted(schema, "response_format.json_schema.schema")
+        config["format"] = JSON(object: ["type": JSON("json_schema"), "schema": accepted])
       }
       body["output_config"] = config
       return nil

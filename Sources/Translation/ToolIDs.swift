@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MIT
 
+/// What Anthropic says of a call besides its name and input: the toolset it belongs to, and who calls.
+enum ToolCallMembers {
+  static let own = ["caller", "toolset_name"]
+}
+
 /// Tool ids that the Messages API accepts: `^[a-zA-Z0-9_-]+$`.
 enum ToolIDs {
   private static let mark = "esc_"

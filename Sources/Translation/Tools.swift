@@ -5,7 +5,8 @@ import Records
 
 // Tools, and the choice among them; both of OpenAI's generations.
 extension ChatRequestTranslator {
-  mutating func translateTools() throws(APIError) {
+  /// - Parameter called: the names of the tools that the conversation has calls of.
+  mutating func translateTools(called: [String]) throws(APIError) {
     var tools: [JSON] = []
     if let given = field("tools") {
       guard given.isArray else { throw .invalid("tools: is not an array", param: "tools") }
@@ -18,6 +19,13 @@ extension ChatRequestTranslator {
       }
     }
     var choice = try translateChoice(&tools)
+    if tools.isEmpty, !called.isEmpty {
+      // The API refuses calls in the history without tools; the client wants no more of them.
+      body["tools"] = JSON(
+        array: called.map { JSON(object: ["name": JSON($0), "input_schema": Self.emptySchema]) })
+      body["tool_choice"] = JSON(object: ["type": JSON("none")])
+      return loss.approximated("tools", "those that were called before are declared, and not to be called")
+    }
     guard !tools.isEmpty else { return }
     body["tools"] = JSON(array: tools)
     if let type = choice?["type"], type.equals("any") || type.equals("tool"), !capabilities.forcedToolChoice {
@@ -63,7 +71,12 @@ extension ChatRequestTranslator {
     if let description = function["description"], !description.isNull { made["description"] = description }
     made["input_schema"] = try schema(function["parameters"], path: path)
     if function["strict"]?.bool == true {
-      if capabilities.structuredOutput { made["strict"] = JSON(true) } else { loss.dropped("tools.function.strict") }
+      if capabilities.structuredOutput {
+        made["strict"] = JSON(true)
+        made["input_schema"] = accepted(made["input_schema"]!, "tools.function.parameters")
+      } else {
+        loss.dropped("tools.function.strict")
+      }
     }
     if let mark = function["cache_control"], !mark.isNull { made["cache_control"] = mark }
     // Anthropic's own members of a tool, which its SDK's users know.
@@ -80,10 +93,12 @@ extension ChatRequestTranslator {
   private static let functionMembers =
     Set(nativeToolMembers + ["name", "description", "parameters", "strict", "cache_control"])
 
+  private static var emptySchema: JSON { JSON(object: ["type": JSON("object"), "properties": .object]) }
+
   /// The Messages API wants an object's schema that says so.
   private func schema(_ parameters: JSON?, path: String) throws(APIError) -> JSON {
     guard let parameters, !parameters.isNull else {
-      return JSON(object: ["type": JSON("object"), "properties": .object])
+      return Self.emptySchema
     }
     guard parameters.isObject else {
       throw .invalid("\(path).parameters: is not an object", param: "\(path).parameters")

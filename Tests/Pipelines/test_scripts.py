@@ -2,11 +2,12 @@
 """The scripts that start and check the project say no when they should."""
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from server import REPOSITORY, environment
+from server import PROGRAMS, REPOSITORY, environment
 
 SCRIPTS = REPOSITORY / "scripts"
 
@@ -40,6 +41,48 @@ def test_claude_echo_only_when_named() -> None:
     """Canned answers are never served by chance, CLI or no CLI."""
     said = run(SCRIPTS / "claude-proxy", "--check", PATH="/usr/bin:/bin", CLAUDE_CLI_PATH="/nonexistent")
     assert said.returncode == 0 and "backend claude-exec\n" in said.stdout and "claude-echo" not in said.stdout
+
+
+def test_claude_http_when_there_is_a_key_and_no_cli(tmp_path: Path) -> None:
+    """A CLI in any of the places where claude-exec looks comes first."""
+    scratch = tmp_path / "build"
+    (scratch / "release").mkdir(parents=True)
+    for program in PROGRAMS.iterdir():
+        if program.is_file() and os.access(program, os.X_OK):
+            (scratch / "release" / program.name).symlink_to(program)
+    home = tmp_path / "home"
+    home.mkdir()
+    settings = {"HOME": str(home), "PATH": "/usr/bin:/bin", "SCRATCH": str(scratch)}
+
+    def chosen(**more: str) -> str:
+        said = run(SCRIPTS / "claude-proxy", "--check", **settings, **more)
+        assert said.returncode == 0 and "sk-secret" not in said.stdout + said.stderr, said
+        return next(line for line in said.stdout.splitlines() if line.startswith("backend "))
+
+    assert chosen() == "backend claude-exec"
+    assert chosen(ANTHROPIC_API_KEY="sk-secret") == "backend claude-http"
+    assert chosen(ANTHROPIC_AUTH_TOKEN="sk-secret") == "backend claude-http"
+    for place in (".claude/local", ".nvm/versions/node/v22.1.0/bin"):
+        cli = home / place / "claude"
+        cli.parent.mkdir(parents=True)
+        cli.touch(mode=0o755)
+        assert chosen(ANTHROPIC_API_KEY="sk-secret") == "backend claude-exec", place
+        cli.unlink()
+
+
+def test_a_chain_of_backends() -> None:
+    """Each but the last hands on what it declines; one that can't do that is refused where it would have to."""
+    said = run(SCRIPTS / "claude-proxy", "--check", BACKEND="claude-http,claude-exec")
+    assert said.returncode == 0 and "/claude-http --decline 401,429,529 | " in said.stdout, said
+    for chain in ("claude-exec,claude-http", "claude-echo,claude-http", "claude-http,", "claude-http,nothing"):
+        said = run(SCRIPTS / "claude-proxy", "--check", BACKEND=chain)
+        assert said.returncode == 78 and "BACKEND" in said.stderr, said
+
+
+def test_settings_of_claude_http_are_checked_at_the_start() -> None:
+    """Else its pipeline would be started again and again."""
+    said = run(SCRIPTS / "claude-proxy", BACKEND="claude-http", ANTHROPIC_BASE_URL="ftp://x")
+    assert said.returncode == 78 and "ANTHROPIC_BASE_URL" in said.stderr, said
 
 
 @pytest.mark.parametrize("room, text, named", [

@@ -81,7 +81,8 @@ def test_bare_bodies_by_hand(before: str, after: str, want: str) -> None:
     assert want in said.stdout and "by hand" in said.stdout
 
 
-@pytest.mark.parametrize("program", ["rate-limit", "model-map", "oai2anth", "anth2oai", "sse-encode", "claude-echo"])
+@pytest.mark.parametrize("program", ["rate-limit", "model-map", "oai2anth", "anth2oai", "sse-encode", "claude-echo",
+                                     "claude-http"])
 def test_an_unknown_record_passes(program: str) -> None:
     """What a stage doesn't know it forwards as the bytes that came, odd spacing and escapes among them.
 

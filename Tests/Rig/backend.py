@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""claude-exec by its pipe: records in, records out, with the scripted stand-in as its CLI."""
+"""A backend by its pipe: records in, records out. claude-exec has the scripted stand-in as its CLI."""
 from __future__ import annotations
 
 import json
@@ -34,18 +34,23 @@ def ask_for(text: str, **more: Any) -> Record:
 class Backend:
     """A running claude-exec with a home of its own."""
 
+    program = "claude-exec"
+
+    def environment(self) -> dict[str, str]:
+        return {"CLAUDE_CLI_PATH": str(STAND_IN), "ANTHROPIC_API_KEY": SECRET, "CLAUDE_AUTH": "key"}
+
     def __init__(self, home: Path, *arguments: str, **settings: str):
         self.home = home
         self.run = home / "run"
         home.mkdir(parents=True, exist_ok=True)
         self.log = home / "log"
-        environment = {"PATH": PATH, "HOME": str(home), "RUN_DIR": str(self.run),
-                       "CLAUDE_CLI_PATH": str(STAND_IN), "ANTHROPIC_API_KEY": SECRET, "CLAUDE_AUTH": "key",
-                       "NEVER_INHERITED": "1"}
-        chosen = {name: value for name, value in (environment | settings).items() if value}
+        environment = {"PATH": PATH, "HOME": str(home), "RUN_DIR": str(self.run), "NEVER_INHERITED": "1"}
+        environment |= self.environment() | settings
+        chosen = {name: value for name, value in environment.items() if value}
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([PROGRAMS / "claude-exec", *arguments], env=chosen, cwd=home,
+            self.process = subprocess.Popen([PROGRAMS / self.program, *arguments], env=chosen, cwd=home,
                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        self.raw: list[bytes] = []
         self.lines: queue.Queue[tuple[float, Record] | None] = queue.Queue()
         self.kept: dict[str, list[Record]] = {}
         self.times: dict[str, list[float]] = {}
@@ -53,6 +58,7 @@ class Backend:
 
     def _read(self) -> None:
         for line in self.process.stdout:
+            self.raw.append(line)
             self.lines.put((time.monotonic(), json.loads(line)))
         self.lines.put(None)
 
@@ -65,7 +71,7 @@ class Backend:
 
     def _take(self, seconds: float) -> None:
         got = self.lines.get(timeout=seconds)
-        assert got is not None, "claude-exec has ended: " + self.log.read_text()
+        assert got is not None, f"{self.program} has ended: " + self.log.read_text()
         at, record = got
         self.kept.setdefault(record["rid"], []).append(record)
         self.times.setdefault(record["rid"], []).append(at)

@@ -175,6 +175,7 @@ struct Conversations {
     }
     let ends = [
       "", "", "", " ", "\n", "  \r\n", "\u{A0}", "é", "😀", "\"\\/", "\u{0}", "\u{1F}", "e\u{301}", " \u{301}",
+      String(repeating: "long ", count: 9), String(repeating: " é\n", count: 20),
     ]
     return random.any(of: ends) + word(excuse) + random.any(of: ends)
   }

@@ -142,6 +142,7 @@ private struct Structure {
       last = role
     }
     try hold("no call is left", calls.isEmpty)
+    try hold("tools are there where one was called", ids.isEmpty || (body["tools"]?.count ?? 0) > 0)
     if last == "assistant", let block = turns.last?["content"]?.elements.map({ $0 }).last, Self.type(block) == "text" {
       let text = block["text"]?.string ?? ""
       try hold("no white space at the end", text.unicodeScalars.last?.properties.isWhitespace == false)

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import Records
+
+/// The answer to one request, made of the lines and bytes that the upstream sends.
+///
+/// It knows nothing of connections and time: it takes bytes, writes records, and says whether it is over.
+package struct Answer: ~Copyable {
+  package let id: RequestID
+  package private(set) var isOver = false
+  /// The request failed in a way that another backend may take up: nothing was written for it, nothing will be.
+  package private(set) var isDeclined = false
+  /// What went wrong, where something did.
+  package private(set) var failure: Int?
+
+  private let operation: Operation
+  private let declined: Set<Int>
+  private var ctx: Bytes
+  /// What each event's record begins with.
+  private var prefix = Bytes()
+  private var head = AnswerHead()
+  private var decoder = EventDecoder()
+  private var body = Bytes()
+  private var accounting = Accounting()
+  private var hasBegun = false
+
+  /// - Parameters:
+  ///   - ctx: the request's.
+  ///   - declined: statuses that are another backend's to answer, as long as nothing has been written.
+  package init(_ id: RequestID, _ operation: Operation, ctx: ByteSlice?, declined: Set<Int>) {
+    self.id = id
+    self.operation = operation
+    self.declined = declined
+    self.ctx = Bytes()
+    if let ctx { self.ctx.append(ctx) }
+    guard !id.isBare else { return }
+    prefix.append(#"{"rid":""#)
+    prefix.append(text: id.text)
+    prefix.append(#"","event":"#)
+  }
+
+  // MARK: What the upstream sends
+
+  /// Takes one line of the upstream's head.
+  package mutating func take(header line: ByteSlice, to out: inout Output) {
+    head.take(line)
+    // Where another may take the request up, the beginning waits for the first event.
+    if head.isComplete, isStream, declined.isEmpty, !isOver { begin(&out) }
+  }
+
+  private var isStream: Bool { head.status == 200 && head.isEventStream }
+
+  /// Takes the next bytes of the upstream's body.
+  ///
+  /// - Parameter elapsed: milliseconds since the request came.
+  package mutating func take(_ bytes: ByteSlice, elapsed: Int, to out: inout Output) {
+    guard !isOver else { return }
+    guard isStream else { return collect(bytes, to: &out) }
+    decoder.take(bytes)
+    do throws(EventDecoder.TooLong) {
+      while let data = try decoder.next() {
+        take(event: data, elapsed: elapsed, to: &out)
+        if isOver { return }
+      }
+    } catch {
+      fail(APIError(status: 502, "the API sent an event of more than \(HTTPLimits.maxEvent >> 20) MiB"), to: &out)
+    }
+  }
+
+  private mutating func collect(_ bytes: ByteSlice, to out: inout Output) {
+    let limit = head.status == 200 ? HTTPLimits.maxBody : HTTPLimits.maxErrorBody
+    if body.count + bytes.count <= limit { return body.append(bytes) }
+    if head.status != 200 { return fail(unexplained, to: &out) }
+    fail(APIError(status: 502, "the API's answer is longer than \(limit >> 20) MiB"), to: &out)
+  }
+
+  private mutating func take(event data: ByteSlice, elapsed: Int, to out: inout Output) {
+    let data = data.cut(Scan.skipSpace(data, 0), data.count)
+    guard !data.isEmpty else { return }
+    guard let event = StreamEvent(data) else {
+      return fail(APIError(status: 502, "the API sent an event that is not JSON"), to: &out)
+    }
+    if event == .error {
+      let type = Scan.member("error", of: data).flatMap { Scan.plainString(Scan.member("type", of: $0)) }
+      return fail(StreamEvent.status(ofErrorType: type), body: data, to: &out)
+    }
+    begin(&out)
+    out.bytes.append(prefix.slice)
+    out.bytes.append(data)
+    out.bytes.append(id.isBare ? "\n" : "}\n")
+    switch event {
+    case .messageStart:
+      if let message = Scan.member("message", of: data) { accounting.take(message: message, elapsed: elapsed) }
+    case .messageDelta:
+      if let usage = Scan.member("usage", of: data) { accounting.take(usage: usage) }
+    case .messageStop: end(&out)
+    case .error, .other: break
+    }
+  }
+
+  /// Takes the proper end of the upstream's answer.
+  package mutating func finish(elapsed: Int, to out: inout Output) {
+    guard !isOver else { return }
+    if head.status != 200 { return refuse(&out) }
+    if isStream { return fail(APIError(status: 502, "the API's stream ended before the message did"), to: &out) }
+    guard Self.flatten(body) else { return fail(APIError(status: 502, "the API's answer is not JSON"), to: &out) }
+    begin(&out)
+    out.record(.response, of: id) { $0.append(body.slice) }
+    if operation == .messages { accounting.take(message: body.slice, elapsed: elapsed) }
+    end(&out)
+  }
+
+  /// An answer of another status than 200.
+  private mutating func refuse(_ out: inout Output) {
+    // Redirects aren't followed: they would carry the key to who knows where.
+    guard (400..<600).contains(head.status) else { return fail(unexplained, to: &out) }
+    let hasError = Self.flatten(body) && Scan.member("error", of: body.slice)?[0] == UInt8(ascii: "{")
+    if hasError { fail(head.status, body: body.slice, to: &out) } else { fail(unexplained, to: &out) }
+  }
+
+  /// What to say of an upstream's answer that doesn't say it in the API's way.
+  private var unexplained: APIError {
+    (400..<600).contains(head.status)
+      ? APIError(status: head.status, "the API answered with status \(head.status)")
+      : APIError(status: 502, "the API answered with status \(head.status), which is no answer to this request")
+  }
+
+  /// Checks that it is one JSON value, and brings it on one line.
+  private static func flatten(_ text: borrowing Bytes) -> Bool {
+    var check = JSONCheck()
+    guard (try? check.take(UnsafeMutableBufferPointer(mutating: text.slice))) != nil else { return false }
+    return check.isComplete
+  }
+
+  // MARK: Records
+
+  private mutating func begin(_ out: inout Output) {
+    guard !hasBegun else { return }
+    hasBegun = true
+    out.record(.begin, of: id, ctx: context) {
+      head.append(to: &$0)
+      $0.append("}")
+    }
+    ctx = Bytes()
+  }
+
+  private var context: ByteSlice? { ctx.isEmpty ? nil : ctx.slice }
+
+  /// Ends the answer with an error of our own, with the headers that the upstream may have sent.
+  package mutating func fail(_ error: APIError, to out: inout Output) {
+    var body = Bytes()
+    var rid = id.text
+    rid.withUTF8 { body.append(body: error, requestID: id.isBare ? nil : $0) }
+    fail(error.status, body: body.slice, to: &out)
+  }
+
+  /// Ends the answer with an error whose body is there, if it isn't over.
+  private mutating func fail(_ status: Int, body: ByteSlice, to out: inout Output) {
+    guard !isOver else { return }
+    isOver = true
+    failure = status
+    if !hasBegun, declined.contains(status) {
+      isDeclined = true
+      return
+    }
+    if id.isBare {
+      out.bytes.append(body, "\n")
+    } else {
+      out.record(.error, of: id, ctx: hasBegun ? nil : context) {
+        head.append(status: status, to: &$0)
+        $0.append(#","body":"#)
+        $0.append(body)
+        $0.append("}")
+      }
+    }
+    writeEnd(&out)
+  }
+
+  /// Ends the answer of a client that is gone.
+  package mutating func cancel(to out: inout Output) {
+    guard !isOver else { return }
+    isOver = true
+    out.record(.end, of: id) { $0.append(#"{"cancelled":true}"#) }
+  }
+
+  private mutating func end(_ out: inout Output) {
+    isOver = true
+    writeEnd(&out)
+  }
+
+  private func writeEnd(_ out: inout Output) {
+    out.record(.end, of: id) { accounting.append(to: &$0) }
+  }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import Records
+
+/// The head of an upstream's answer, taken line by line: the status, and the headers that are handed on.
+struct AnswerHead: ~Copyable {
+  private(set) var status = 0
+  /// The empty line has come.
+  private(set) var isComplete = false
+  private(set) var isEventStream = false
+  /// The members of a JSON object.
+  private var headers = Bytes()
+
+  /// The headers handed on, besides those that begin with ``rateLimits``: the rest is the upstream's own affair.
+  private static let allowed: [StaticString] = ["request-id", "retry-after", "retry-after-ms", "x-should-retry"]
+  private static let rateLimits: StaticString = "anthropic-ratelimit-"
+
+  /// Takes one line of the head with its end, the status line and the empty one among them.
+  mutating func take(_ line: ByteSlice) {
+    if line.starts(with: "HTTP/") { return begin(line) }
+    var end = line.count
+    while end > 0, Scan.isSpace(line[end - 1]) { end -= 1 }
+    guard end > 0 else {
+      // Behind a 1xx head comes the real one.
+      isComplete = status >= 200
+      return
+    }
+    guard !isComplete, let colon = line.offset(of: UInt8(ascii: ":")) else { return }
+    let start = Scan.skipSpace(line, colon + 1)
+    take(line.cut(0, colon), line.cut(start, max(start, end)))
+  }
+
+  private mutating func begin(_ line: ByteSlice) {
+    headers.removeAll()
+    (isComplete, isEventStream) = (false, false)
+    let words = line.text.split(separator: " ", maxSplits: 2)
+    status = words.count > 1 ? Int(words[1].prefix { $0.isNumber }) ?? 0 : 0
+  }
+
+  private mutating func take(_ name: ByteSlice, _ value: ByteSlice) {
+    var lower = Bytes(capacity: name.count)
+    for byte in name { lower.append(byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte) }
+    if lower.slice.equals("content-type") {
+      isEventStream = value.text.lowercased().hasPrefix("text/event-stream")
+    } else if Self.allowed.contains(where: { lower.slice.equals($0) }) || lower.slice.starts(with: Self.rateLimits) {
+      guard headers.count + name.count + value.count < HTTPLimits.maxHeaders,
+        lower.slice.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), value.allSatisfy({ $0 >= 0x20 && $0 < 0x7F })
+      else { return }
+      if !headers.isEmpty { headers.append(",") }
+      headers.append(quoted: lower.slice)
+      headers.append(":")
+      headers.append(quoted: value)
+    }
+  }
+
+  /// Appends `{"status":…,"headers":{…}`, open at its end.
+  func append(status: Int? = nil, to bytes: inout Bytes) {
+    bytes.append(#"{"status":"#)
+    bytes.append(decimal: status ?? self.status)
+    bytes.append(#","headers":{"#)
+    bytes.append(headers.slice)
+    bytes.append("}")
+  }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+import CCurl
+import Reactor
+
+/// libcurl's transfers on our reactor: it says which descriptors and what time it waits for, we tell it what came.
+///
+/// - SeeAlso: <https://curl.se/libcurl/c/libcurl-multi.html>
+final class CurlLoop {
+  /// Called with each handle that is done, when it has left the loop.
+  var done: (_ easy: UnsafeMutableRawPointer, _ result: CURLcode) -> Void = { _, _ in }
+
+  private let multi: UnsafeMutableRawPointer
+  private let reactor: Reactor
+  private var timer: Reactor.Timer?
+
+  init(_ reactor: Reactor, keeping connections: Int) {
+    self.reactor = reactor
+    curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+    guard let multi = curl_multi_init() else { fatalError("libcurl can't be set up") }
+    self.multi = multi
+    let context = Unmanaged.passUnretained(self).toOpaque()
+    _ = ccurl_multi_set_socket_callback(multi) { _, socket, what, context, _ in
+      Unmanaged<CurlLoop>.fromOpaque(context!).takeUnretainedValue().watch(socket, what)
+      return 0
+    }
+    _ = ccurl_multi_set_pointer(multi, CURLMOPT_SOCKETDATA, context)
+    _ = ccurl_multi_set_timer_callback(multi) { _, milliseconds, context in
+      Unmanaged<CurlLoop>.fromOpaque(context!).takeUnretainedValue().wait(milliseconds)
+      return 0
+    }
+    _ = ccurl_multi_set_pointer(multi, CURLMOPT_TIMERDATA, context)
+    _ = ccurl_multi_set_number(multi, CURLMOPT_MAXCONNECTS, connections)
+  }
+
+  deinit {
+    reactor.cancel(timer)
+    curl_multi_cleanup(multi)
+  }
+
+  /// Starts a transfer; false where libcurl refuses it.
+  func add(_ easy: UnsafeMutableRawPointer) -> Bool { curl_multi_add_handle(multi, easy) == CURLM_OK }
+
+  /// Ends a transfer at once; its connection is closed where it was in the midst of an answer. Not to be called from
+  /// a callback of libcurl's.
+  func remove(_ easy: UnsafeMutableRawPointer) { curl_multi_remove_handle(multi, easy) }
+
+  private func watch(_ socket: curl_socket_t, _ what: Int32) {
+    guard what != CURL_POLL_REMOVE else { return reactor.unwatch(socket) }
+    var events: Reactor.Events = []
+    if what & CURL_POLL_IN != 0 { events.insert(.readable) }
+    if what & CURL_POLL_OUT != 0 { events.insert(.writable) }
+    reactor.watch(socket, for: events) { [unowned self] ready in
+      var came: Int32 = 0
+      if !ready.isDisjoint(with: .readable) { came |= CURL_CSELECT_IN }
+      if !ready.isDisjoint(with: .writable) { came |= CURL_CSELECT_OUT }
+      if !ready.isDisjoint(with: .hangUp) { came |= CURL_CSELECT_ERR }
+      act(socket, came)
+    }
+  }
+
+  private func wait(_ milliseconds: Int) {
+    reactor.cancel(timer)
+    timer = nil
+    guard milliseconds >= 0 else { return }
+    timer = reactor.after(milliseconds: milliseconds) { [unowned self] in
+      timer = nil
+      act(CURL_SOCKET_TIMEOUT, 0)
+    }
+  }
+
+  private func act(_ socket: curl_socket_t, _ came: Int32) {
+    var running: Int32 = 0
+    curl_multi_socket_action(multi, socket, came, &running)
+    var left: Int32 = 0
+    while let message = curl_multi_info_read(multi, &left) {
+      guard message.pointee.msg == CURLMSG_DONE, let easy = message.pointee.easy_handle else { continue }
+      let result = ccurl_result(message)
+      remove(easy)
+      done(easy, result)
+    }
+  }
+}

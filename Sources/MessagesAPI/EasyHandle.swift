@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+import CCurl
+import JSONText
+import Records
+
+/// One libcurl handle, set up for the Messages API, that serves one request after another.
+final class EasyHandle {
+  let easy: UnsafeMutableRawPointer
+  /// Why the last transfer failed, in libcurl's words. May name hosts: for the log only.
+  private let reason: UnsafeMutablePointer<CChar>
+  private var headers: HeaderList?
+
+  /// What every request has in common.
+  struct Common {
+    var endpoint: Endpoint
+    var connectTimeout: Int
+    /// Files of certificates to trust instead of the system's.
+    var certificates: (file: String?, folder: String?)
+  }
+
+  init(_ common: Common) {
+    guard let easy = curl_easy_init() else { fatalError("out of memory for a libcurl handle") }
+    self.easy = easy
+    reason = .allocate(capacity: Int(CURL_ERROR_SIZE))
+    reason.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+    _ = ccurl_set_pointer(easy, CURLOPT_ERRORBUFFER, reason)
+    // Signals are the reactor's.
+    number(CURLOPT_NOSIGNAL, 1)
+    text(CURLOPT_PROTOCOLS_STR, "http,https")
+    number(CURLOPT_FOLLOWLOCATION, 0)
+    // ".." in a model's name is no step up.
+    number(CURLOPT_PATH_AS_IS, 1)
+    number(CURLOPT_TCP_NODELAY, 1)
+    number(CURLOPT_TCP_KEEPALIVE, 1)
+    number(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+    number(CURLOPT_CONNECTTIMEOUT_MS, common.connectTimeout * 1_000)
+    text(CURLOPT_USERAGENT, "\(Product.service)/\(Product.version)")
+    if common.endpoint.isTLS {
+      number(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS)
+      // Until it is known whether a connection can take several. In clear text it would only queue.
+      number(CURLOPT_PIPEWAIT, 1)
+      if let file = common.certificates.file { text(CURLOPT_CAINFO, file) }
+      if let folder = common.certificates.folder { text(CURLOPT_CAPATH, folder) }
+    } else {
+      number(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1)
+    }
+    Transfer.setCallbacks(easy)
+  }
+
+  deinit {
+    curl_easy_cleanup(easy)
+    reason.deallocate()
+  }
+
+  /// Says what the next transfer asks for.
+  ///
+  /// - Parameter body: for a POST; it must stay where it is. Nil for a GET.
+  func prepare(url: String, headers: HeaderList, body: ByteSlice?, for transfer: Transfer) {
+    reason[0] = 0
+    // Kept: libcurl reads the list until the transfer is over.
+    self.headers = headers
+    let context = Unmanaged.passUnretained(transfer).toOpaque()
+    for option in [CURLOPT_PRIVATE, CURLOPT_WRITEDATA, CURLOPT_HEADERDATA, CURLOPT_READDATA, CURLOPT_SEEKDATA] {
+      _ = ccurl_set_pointer(easy, option, context)
+    }
+    text(CURLOPT_URL, url)
+    _ = ccurl_set_pointer(easy, CURLOPT_HTTPHEADER, headers.list)
+    guard let body else { return number(CURLOPT_HTTPGET, 1) }
+    number(CURLOPT_POST, 1)
+    _ = ccurl_set_size(easy, CURLOPT_POSTFIELDSIZE_LARGE, body.count)
+    // Without fields libcurl asks for the body piece by piece.
+    _ = ccurl_set_pointer(easy, CURLOPT_POSTFIELDS, body.count < HTTPLimits.pieceBodies ? body.baseAddress : nil)
+  }
+
+  /// The transfer is over, or never began.
+  func release() { headers = nil }
+
+  /// Why the transfer failed, for the operator.
+  func reason(of result: CURLcode) -> String {
+    reason[0] == 0 ? String(cString: curl_easy_strerror(result)) : String(cString: reason)
+  }
+
+  static func transfer(of easy: UnsafeMutableRawPointer) -> Transfer? {
+    var context: UnsafeMutableRawPointer?
+    guard ccurl_get_pointer(easy, CURLINFO_PRIVATE, &context) == CURLE_OK, let context else { return nil }
+    return Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+  }
+
+  private func number(_ option: CURLoption, _ value: Int) { _ = ccurl_set_number(easy, option, value) }
+  private func text(_ option: CURLoption, _ value: String) { _ = ccurl_set_text(easy, option, value) }
+}

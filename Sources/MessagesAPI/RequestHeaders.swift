@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+import CCurl
+import JSONText
+import Records
+
+/// What pays for the requests. Its values go into headers and nowhere else.
+package struct Credentials: Sendable {
+  private let key: String?
+  private let token: String?
+
+  /// - Parameters:
+  ///   - key: ANTHROPIC_API_KEY, the header `x-api-key`.
+  ///   - token: ANTHROPIC_AUTH_TOKEN, the header `authorization`.
+  /// - Throws: where one can't stand in a header.
+  package init(key: String?, token: String?) throws(Failure) {
+    self.key = try Self.checked(key, "ANTHROPIC_API_KEY")
+    self.token = try Self.checked(token, "ANTHROPIC_AUTH_TOKEN")
+  }
+
+  /// The value without the white space around it; nil for none.
+  private static func checked(_ value: String?, _ name: String) throws(Failure) -> String? {
+    guard let value else { return nil }
+    func isSpace(_ byte: UInt8) -> Bool { Scan.isSpace(byte) }
+    let bytes = value.utf8.drop(while: isSpace).reversed().drop(while: isSpace).reversed()
+    guard !bytes.isEmpty else { return nil }
+    guard bytes.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+      throw Failure(.configuration, "\(name) holds what can't stand in a header")
+    }
+    return String(decoding: Array(bytes), as: UTF8.self)
+  }
+
+  package var isMissing: Bool { key == nil && token == nil }
+
+  /// The headers, both where both are set, as the vendor's SDKs send them.
+  var headers: [String] {
+    var headers: [String] = []
+    if let key { headers.append("x-api-key: \(key)") }
+    if let token { headers.append("authorization: Bearer \(token)") }
+    return headers
+  }
+}
+
+/// What of the client's headers goes upstream: the API's version and the betas, nothing else.
+package struct ClientHeaders: Hashable, Sendable {
+  /// The version of the API that is asked for where the client names none.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/api/versioning>
+  package static let defaultVersion = "2023-06-01"
+
+  package private(set) var version = defaultVersion
+  package private(set) var betas: String?
+
+  /// - Throws: 400 where a header's value can't be one, naming the header.
+  package init(ctx: ByteSlice?) throws(APIError) {
+    guard let http = ctx.flatMap({ Scan.member("http", of: $0) }), let headers = Scan.member("headers", of: http)
+    else { return }
+    if let value = Scan.member("anthropic-version", of: headers) {
+      guard let text = Self.text(value), text.utf8.count <= HTTPLimits.maxBeta, text.utf8.allSatisfy(Self.isNameByte)
+      else { throw .invalid("anthropic-version: expected a date such as \(Self.defaultVersion)") }
+      if !text.isEmpty { version = text }
+    }
+    if let value = Scan.member("anthropic-beta", of: headers) {
+      guard let text = Self.text(value), text.utf8.count <= HTTPLimits.maxBetas else { throw Self.badBeta }
+      betas = try Self.betas(text)
+    }
+  }
+
+  private static let badBeta = APIError.invalid(
+    "anthropic-beta: expected names of letters, digits, '-', '_' and '.', with commas between")
+
+  /// The list with each name once, in its order; nil where there is none.
+  package static func betas(_ header: String) throws(APIError) -> String? {
+    var names: [Substring] = []
+    for piece in header.split(separator: ",") {
+      var name = piece.drop { $0 == " " || $0 == "\t" }
+      while name.last == " " || name.last == "\t" { name = name.dropLast() }
+      guard !name.isEmpty else { continue }
+      guard name.utf8.count <= HTTPLimits.maxBeta, name.utf8.allSatisfy(isNameByte) else { throw badBeta }
+      if !names.contains(name) { names.append(name) }
+    }
+    return names.isEmpty ? nil : names.joined(separator: ",")
+  }
+
+  private static func text(_ value: ByteSlice) -> String? {
+    guard value.count >= 2, value[0] == UInt8(ascii: "\"") else { return nil }
+    var text = Bytes()
+    return text.append(unescaped: value.cut(1, value.count - 1)) ? text.text : nil
+  }
+
+  private static func isNameByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+      true
+    default: false
+    }
+  }
+}
+
+/// The headers of requests, as libcurl takes them; shared by all requests that have the same.
+final class HeaderList {
+  private(set) var list: UnsafeMutablePointer<curl_slist>?
+
+  init(_ client: ClientHeaders, _ credentials: Credentials, hasBody: Bool) {
+    // A name with nothing behind the colon takes libcurl's own header away.
+    var headers = ["accept:", "expect:", "anthropic-version: \(client.version)"]
+    if hasBody { headers.append("content-type: application/json") }
+    if let betas = client.betas { headers.append("anthropic-beta: \(betas)") }
+    for header in headers + credentials.headers { list = curl_slist_append(list, header) ?? list }
+  }
+
+  deinit { curl_slist_free_all(list) }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import Records
+
+/// What an event of the Messages API's stream is, as far as it concerns its relay.
+package enum StreamEvent: Equatable {
+  case messageStart, messageDelta, messageStop, error
+  /// Of a block, a ping, or of a kind that this version doesn't know: handed on.
+  case other
+
+  /// Nil where the data is no JSON object, as far as brackets, quotes and UTF-8 show: what could break out of a record.
+  package init?(_ data: ByteSlice) {
+    guard data[0] == UInt8(ascii: "{"), Scan.endOfValue(data, 0) == Scan.endOfText(data), UTF8Check.isValid(data) else {
+      return nil
+    }
+    if data.starts(with: #"{"type":"content_block_delta""#) {
+      self = .other
+      return
+    }
+    guard let type = Scan.plainString(Scan.member("type", of: data)) else {
+      // Gateways have been seen to leave the type of an error to the event's name.
+      self = Scan.member("error", of: data).map { $0[0] == UInt8(ascii: "{") } == true ? .error : .other
+      return
+    }
+    self =
+      if type.equals("message_start") {
+        .messageStart
+      } else if type.equals("message_delta") {
+        .messageDelta
+      } else if type.equals("message_stop") {
+        .messageStop
+      } else {
+        type.equals("error") ? .error : .other
+      }
+  }
+
+  /// The status that the API gives with an error of that type.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/api/errors>
+  package static func status(ofErrorType type: ByteSlice?) -> Int {
+    switch type?.text {
+    case "invalid_request_error": 400
+    case "authentication_error": 401
+    case "billing_error": 402
+    case "permission_error": 403
+    case "not_found_error": 404
+    case "request_too_large": 413
+    case "rate_limit_error": 429
+    case "timeout_error": 504
+    case "overloaded_error": 529
+    default: 500
+    }
+  }
+}
+
+extension Scan {
+  /// The offset behind the last byte that is no white space.
+  static func endOfText(_ text: ByteSlice) -> Int {
+    var end = text.count
+    while end > 0, isSpace(text[end - 1]) { end -= 1 }
+    return end
+  }
+}

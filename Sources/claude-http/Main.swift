@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+import ArgumentParser
+import Logs
+import MessagesAPI
+import Program
+import Reactor
+import Records
+
+@main
+struct ClaudeHTTP: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "claude-http",
+    abstract: "Answer Messages requests by asking a Messages API over HTTP.",
+    discussion: """
+      Reads records or bare requests on stdin, writes answers on stdout. The key is ANTHROPIC_API_KEY, or \
+      ANTHROPIC_AUTH_TOKEN, of the environment.
+      """,
+    version: version)
+
+  @OptionGroup var options: HTTPOptions
+  @OptionGroup var common: CommonOptions
+
+  mutating func run() throws {
+    let log = Log(program: "claude-http", level: common.logLevel)
+    do throws(Failure) {
+      let reactor = Reactor()
+      let port = Port()
+      let backend = HTTPBackend(try options.settings(), port: port, reactor: reactor, log: log)
+      try BackendRunner(
+        backend, port: port, reactor: reactor, log: log,
+        defaultContext: common.defaultContext(dialect: .anthropic), isStrict: common.strictInput
+      ).serve()
+    } catch {
+      throw error.exit(log)
+    }
+  }
+
+  static func main() { start() }
+}

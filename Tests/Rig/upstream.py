@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""An upstream that a test writes byte by byte, for what the stand-in of the Messages API doesn't do."""
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from typing import Callable, NamedTuple
+
+
+class Request(NamedTuple):
+    line: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Wire:
+    """One connection of a client."""
+
+    def __init__(self, connection: socket.socket):
+        self.socket = connection
+        self._file = connection.makefile("rb")
+
+    def read(self) -> Request | None:
+        """The next request; None when the client has closed."""
+        try:
+            line = self._file.readline().decode().strip()
+            if not line:
+                return None
+            headers = {}
+            while text := self._file.readline().decode().strip():
+                name, _, value = text.partition(":")
+                assert name.lower() not in headers, f"{name} twice"
+                headers[name.lower()] = value.strip()
+            return Request(line, headers, self._file.read(int(headers.get("content-length", "0"))))
+        except OSError:
+            return None
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def head(self, status: int = 200, kind: str = "text/event-stream", **headers: str) -> None:
+        """The head of an answer in chunks."""
+        more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        self.send(f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n{more}\r\n".encode())
+
+    def chunk(self, data: bytes) -> None:
+        self.send(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def answer(self, status: int, body: bytes, kind: str = "application/json", **headers: str) -> None:
+        more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n{more}\r\n"
+        self.send(head.encode() + body)
+
+    def wait_closed(self, seconds: float = 10) -> float:
+        """The time at which the client closed."""
+        self.socket.settimeout(seconds)
+        try:
+            while self.socket.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+        return time.monotonic()
+
+
+class Upstream:
+    """Calls ``play`` with each request, on a thread for each connection, until it returns True."""
+
+    def __init__(self, play: Callable[[Wire, Request], bool | None]):
+        self.play = play
+        self.requests: list[Request] = []
+        self.connections = 0
+        self.closed: list[float] = []
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Upstream:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(Wire(connection),), daemon=True).start()
+
+    def _serve(self, wire: Wire) -> None:
+        with wire.socket:
+            while request := wire.read():
+                self.requests.append(request)
+                try:
+                    if self.play(wire, request):
+                        return
+                except OSError:
+                    return
+
+
+def data_of(stream: bytes) -> list[bytes]:
+    """What stands behind ``data:`` in a plain stream."""
+    return re.findall(rb"^data: (.*)$", stream, re.M)
