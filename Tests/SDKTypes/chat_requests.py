@@ -75,6 +75,10 @@ def extra_variants() -> dict[str, Variant]:
     return found
 
 
+# The blocks that only an assistant says.
+SAID = ("thinking", "redacted_thinking", "tool_use")
+
+
 def part_variants() -> dict[str, list[Variant]]:
     """Anthropic's content blocks as parts of an OpenAI message: for each type, all the ways to fill it."""
     walk = Walk()
@@ -82,7 +86,8 @@ def part_variants() -> dict[str, list[Variant]]:
     for kind in alternatives(BetaContentBlockParam):
         if (name := label(kind)) != "text":
             found.setdefault(name, []).extend(
-                Variant(f"[{name}].{v.path}", {"messages": [{"role": "user", "content": [v.value]}]}, v.value)
+                Variant(f"[{name}].{v.path}", {"messages": [
+                    {"role": "assistant" if name in SAID else "user", "content": [v.value]}]}, v.value)
                 for v in walk.variants(kind))
     return found
 
@@ -97,7 +102,8 @@ def request(value: Json) -> Json:
                 part["file"]["file_data"] = PDF
     if "json_schema" in made.get("response_format", {}):
         made["response_format"]["json_schema"].setdefault("schema", SCHEMA)
-    if any("tool_calls" in message or "function_call" in message for message in made["messages"]):
+    if any("tool_calls" in message or "function_call" in message or message["role"] == "tool"
+           for message in made["messages"]):
         made["tools"] = [TOOL]
     if "stream_options" in made:
         made["stream"] = True
@@ -120,9 +126,15 @@ def conversation(message: Json) -> list[Json]:
         call = {"name": message["name"], "arguments": "{}"}
         return [user, {"role": "assistant", "content": None, "function_call": call}, message]
     if message["role"] == "assistant":
-        results = [{"role": "tool", "tool_call_id": call["id"], "content": "done"}
-                   for call in message.get("tool_calls") or []]
+        content = message.get("content")
+        calls = list(message.get("tool_calls") or [])
+        calls += [part for part in content if part.get("type") == "tool_use"] if isinstance(content, list) else []
+        results = [{"role": "tool", "tool_call_id": call["id"], "content": "done"} for call in calls]
         if call := message.get("function_call"):
             results.append({"role": "function", "name": call["name"], "content": "done"})
         return [user, message, *results, user]
+    parts = message["content"] if isinstance(message.get("content"), list) else []
+    if ids := [part["tool_use_id"] for part in parts if part.get("type") == "tool_result"]:
+        calls = [{"id": one, "type": "function", "function": {"name": "look", "arguments": "{}"}} for one in ids]
+        return [user, {"role": "assistant", "content": None, "tool_calls": calls}, message]
     return [message]
