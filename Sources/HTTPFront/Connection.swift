@@ -16,15 +16,18 @@ final class Connection: ChannelInboundHandler {
   private let peer: String
   /// Input and output are two pipes: the end of the one says nothing about the other.
   private let isPipe: Bool
+  /// The listener's address is loopback's: only programs of this machine come here, but browsers are among them.
+  let isLocal: Bool
   var context: ChannelHandlerContext?
   private(set) var current: Exchange?
   private var requestIsWhole = true
   private var isClosing = false
 
-  init(front: Front, peer: String, isPipe: Bool) {
+  init(front: Front, peer: String, isPipe: Bool, isLocal: Bool) {
     self.front = front
     self.peer = peer
     self.isPipe = isPipe
+    self.isLocal = isLocal
   }
 
   func handlerAdded(context: ChannelHandlerContext) {

@@ -29,12 +29,21 @@ final class Front {
   /// Told when the last connection has closed.
   var onIdle: () -> Void = {}
   private(set) var supervisor: Supervisor!
+  private(set) var tokens: Tokens
 
   init(_ settings: FrontSettings, loop: any EventLoop, log: Log) {
     self.settings = settings
     self.loop = loop
     self.log = log
+    tokens = settings.tokens
     supervisor = Supervisor(self)
+  }
+
+  /// Reads the file of tokens, again; where it can't be read, all stays as it was.
+  ///
+  /// - Throws: ``Failure``.
+  func readTokens() throws(Failure) {
+    if let file = settings.tokensFile { tokens = try settings.tokens.adding(file: file) }
   }
 
   // MARK: Connections
@@ -73,9 +82,11 @@ final class Front {
     if case .found(let found, _) = Route.find(head.method, path) { index = found }
     var dialect = index.map { Route.table[$0].dialect } ?? .anthropic
     if path == Route.chatCompletions { dialect = settings.chatCompletionsDialect }
+    let forwarded = head.headers[canonicalForm: "x-forwarded-for"].map(String.init)
     let exchange = Exchange(
-      rid: rids.next(), head: head, path: path, routeIndex: index, dialect: dialect, peer: peer,
-      connection: connection, timeout: settings.requestTimeout)
+      rid: rids.next(), head: head, path: path, routeIndex: index, dialect: dialect,
+      peer: settings.proxies.client(of: peer, forwarded: forwarded), connection: connection,
+      timeout: settings.requestTimeout)
     exchanges[exchange.rid] = exchange
     scheduleTick()
     return exchange

@@ -18,6 +18,12 @@ package struct FrontSettings: Sendable {
   /// The time that answers under way have when the front is told to end.
   package var grace = TimeAmount.seconds(FrontLimits.grace)
   package var chatCompletionsDialect = Dialect.auto
+  /// The tokens of the environment; those of the file are added to them.
+  package var tokens = Tokens()
+  package var tokensFile: String?
+  package var hosts = Hosts()
+  package var origins = Origins.none
+  package var proxies = TrustedProxies.none
   package var version = "0"
 
   package init() {}
@@ -62,6 +68,10 @@ package enum FrontLimits {
   package static let maxLabels = 64
   /// More than what stands before the body in a record, in bytes.
   package static let maxRecordHead = 1 << 20
+  /// The largest file of tokens, in bytes: thousands of them.
+  package static let maxTokensFile = 1 << 20
+  /// How many tokens a request may try.
+  package static let maxTokensTried = 2
   /// How much of a header goes into a record, in bytes.
   package static let maxHeaderValue = 1_024
 }
