@@ -158,6 +158,8 @@ extension APIError {
       ? APIError(status: 431, "the request's headers are too large")
       : .invalid("this is not an HTTP request: \(error)")
   }
+  static let slowHead = APIError(status: 408, "the rest of the request's head did not come in time")
+  static let slowBody = APIError(status: 408, "the rest of the request's body did not come in time")
   static let notObject = APIError.invalid("the body is JSON, but not an object")
   static let overloaded = APIError(
     status: 529, "too many bytes are waiting already", headers: [("retry-after", "5")])

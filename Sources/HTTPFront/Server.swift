@@ -126,14 +126,26 @@ package final class Server {
     _ channel: any Channel, to front: Front, isPipe: Bool, isLocal: Bool
   ) -> EventLoopFuture<Void> {
     channel.eventLoop.makeCompletedFuture {
+      let peer = channel.remoteAddress?.ipAddress ?? (isPipe ? "pipe" : "unix")
+      let address = front.address(counted: peer)
+      guard front.enter(address) else { throw Refused() }
       let pipeline = channel.pipeline.syncOperations
+      let connection = Connection(front: front, peer: peer, address: address, isPipe: isPipe, isLocal: isLocal)
+      var limits = NIOHTTPDecoderLimitConfiguration()
+      limits.maxHeaderListSize = front.settings.maxHeader
+      limits.maxHeaderFieldSize = front.settings.maxHeader
       // Protocol errors and header values are ours to answer and to check: see Connection and AnswerStart.
       try pipeline.configureHTTPServerPipeline(
-        withPipeliningAssistance: true, withErrorHandling: false, withOutboundHeaderValidation: false)
-      let peer = channel.remoteAddress?.ipAddress ?? (isPipe ? "pipe" : "unix")
-      try pipeline.addHandler(Connection(front: front, peer: peer, isPipe: isPipe, isLocal: isLocal))
+        withPipeliningAssistance: true, withErrorHandling: false, withOutboundHeaderValidation: false,
+        withEncoderConfiguration: .init(),
+        withDecoderLimitConfiguration: limits)
+      try pipeline.addHandler(Arrivals(connection), position: .first)
+      try pipeline.addHandler(connection)
     }
   }
+
+  /// There is no room: the connection is closed.
+  private struct Refused: Error {}
 
   // MARK: The way out
 

@@ -23,9 +23,9 @@ package struct Tokens: Sendable {
   /// - Throws: ``Failure`` of kind `configuration`, which never shows a secret.
   package mutating func add(lines text: String) throws(Failure) {
     var number = 0
-    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+    // CR LF is one character, and a newline as LF is.
+    for line in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
       number += 1
-      let line = line.hasSuffix("\r") ? line.dropLast() : line
       guard !line.isEmpty, !line.hasPrefix("#") else { continue }
       let colon = line.firstIndex(of: ":")
       let name = colon.map { String(line[..<$0]) } ?? "token-\(number)"

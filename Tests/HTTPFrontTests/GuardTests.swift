@@ -72,4 +72,15 @@ struct GuardTests {
 
   @Test(arguments: ["a", "10.0.0.0/33", "10.0.0.0/-1", "::/129", "10.0.0.0/x", "10.0.0.0/8/8"])
   func wrongProxies(_ list: String) { #expect(throws: Failure.self) { try TrustedProxies(list) } }
+
+  @Test("as many as there is room for, in all and from each address")
+  func crowd() {
+    var crowd = Crowd(most: 5, mostFromOne: 2)
+    #expect([crowd.enter("a"), crowd.enter("a"), crowd.enter("a")] == [true, true, false])
+    #expect([crowd.enter("b"), crowd.enter(nil), crowd.enter(nil), crowd.enter("c")] == [true, true, true, false])
+    crowd.leave("a")
+    #expect([crowd.enter("a"), crowd.enter(nil)] == [true, false])
+    for address in ["a", "a", "b", nil, nil] { crowd.leave(address) }
+    #expect(crowd.count == 0 && crowd.addresses == 0)
+  }
 }

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Who http-frontd lets in: tokens, hosts, origins, proxies. What it refuses never reaches the pipeline."""
+"""Who http-frontd lets in, and for how long: tokens, hosts, origins, proxies, time-outs and caps. What it refuses never reaches the pipeline."""
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
-from test_front import FRONT, JSON, Front, check_error, eventually, read_all
+from test_front import FRONT, JSON, Front, check_error, eventually, read_all, read_until
 
 SECRET = "token-that-nobody-may-see"
 
@@ -217,8 +218,139 @@ def test_others_are_not(start):
     assert json.loads(body)["ctx"]["http"]["peer"] == "127.0.0.1"
 
 
+# Patience and room
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory):
+    server = Front(tmp_path_factory.mktemp("hasty"), "--header-timeout", "1", "--body-timeout", "1",
+                   "--keep-alive-timeout", "2", "--max-header", "8192")
+    yield server
+    assert server.stop() == 0
+
+
+def trickle(client, data):
+    """Sends a byte now and then until the other side has had enough; its answer."""
+    client.settimeout(0.2)
+    for byte in data:
+        with contextlib.suppress(OSError):
+            client.sendall(bytes([byte]))
+        try:
+            answer = client.recv(65536)
+            client.settimeout(20)
+            return answer + read_all(client) if answer else answer
+        except TimeoutError:
+            pass
+    raise AssertionError("it was never refused")
+
+
+def test_a_slow_head(hasty):
+    began = time.monotonic()
+    with hasty.socket() as client:
+        answer = trickle(client, b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n" + b"x" * 100)
+    assert answer.startswith(b"HTTP/1.1 408") and b"connection: close" in answer and time.monotonic() - began < 4
+    # Also after a request that was good.
+    with hasty.socket() as client:
+        client.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\nGET")
+        assert b"HTTP/1.1 200" in read_until(client, b"}\n")
+        assert trickle(client, b" / HTTP/1.1\r\n" + b"x" * 100).startswith(b"HTTP/1.1 408")
+
+
+def test_a_body_that_stops(hasty):
+    head = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    before = len(requests(hasty))
+    for start in [b'content-length: 20\r\n\r\n{"a":', b'transfer-encoding: chunked\r\n\r\n5\r\n{"a":\r\n']:
+        with hasty.socket() as client:
+            client.sendall(head + start)
+            answer = read_all(client)
+            assert answer.startswith(b"HTTP/1.1 408") and b"connection: close" in answer
+    assert len(requests(hasty)) == before
+    # One that goes on, if slowly, is taken.
+    with hasty.socket() as client:
+        client.sendall(head + b"connection: close\r\ncontent-length: 6\r\n\r\n")
+        for byte in b'{    }':
+            time.sleep(0.4)
+            client.sendall(bytes([byte]))
+        assert read_all(client).startswith(b"HTTP/1.1 200")
+
+
+def test_a_refused_body_that_stops(hasty):
+    with hasty.socket() as client:
+        client.sendall(b"POST /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n")
+        assert read_all(client).count(b"HTTP/1.1 ") == 1
+
+
+def test_an_idle_connection(hasty):
+    for first in [b"", b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"]:
+        with hasty.socket() as client:
+            began = time.monotonic()
+            client.sendall(first)
+            answer = read_all(client)
+            assert answer.count(b"HTTP/1.1 ") == bool(first) and b" 408 " not in answer
+            assert 1.9 < time.monotonic() - began < 5
+
+
+def test_an_answer_is_no_idleness(hasty):
+    status, _, body = hasty.post({"model": "stream", "n": 7, "pace": 0.5})
+    assert status == 200 and body.endswith(b'{"i":6}\n\n')
+
+
+def test_a_large_head(hasty):
+    for data in [b"x: " + b"a" * 9_000, b"\r\n".join(b"x%d: " % n + b"a" * 90 for n in range(100)),
+                 b"\r\n".join(b"x: y" for _ in range(300))]:
+        answer = hasty.raw(b"GET / HTTP/1.1\r\nhost: localhost\r\n" + data + b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 431 ") and b"connection: close" in answer
+    fits = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx: " + b"a" * 8_000 + b"\r\n\r\n"
+    assert hasty.raw(fits).startswith(b"HTTP/1.1 200")
+
+
+def test_no_more_room(start):
+    server = start("--max-connections", "5", "--max-connections-per-address", "2")
+    ask = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+    def refused():
+        with contextlib.suppress(ConnectionError), server.socket() as client:
+            client.sendall(ask)
+            return not client.recv(1)
+        return True
+
+    with contextlib.ExitStack() as held:
+        for _ in range(5):
+            client = held.enter_context(server.socket())
+            client.sendall(ask)
+            assert b"200" in read_until(client, b"}\n")
+        assert refused() and refused()
+        # Those who are in stay in.
+        client.sendall(ask)
+        assert b"200" in read_until(client, b"}\n")
+    eventually(lambda: not refused())
+    assert len([line for line in server.log() if line["msg"] == "connections are refused"]) == 1
+
+
+def own_address():
+    """An address of this machine that isn't loopback's; connecting a datagram socket sends nothing."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.254", 9))
+        return probe.getsockname()[0]
+
+
+@pytest.mark.skipif(not own_address(), reason="this machine has no address but loopback's")
+def test_no_more_room_for_one_address(start):
+    server = start("--max-connections-per-address", "2", listen="0.0.0.0:0")
+    ask = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    with contextlib.ExitStack() as held:
+        for _ in range(2):
+            client = held.enter_context(socket.create_connection((own_address(), server.port), timeout=20))
+            client.sendall(ask)
+            assert b"200" in read_until(client, b"}\n")
+        with contextlib.suppress(ConnectionError), socket.create_connection((own_address(), server.port)) as client:
+            client.sendall(ask)
+            assert not client.recv(1)
+        assert server.ask("GET", "/health/live")[0] == 200
+
+
 @pytest.mark.parametrize("option, value", [
-    ("--cors-origins", "a.example"), ("--trusted-proxies", "somewhere"), ("--trusted-proxies", "10.0.0.0/40")])
+    ("--header-timeout", "0"), ("--max-connections", "0"), ("--max-header", "0"), ("--cors-origins", "a.example"), ("--trusted-proxies", "somewhere"), ("--trusted-proxies", "10.0.0.0/40")])
 def test_wrong_settings(option, value):
     said = subprocess.run([FRONT, "--listen", "127.0.0.1:0", "--pipeline", "cat", option, value],
                           capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
