@@ -8,6 +8,10 @@ extension Front {
   /// Lets a request in; else its refusal.
   func admit(_ exchange: Exchange) -> LocalAnswer? {
     let headers = exchange.head.headers
+    if let error = wrongFraming(exchange) {
+      exchange.keepsConnection = false
+      return answer(error, to: exchange)
+    }
     if let error = wrongHost(exchange) { return answer(error, to: exchange) }
     if let origin = headers.first(name: "origin") {
       if headers[canonicalForm: "origin"].count == 1, settings.origins.allows(origin) {
@@ -41,6 +45,17 @@ extension Front {
       return answer(.tooMany(settings.maxInFlight), to: exchange)
     }
     prepare(exchange, route, id: id)
+    return nil
+  }
+
+  /// Whoever stands between us and the client may see another end of this request than we do (RFC 9112, 6.1).
+  private func wrongFraming(_ exchange: Exchange) -> APIError? {
+    let head = exchange.head
+    if exchange.isOld, head.headers.contains(name: "transfer-encoding") { return .invalid("HTTP/1.0 knows no chunks") }
+    if head.method == .CONNECT { return .invalid("CONNECT is for proxies of another kind") }
+    let upgrades = head.headers[canonicalForm: "connection"].contains { $0.lowercased() == "upgrade" }
+    // Who offers another protocol is served by this one; the decoder takes nothing more after it.
+    if upgrades, head.headers.contains(name: "upgrade") { exchange.keepsConnection = false }
     return nil
   }
 
