@@ -7,7 +7,7 @@ CASES ?=
 export SCRATCH
 
 PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai sse-encode claude-exec claude-http claude-echo
-SCRIPTS = claude-proxy claude-proxy-inetd generate-token
+SCRIPTS = claude-proxy claude-proxy-inetd
 PAGES = $(wildcard Sources/*/*.[1-8])
 # Static: a filter starts in a millisecond, and runs where there is no Swift. Package.swift says which programs are
 # static altogether (all but those that do TLS); the objects are the same.
@@ -61,7 +61,7 @@ bench-filters: all ## measure the filters alone, beside cat, jq and C with Janss
 
 install: all ## install under PREFIX (/usr/local), within DESTDIR if set
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(SCRIPTS:%=scripts/%) $(DESTDIR)$(PREFIX)/bin
+	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(SCRIPTS:%=scripts/%) scripts/generate-token $(DESTDIR)$(PREFIX)/bin
 	@set -e; for page in $(PAGES); do \
 	  section=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
 	  install -d $$section; install -m 644 $$page $$section; \
