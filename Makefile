@@ -75,7 +75,7 @@ mutants: ## break one rule of the filters after the other, and show what notices
 
 install: all ## install under PREFIX (/usr/local), within DESTDIR if set
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(SCRIPTS:%=scripts/%) $(DESTDIR)$(PREFIX)/bin
+	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(SCRIPTS:%=scripts/%) scripts/generate-token $(DESTDIR)$(PREFIX)/bin
 	@set -e; for page in $(PAGES); do \
 	  section=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
 	  install -d $$section; install -m 644 $$page $$section; \

@@ -22,6 +22,7 @@ extension Front {
     if let first { fields.append(("ttft_ms", .tenths(first))) }
     fields.append(("bytes", .number(exchange.bytesOut)))
     fields.append(("peer", .text(exchange.peer)))
+    if let key = exchange.key { fields.append(("key", .text(key))) }
     if let id = exchange.head.headers.first(name: "x-request-id")
       ?? exchange.head.headers.first(name: "x-client-request-id")
     {

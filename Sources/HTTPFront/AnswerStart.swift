@@ -33,7 +33,8 @@ package struct AnswerStart {
   private static func name(_ key: ByteSlice) -> String? {
     guard key.count > 0, key.allSatisfy(isTokenByte) else { return nil }
     let name = key.text.lowercased()
-    return connectionHeaders.contains(name) ? nil : name
+    // Which pages may read an answer is for the front to say.
+    return connectionHeaders.contains(name) || name.hasPrefix("access-control-") ? nil : name
   }
 
   private static func isTokenByte(_ byte: UInt8) -> Bool {

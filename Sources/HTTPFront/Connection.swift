@@ -12,19 +12,27 @@ final class Connection: ChannelInboundHandler {
   typealias OutboundOut = HTTPServerResponsePart
 
   let front: Front
+  /// The address under which it counts among those of one client, if it does.
+  private let address: String?
   /// The address of the other side, without its port.
   private let peer: String
   /// Input and output are two pipes: the end of the one says nothing about the other.
   private let isPipe: Bool
+  /// The listener's address is loopback's: only programs of this machine come here, but browsers are among them.
+  let isLocal: Bool
   var context: ChannelHandlerContext?
   private(set) var current: Exchange?
+  private(set) var awaited = Awaited.request
+  private(set) var awaitedSince = NIODeadline.now()
   private var requestIsWhole = true
   private var isClosing = false
 
-  init(front: Front, peer: String, isPipe: Bool) {
+  init(front: Front, peer: String, address: String?, isPipe: Bool, isLocal: Bool) {
     self.front = front
     self.peer = peer
+    self.address = address
     self.isPipe = isPipe
+    self.isLocal = isLocal
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -32,17 +40,49 @@ final class Connection: ChannelInboundHandler {
     front.opened(self)
   }
 
+  private func await(_ awaited: Awaited) {
+    self.awaited = awaited
+    awaitedSince = .now()
+  }
+
+  /// Bytes came; what they are isn't known yet.
+  func bytesCame() {
+    if awaited == .request { self.await(.head) }
+  }
+
+  /// Answers a client that doesn't send what it has begun.
+  func giveUp(_ error: APIError) {
+    guard !isClosing else { return }
+    if current == nil, !requestIsWhole { return abort() }
+    let exchange = current ?? openNameless()
+    guard exchange.stage == .arriving else { return abort() }
+    exchange.keepsConnection = false
+    requestIsWhole = false
+    answer(exchange, front.answer(error, to: exchange))
+  }
+
+  /// A request that can't be read has no head; a made-up one carries the answer.
+  private func openNameless() -> Exchange {
+    let exchange = front.open(
+      HTTPRequestHead(version: .http1_1, method: .GET, uri: "*"), peer: peer, connection: self)
+    current = exchange
+    return exchange
+  }
+
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard !isClosing else { return }
     switch unwrapInboundIn(data) {
     case .head(let head):
       requestIsWhole = false
+      self.await(.body)
       begin(head)
     case .body(let bytes):
+      self.await(.body)
       // Without a current exchange it is the rest of one that was refused.
       if let current, current.stage == .arriving { take(bytes, of: current) }
     case .end:
       requestIsWhole = true
+      self.await(current == nil ? .request : .nothing)
       if let current, current.stage == .arriving { requestEnded(current) }
     }
   }
@@ -103,6 +143,7 @@ final class Connection: ChannelInboundHandler {
     if closes { isClosing = true }
     // The next request of a pipelining client comes from within the write.
     current = nil
+    if requestIsWhole { self.await(.request) }
     context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
     if closes { close(lingering: !requestIsWhole) }
   }
@@ -153,18 +194,17 @@ final class Connection: ChannelInboundHandler {
   // Comes for every channel, also for one that was closed before it was active.
   func handlerRemoved(context: ChannelHandlerContext) {
     self.context = nil
-    front.closed(self)
+    front.closed(self, address: address)
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    guard let error = error as? HTTPParserError, error != .invalidEOFState, !isClosing else {
+    // The last answer is on its way; that no request was there for it, or that one is broken, must not cut it off.
+    if isClosing { return }
+    guard let error = error as? HTTPParserError, error != .invalidEOFState else {
       return context.close(promise: nil)
     }
-    // A request that can't be read has no head; a made-up one carries the answer.
-    let exchange =
-      current ?? front.open(HTTPRequestHead(version: .http1_1, method: .GET, uri: "*"), peer: peer, connection: self)
+    let exchange = current ?? openNameless()
     guard exchange.stage == .arriving else { return abort() }
-    current = exchange
     exchange.keepsConnection = false
     requestIsWhole = false
     answer(exchange, front.answer(.malformed(error), to: exchange))

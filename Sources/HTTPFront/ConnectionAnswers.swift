@@ -41,6 +41,11 @@ extension Connection {
     headers.add(name: "x-request-id", value: rid)
     // What Anthropic's SDKs read.
     if !headers.contains(name: "request-id") { headers.add(name: "request-id", value: rid) }
+    if !front.settings.origins.isEmpty { headers.add(name: "vary", value: "origin") }
+    if let origin = exchange.origin {
+      headers.add(name: "access-control-allow-origin", value: origin)
+      headers.add(name: "access-control-expose-headers", value: Origins.exposed)
+    }
     if !exchange.keepsConnection {
       headers.add(name: "connection", value: "close")
     } else if exchange.isOld {

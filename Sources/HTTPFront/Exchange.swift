@@ -43,6 +43,11 @@ final class Exchange {
   var check: JSONCheck?
   var bodyBytes = 0
 
+  /// The name of the token that let it in.
+  var key: String?
+  /// The origin of the page that asks, where it is told that it may.
+  var origin: String?
+
   var dialect: Dialect
   var status = 0
   var isEventStream = false

@@ -29,22 +29,58 @@ final class Front {
   /// Told when the last connection has closed.
   var onIdle: () -> Void = {}
   private(set) var supervisor: Supervisor!
+  private(set) var tokens: Tokens
+  private var crowd: Crowd
+  /// When a refused connection was last worth a line in the log.
+  private var lastRefusal: NIODeadline?
 
   init(_ settings: FrontSettings, loop: any EventLoop, log: Log) {
     self.settings = settings
     self.loop = loop
     self.log = log
+    tokens = settings.tokens
+    crowd = Crowd(most: settings.maxConnections, mostFromOne: settings.maxConnectionsPerAddress)
     supervisor = Supervisor(self)
+  }
+
+  /// Reads the file of tokens, again; where it can't be read, all stays as it was.
+  ///
+  /// - Throws: ``Failure``.
+  func readTokens() throws(Failure) {
+    if let file = settings.tokensFile { tokens = try settings.tokens.adding(file: file) }
   }
 
   // MARK: Connections
 
+  /// Whether a connection has room; it then ends with ``closed(_:address:)``.
+  ///
+  /// - Parameter address: nil for one that counts only in all.
+  func enter(_ address: String?) -> Bool {
+    if crowd.enter(address) { return true }
+    let now = NIODeadline.now()
+    if lastRefusal.map({ now - $0 > .seconds(FrontLimits.refusalPause) }) ?? true {
+      lastRefusal = now
+      log.write(
+        .warning, "connections are refused",
+        fields: [("open", .number(crowd.count)), ("peer", .text(address ?? "any"))])
+    }
+    return false
+  }
+
+  /// The address under which a peer's connections are counted: this machine's, and proxies' are many clients.
+  func address(counted peer: String) -> String? {
+    guard let address = IPAddress(peer), !address.isLoopback, !settings.proxies.trusts(peer) else { return nil }
+    return peer
+  }
+
   func opened(_ connection: Connection) {
     connections[ObjectIdentifier(connection)] = connection
+    scheduleTick()
     if isStopping { connection.quiesce() }
   }
 
-  func closed(_ connection: Connection) {
+  func closed(_ connection: Connection, address: String?) {
+    crowd.leave(address)
     connections[ObjectIdentifier(connection)] = nil
     if connections.isEmpty { onIdle() }
   }
@@ -73,9 +109,11 @@ final class Front {
     if case .found(let found, _) = Route.find(head.method, path) { index = found }
     var dialect = index.map { Route.table[$0].dialect } ?? .anthropic
     if path == Route.chatCompletions { dialect = settings.chatCompletionsDialect }
+    let forwarded = head.headers[canonicalForm: "x-forwarded-for"].map(String.init)
     let exchange = Exchange(
-      rid: rids.next(), head: head, path: path, routeIndex: index, dialect: dialect, peer: peer,
-      connection: connection, timeout: settings.requestTimeout)
+      rid: rids.next(), head: head, path: path, routeIndex: index, dialect: dialect,
+      peer: settings.proxies.client(of: peer, forwarded: forwarded), connection: connection,
+      timeout: settings.requestTimeout)
     exchanges[exchange.rid] = exchange
     scheduleTick()
     return exchange
@@ -209,7 +247,7 @@ final class Front {
     loop.assumeIsolated().scheduleTask(in: .milliseconds(500)) { [self] in
       tickIsScheduled = false
       tick(.now())
-      if !exchanges.isEmpty || supervisor.awaitsEnds { scheduleTick() }
+      if !connections.isEmpty || !exchanges.isEmpty || supervisor.awaitsEnds { scheduleTick() }
     }
   }
 
@@ -231,6 +269,7 @@ final class Front {
         }
       }
     }
+    for connection in connections.values { connection.checkPatience(now) }
     supervisor.checkCancelled(now)
   }
 }

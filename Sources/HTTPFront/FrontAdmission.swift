@@ -8,12 +8,29 @@ extension Front {
   /// Lets a request in; else its refusal.
   func admit(_ exchange: Exchange) -> LocalAnswer? {
     let headers = exchange.head.headers
-    if let origin = headers.first(name: "origin"), !Self.isSameOrigin(origin, host: headers.first(name: "host")) {
-      return answer(APIError(status: 403, "requests from pages of the origin \(origin) are not allowed"), to: exchange)
+    if let error = wrongFraming(exchange) {
+      exchange.keepsConnection = false
+      return answer(error, to: exchange)
+    }
+    if let error = wrongHost(exchange) { return answer(error, to: exchange) }
+    if let origin = headers.first(name: "origin") {
+      if headers[canonicalForm: "origin"].count == 1, settings.origins.allows(origin) {
+        exchange.origin = origin
+      } else if !Self.isSameOrigin(origin, host: headers.first(name: "host")) {
+        return answer(APIError(status: 403, "requests from pages of this origin are not allowed"), to: exchange)
+      }
+      if exchange.origin != nil, exchange.head.method == .OPTIONS,
+        headers.contains(name: "access-control-request-method")
+      {
+        return Origins.preflight(
+          headers.first(name: "access-control-request-headers"),
+          isPrivate: headers.contains(name: "access-control-request-private-network"))
+      }
     }
     let match = Route.find(exchange.head.method, exchange.path)
     guard case .found(let index, let id) = match else { return unrouted(exchange, match) }
     let route = Route.table[index]
+    if let error = locked(exchange, route) { return answer(error, to: exchange) }
     if route.method == .POST {
       let type = headers.first(name: "content-type")
       guard Self.isJSON(type) else {
@@ -29,6 +46,54 @@ extension Front {
     }
     prepare(exchange, route, id: id)
     return nil
+  }
+
+  /// Whoever stands between us and the client may see another end of this request than we do (RFC 9112, 6.1).
+  private func wrongFraming(_ exchange: Exchange) -> APIError? {
+    let head = exchange.head
+    if exchange.isOld, head.headers.contains(name: "transfer-encoding") { return .invalid("HTTP/1.0 knows no chunks") }
+    if head.method == .CONNECT { return .invalid("CONNECT is for proxies of another kind") }
+    let upgrades = head.headers[canonicalForm: "connection"].contains { $0.lowercased() == "upgrade" }
+    // Who offers another protocol is served by this one; the decoder takes nothing more after it.
+    if upgrades, head.headers.contains(name: "upgrade") { exchange.keepsConnection = false }
+    return nil
+  }
+
+  /// A page that has made its name stand for our address is told from our own by that name.
+  private func wrongHost(_ exchange: Exchange) -> APIError? {
+    let hosts = exchange.head.headers[canonicalForm: "host"]
+    guard let host = hosts.first, hosts.count == 1 else {
+      return hosts.isEmpty && exchange.isOld ? nil : .invalid("there are \(hosts.count) host headers; expected one")
+    }
+    guard Hosts.name(of: String(host)) != nil || host.isEmpty && exchange.connection?.isLocal != true else {
+      return .invalid("the host header names no host")
+    }
+    guard exchange.connection?.isLocal == true, !settings.hosts.allows(String(host)) else { return nil }
+    return APIError(status: 403, "this server isn't called \(host); ALLOWED_HOSTS would have to name it")
+  }
+
+  /// Lets in who has a token, where there are any; else why not.
+  private func locked(_ exchange: Exchange, _ route: Route) -> APIError? {
+    guard !tokens.isEmpty else { return nil }
+    switch route.purpose {
+    case .page, .live, .health, .ready: return nil
+    case .relay, .detailed, .metrics: break
+    }
+    let headers = exchange.head.headers
+    var given = headers["x-api-key"]
+    for value in headers["authorization"] where value.prefix(7).lowercased() == "bearer " {
+      given.append(trimmed(value.dropFirst(7)))
+    }
+    // Each is compared with all tokens; a client sends one, or the same in both ways.
+    for value in given.prefix(FrontLimits.maxTokensTried) {
+      if let name = tokens.name(of: value) {
+        exchange.key = name
+        return nil
+      }
+    }
+    let message =
+      given.isEmpty ? "a token is needed: authorization: Bearer, or x-api-key" : "the token is not one of ours"
+    return APIError(status: 401, message, headers: [("www-authenticate", "Bearer")])
   }
 
   private func unrouted(_ exchange: Exchange, _ match: Route.Match) -> LocalAnswer {
@@ -58,7 +123,7 @@ extension Front {
     var head = Bytes()
     RequestRecord.head(
       exchange.rid, exchange.head, route: route, dialect: exchange.dialect, modelID: id, peer: exchange.peer,
-      time: microseconds(), into: &head)
+      key: exchange.key, time: microseconds(), into: &head)
     let length = exchange.head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
     exchange.record.reserveCapacity(head.count + min(length, 1 << 20) + 8)
     exchange.record.writeBytes(head.slice)
@@ -108,6 +173,8 @@ extension APIError {
       ? APIError(status: 431, "the request's headers are too large")
       : .invalid("this is not an HTTP request: \(error)")
   }
+  static let slowHead = APIError(status: 408, "the rest of the request's head did not come in time")
+  static let slowBody = APIError(status: 408, "the rest of the request's body did not come in time")
   static let notObject = APIError.invalid("the body is JSON, but not an object")
   static let overloaded = APIError(
     status: 529, "too many bytes are waiting already", headers: [("retry-after", "5")])

@@ -7,6 +7,11 @@ package enum ListenAddress: Equatable, Sendable {
   case ip(host: String, port: Int)
   case unix(path: String)
 
+  /// Whether only programs of this machine can come by it, over TCP.
+  package var isLoopback: Bool {
+    if case .ip(let host, _) = self { IPAddress(host)?.isLoopback ?? false } else { false }
+  }
+
   /// - Throws: ``Failure`` of kind `usage`.
   package init(_ text: String) throws(Failure) {
     if text.hasPrefix("unix:"), text.utf8.count > 5 {

@@ -14,8 +14,8 @@ package enum RequestRecord {
 
   /// The record up to where the body stands.
   package static func head(
-    _ rid: RID, _ head: HTTPRequestHead, route: Route, dialect: Dialect, modelID: String?, peer: String, time: Int,
-    into record: inout Bytes
+    _ rid: RID, _ head: HTTPRequestHead, route: Route, dialect: Dialect, modelID: String?, peer: String,
+    key: String? = nil, time: Int, into record: inout Bytes
   ) {
     record.append(#"{"rid":""#)
     record.append(text: rid.text)
@@ -41,6 +41,10 @@ package enum RequestRecord {
     record.append(headers: headers(of: head))
     if let key = keyKind(of: head.headers) {
       record.append(#","auth":"#)
+      record.append(quoted: key)
+    }
+    if let key {
+      record.append(#","key":"#)
       record.append(quoted: key)
     }
     record.append(#","peer":"#)

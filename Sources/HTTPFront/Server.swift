@@ -33,6 +33,7 @@ package final class Server {
       let server = Server(settings, log, loop)
       Signals.watch(signals, on: loop) { server.take(signal: $0) }
       do throws(Failure) {
+        try server.front.readTokens()
         try server.front.supervisor.start()
       } catch {
         server.fail(error)
@@ -57,16 +58,19 @@ package final class Server {
   private func begin() {
     let front = NIOLoopBound(self.front, eventLoop: loop)
     guard !settings.listen.isEmpty else {
-      StandardDescriptors.connect(on: loop) { Self.connect($0, to: front.value, isPipe: $1) }
-        .assumeIsolated().whenComplete { [self] result in
-          switch result {
-          case .success(let channel):
-            channel.closeFuture.assumeIsolated().whenComplete { [self] _ in stop() }
-          case .failure(let error):
-            log.write(.error, "standard input and output can't be used as a connection: \(error)")
-            stop()
-          }
+      StandardDescriptors.connect(on: loop) { channel, isPipe in
+        let address = channel.localAddress?.ipAddress.flatMap(IPAddress.init)
+        return Self.connect(channel, to: front.value, isPipe: isPipe, isLocal: address?.isLoopback ?? false)
+      }
+      .assumeIsolated().whenComplete { [self] result in
+        switch result {
+        case .success(let channel):
+          channel.closeFuture.assumeIsolated().whenComplete { [self] _ in stop() }
+        case .failure(let error):
+          log.write(.error, "standard input and output can't be used as a connection: \(error)")
+          stop()
         }
+      }
       return
     }
     let bound = settings.listen.map { bind($0, front) }
@@ -81,10 +85,11 @@ package final class Server {
   }
 
   private func bind(_ address: ListenAddress, _ front: NIOLoopBound<Front>) -> EventLoopFuture<any Channel> {
+    let isLocal = address.isLoopback
     let bootstrap = ServerBootstrap(group: loop)
       .serverChannelOption(.backlog, value: 1_024)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
-      .childChannelInitializer { Self.connect($0, to: front.value, isPipe: false) }
+      .childChannelInitializer { Self.connect($0, to: front.value, isPipe: false, isLocal: isLocal) }
     switch address {
     case .ip(let host, let port):
       return
@@ -117,23 +122,43 @@ package final class Server {
     exit(failure.kind.rawValue)
   }
 
-  private static func connect(_ channel: any Channel, to front: Front, isPipe: Bool) -> EventLoopFuture<Void> {
+  private static func connect(
+    _ channel: any Channel, to front: Front, isPipe: Bool, isLocal: Bool
+  ) -> EventLoopFuture<Void> {
     channel.eventLoop.makeCompletedFuture {
+      let peer = channel.remoteAddress?.ipAddress ?? (isPipe ? "pipe" : "unix")
+      let address = front.address(counted: peer)
+      guard front.enter(address) else { throw Refused() }
       let pipeline = channel.pipeline.syncOperations
+      let connection = Connection(front: front, peer: peer, address: address, isPipe: isPipe, isLocal: isLocal)
+      var limits = NIOHTTPDecoderLimitConfiguration()
+      limits.maxHeaderListSize = front.settings.maxHeader
+      limits.maxHeaderFieldSize = front.settings.maxHeader
       // Protocol errors and header values are ours to answer and to check: see Connection and AnswerStart.
       try pipeline.configureHTTPServerPipeline(
-        withPipeliningAssistance: true, withErrorHandling: false, withOutboundHeaderValidation: false)
-      let peer = channel.remoteAddress?.ipAddress ?? (isPipe ? "pipe" : "unix")
-      try pipeline.addHandler(Connection(front: front, peer: peer, isPipe: isPipe))
+        withPipeliningAssistance: true, withErrorHandling: false, withOutboundHeaderValidation: false,
+        withEncoderConfiguration: .init(),
+        withDecoderLimitConfiguration: limits)
+      try pipeline.addHandler(Arrivals(connection), position: .first)
+      try pipeline.addHandler(connection)
     }
   }
+
+  /// There is no room: the connection is closed.
+  private struct Refused: Error {}
 
   // MARK: The way out
 
   private func take(signal: Int32) {
     switch signal {
     case SIGCHLD: front.supervisor.childEnded()
-    case SIGHUP where !settings.listen.isEmpty: front.supervisor.replace()
+    case SIGHUP where !settings.listen.isEmpty:
+      do throws(Failure) {
+        try front.readTokens()
+      } catch {
+        log.write(.error, "the tokens stay as they are: \(error.message)")
+      }
+      front.supervisor.replace()
     default:
       guard isStopping else { return stop() }
       front.supervisor.destroy()

@@ -18,6 +18,20 @@ package struct FrontSettings: Sendable {
   /// The time that answers under way have when the front is told to end.
   package var grace = TimeAmount.seconds(FrontLimits.grace)
   package var chatCompletionsDialect = Dialect.auto
+  /// The tokens of the environment; those of the file are added to them.
+  package var tokens = Tokens()
+  package var tokensFile: String?
+  package var hosts = Hosts()
+  package var origins = Origins.none
+  package var proxies = TrustedProxies.none
+  /// The largest head of a request, in bytes.
+  package var maxHeader = FrontLimits.maxHeader
+  /// The time for a head, from its first byte; for more of a body; and between two requests.
+  package var headerTimeout = TimeAmount.seconds(FrontLimits.headerTimeout)
+  package var bodyTimeout = TimeAmount.seconds(FrontLimits.bodyTimeout)
+  package var idleTimeout = TimeAmount.seconds(FrontLimits.idleTimeout)
+  package var maxConnections = FrontLimits.maxConnections
+  package var maxConnectionsPerAddress = FrontLimits.maxConnectionsPerAddress
   package var version = "0"
 
   package init() {}
@@ -62,6 +76,24 @@ package enum FrontLimits {
   package static let maxLabels = 64
   /// More than what stands before the body in a record, in bytes.
   package static let maxRecordHead = 1 << 20
+  /// The largest head of a request, in bytes: the SDKs' have less than one thousand.
+  package static let maxHeader = 64 << 10
+  /// The time for a head, in seconds: it fits in few packets; who takes longer holds a connection on purpose.
+  package static let headerTimeout: Int64 = 10
+  /// How long a body may stop arriving, in seconds: as long as an answer may be left untaken.
+  package static let bodyTimeout: Int64 = 60
+  /// How long a connection may wait for its next request, in seconds: above what the SDKs' clients wait themselves.
+  package static let idleTimeout: Int64 = 120
+  /// How many clients may be connected at once: more than requests in flight, as most are idle.
+  package static let maxConnections = 10_240
+  /// How many of them may come from one address, so that nobody takes all.
+  package static let maxConnectionsPerAddress = 256
+  /// How often a refused connection is worth a line in the log, in seconds.
+  package static let refusalPause: Int64 = 10
+  /// The largest file of tokens, in bytes: thousands of them.
+  package static let maxTokensFile = 1 << 20
+  /// How many tokens a request may try.
+  package static let maxTokensTried = 2
   /// How much of a header goes into a record, in bytes.
   package static let maxHeaderValue = 1_024
 }

@@ -37,6 +37,8 @@ struct HTTPFrontd: ParsableCommand {
   @Option(help: ArgumentHelp("The API at /v1/chat/completions: openai, anthropic or auto.", valueName: "dialect"))
   var chatCompletionsDialect = Dialect.auto
 
+  @OptionGroup var guarding: GuardOptions
+
   @Option(help: "Log what is at least this grave: debug, info, warning or error.")
   var logLevel: Output.Note.Level = .info
 
@@ -66,6 +68,7 @@ struct HTTPFrontd: ParsableCommand {
     settings.grace = .seconds(grace)
     settings.chatCompletionsDialect = chatCompletionsDialect
     settings.version = version
+    try guarding.apply(to: &settings)
     return settings
   }
 

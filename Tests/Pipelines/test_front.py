@@ -119,7 +119,7 @@ def eventually(check, seconds=5.0):
 
 def request(body, *headers, version="1.1"):
     text = json.dumps(body).encode()
-    head = [f"POST /v1/messages HTTP/{version}", "host: x", "content-type: application/json"]
+    head = [f"POST /v1/messages HTTP/{version}", "host: localhost", "content-type: application/json"]
     head += [f"content-length: {len(text)}", *headers]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + text
 
@@ -257,7 +257,7 @@ def test_not_json(front, body, position):
 def test_not_json_in_pieces(front):
     """The fault is answered where it stands, before the rest of the body has come."""
     with front.socket() as client:
-        client.sendall(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        client.sendall(b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
                        b"content-length: 1000\r\n\r\n{\"a\"")
         time.sleep(0.05)
         client.sendall(b" 1")
@@ -326,7 +326,7 @@ def test_pipelining(front):
     """The second answer is ready long before the first."""
     with front.socket() as client:
         client.sendall(request({"model": "stream", "n": 5, "pace": 0.02}) + request({"second": 1})
-                       + b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                       + b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         data = read_all(client)
     assert data.count(b"HTTP/1.1 200") == 3
     assert data.index(b'{"i":4}') < data.index(b'"second"') < data.index(b'"alive"')
@@ -335,7 +335,7 @@ def test_pipelining(front):
 def test_head(front):
     for path in ["/v1/models", "/health", "/health/live", "/metrics", "/"]:
         with front.socket() as client:
-            client.sendall(f"HEAD {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+            client.sendall(f"HEAD {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
             head, _, body = read_all(client).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200") and body == b"", path
         assert int(re.search(rb"content-length: (\d+)", head)[1]) > 0
@@ -360,7 +360,7 @@ def test_connection_close(front):
 
 def test_expect_continue(front):
     body = b'{"a":1}'
-    head = (b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n"
+    head = (b"POST %s HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n"
             b"content-length: %d\r\n\r\n")
     with front.socket() as client:
         client.sendall(head % (b"/v1/messages", len(body)))
@@ -679,7 +679,7 @@ def test_unix_socket(start, tmp_path):
 def test_ipv6(start):
     server = start(listen="[::1]:0")
     with socket.create_connection(("::1", server.port)) as client:
-        client.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        client.sendall(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         assert b'"peer": "::1"' in read_all(client)
 
 

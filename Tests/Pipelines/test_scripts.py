@@ -29,12 +29,26 @@ def test_what_is_in_force() -> None:
 
 @pytest.mark.parametrize("settings", [
     {"HOST": "0.0.0.0"}, {"HOST": "::"}, {"HOST": "192.0.2.1"}, {"PORT": "http"}, {"PORT": "123456"},
-    {"BACKEND": "nothing"}, {"MAX_BODY": "1 MiB"}, {"AUTH_TOKEN": "secret"}, {"RUN_DIR": "/tmp"}])
+    {"BACKEND": "nothing"}, {"MAX_BODY": "1 MiB"}, {"MAX_HEADER": "64k"}, {"HOST": "0.0.0.0", "AUTH_TOKEN": "secret"}, {"RUN_DIR": "/tmp"}])
 def test_refused_at_the_start(settings: dict[str, str]) -> None:
     """Open to others without a token, not a setting, not safe: exit 78, the setting's name, and no secret."""
     said = run(SCRIPTS / "claude-proxy", **settings)
     assert said.returncode == 78, said
     assert next(iter(settings)) in said.stderr and "secret" not in said.stderr
+
+
+def test_open_to_others_with_a_token() -> None:
+    """A token opens it; the owner's login stays the owner's."""
+    token = {"HOST": "0.0.0.0", "AUTH_TOKEN": "secret"}
+    for more in ({"BACKEND": "claude-echo"}, {"CLAUDE_AUTH": "key"}, {"ALLOW_SHARED_LOGIN": "1"}):
+        said = run(SCRIPTS / "claude-proxy", "--check", **token, **more)
+        assert said.returncode == 0 and "listen 0.0.0.0:8000\n" in said.stdout, said
+        assert "secret" not in said.stdout + said.stderr
+
+
+def test_a_new_token() -> None:
+    tokens = {run(SCRIPTS / "generate-token").stdout for _ in range(3)}
+    assert len(tokens) == 3 and all(len(token) == 65 and int(token, 16) for token in tokens)
 
 
 def test_claude_echo_only_when_named() -> None:
