@@ -7,7 +7,7 @@ import Models
 import Reactor
 import Records
 
-/// Answers requests by way of the Claude Code CLI, one process each.
+/// Answers requests by way of the Claude Code CLI.
 package final class ClaudeBackend: Backend {
   package struct Settings: Sendable {
     /// The CLI that the operator named, and the one that set-up left.
@@ -15,6 +15,8 @@ package final class ClaudeBackend: Backend {
     package var fallbackCLI: String?
     /// Nil: the login if there is one, else the key.
     package var auth: Auth?
+    /// Nil: what the table says (``Carrier/of(_:wish:)``).
+    package var carrier: Carrier?
     /// Where private files go: a directory of this user's with mode 0700, made where it isn't there.
     package var runDirectory: String
     package var limits = ExecLimits()
@@ -43,8 +45,7 @@ package final class ClaudeBackend: Backend {
   /// Requests without `end`.
   private var turns: [RequestID: Turn] = [:]
   private var queue = Queue<Turn>()
-  /// Turns whose process still lives, the answer over or not.
-  private var running: [ObjectIdentifier: Turn] = [:]
+  private(set) lazy var pool = Pool(self)
   private var waitingForHealth: [(id: RequestID, ctx: String)] = []
   /// Bare requests that came while one was being answered: bare answers have no names, so they keep the order.
   private var bareLine: [BareRequest] = []
@@ -72,6 +73,9 @@ package final class ClaudeBackend: Backend {
       guardian: guardian, reactor: reactor, log: log)
     installation.changed = { [unowned self] in
       answerHealth()
+      if case .ready(let cli) = installation.state, cli.isAuthenticated {
+        pool.expect(ProcessKey(cli, .of(cli.auth, wish: settings.carrier)))
+      }
       pump()
     }
     installation.refresh()
@@ -173,17 +177,28 @@ package final class ClaudeBackend: Backend {
 
   func leave(_ turn: Turn) { _ = queue.remove(turn) }
 
+  /// Whether someone waits for a process.
+  var hasLine: Bool { !queue.isEmpty }
+
   /// Starts what can be started.
-  private func pump() {
-    while !queue.isEmpty {
+  func pump() {
+    while let turn = queue.first {
       switch installation.state {
       case .probing: return
       case .unusable(let error, _): queue.next()?.fail(error)
       case .ready(let cli):
-        guard running.count < settings.maxProcesses, let turn = queue.next() else { return }
-        if turn.start(cli) { running[ObjectIdentifier(turn)] = turn }
+        let key = turn.key(cli, .of(cli.auth, wish: settings.carrier))
+        guard pool.hasRoom(for: key, isFresh: turn.wantsFresh) else { return }
+        queue.next()?.start(key)
       }
     }
+  }
+
+  /// The turn's process died before it did anything for it.
+  func repeatTurn(_ turn: Turn) {
+    log.write(.warning, "a waiting CLI process had died; the request goes to a new one", ["id": turn.id.text])
+    queue.putBack(turn)
+    turn.wait()
   }
 
   /// The turn's answer is over.
@@ -192,19 +207,11 @@ package final class ClaudeBackend: Backend {
     if turn.id.isBare { takeBare() }
   }
 
-  /// The turn's process is reaped.
-  func ended(_ turn: Turn) {
-    running[ObjectIdentifier(turn)] = nil
-    pump()
-  }
-
   /// Ends all work: children and files.
   package func stop() {
     installation.stop()
-    for turn in running.values { turn.stop() }
-    let deadline = Reactor.now + UInt64(Child.steps.terminated) * 1_000_000
-    for turn in running.values { turn.destroy(at: deadline) }
-    running = [:]
+    for turn in turns.values { turn.stop() }
+    pool.stop()
     turns = [:]
     files.removeAll()
   }
@@ -248,6 +255,16 @@ package final class ClaudeBackend: Backend {
 package struct ExecLimits: Sendable {
   /// CLI processes at once: each takes 160 to 230 MB.
   package var maxProcesses = 16
+  /// Of them, those that are started before they are asked for: enough for a client that asks two things at once.
+  package var warmProcesses = 2
+  /// Seconds that a process beyond those waits for another request.
+  package var idleProcessTime = 60
+  /// Requests for one process, then it ends: its memory grows by about 2 MB with each.
+  static let maxUses = 50
+  /// Seconds that a process may be used: an updated CLI is taken, and what leaks is given back.
+  static let maxAge = 600
+  /// Milliseconds before a missing process is started ahead: behind what is asked for now; and behind a failed start.
+  static let pauses = (refill: 100, failed: 30_000)
   /// Seconds that a request may wait for a process.
   package var queueTimeout = 30
   /// Seconds that the CLI may be silent: what a load balancer commonly allows, twice.

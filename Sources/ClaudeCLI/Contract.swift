@@ -8,14 +8,13 @@ package enum Contract {
   /// send that file of this machine upstream.
   package static let oldestVersion = CLIVersion(2, 1, 248)
 
-  /// The flags of a process that carries one conversation by transcript.
+  /// The flags of every process that carries requests.
   ///
   /// Nothing of the request is in them but the model's name: any user of the machine can read an argv.
-  package static func flags(model: ModelName, auth: Auth, transcript: String, last: String) -> [String] {
+  package static func flags(auth: Auth) -> [String] {
     var flags = [
       "-p", "--output-format", "stream-json", "--verbose", "--include-partial-messages",
       "--input-format", "stream-json",
-      "--model", model.text,
       // Never left out: its absence brings the CLI's own, long one. The request's goes by `initialize`.
       "--system-prompt", "",
       // No tools, servers, settings or commands of this machine.
@@ -24,8 +23,12 @@ package enum Contract {
     ]
     // Bare adds no reminders, and never reads a login.
     if auth == .key { flags.append("--bare") }
-    flags += ["--resume=\(transcript)", "--resume-session-at=\(last)"]
     return flags
+  }
+
+  /// The flags that make a process go on from a transcript.
+  package static func resuming(_ transcript: String, last: String, model: ModelName) -> [String] {
+    ["--model", model.text, "--resume=\(transcript)", "--resume-session-at=\(last)"]
   }
 
   package static let versionFlags = ["--version"]
@@ -84,6 +87,8 @@ package enum Contract {
   package static let extraBody = "CLAUDE_CODE_EXTRA_BODY"
   /// Keeps the CLI's own cache marks out; the client's pass as they are.
   package static let disableCaching = "DISABLE_PROMPT_CACHING"
+  /// More headers, read at each request. Settings merge, so it is always sent, empty.
+  package static let customHeaders = "ANTHROPIC_CUSTOM_HEADERS"
 
   /// The members of a Messages request that ``extraBody`` may carry.
   ///
@@ -97,6 +102,15 @@ package enum Contract {
 
   /// Those that a key alone may send: under a login the CLI's own stay as they are.
   package static let carriedWithKey: Set<String> = ["metadata"]
+
+  /// Those that ``Carrier/verbatim`` carries besides, with a key alone.
+  package static let carriedVerbatim: Set<String> = ["messages", "system"]
+
+  /// What keeps the CLI's own `system` and `metadata` out of a request that has none: means the same as none.
+  ///
+  /// The `tools: []`, `thinking: {"type":"disabled"}` and `temperature: 1` that it adds where they are missing are
+  /// the API's own defaults, and can't be kept out: null would be sent as null.
+  package static let emptyVerbatim: KeyValuePairs<StaticString, StaticString> = ["system": "[]", "metadata": "{}"]
 }
 
 /// Who pays for a request.

@@ -2,17 +2,49 @@
 import JSONText
 import Jansson
 
-/// A request as it goes to one CLI process by its native conversation: a transcript, and frames for its stdin.
+/// A request as it goes to a CLI process: frames for its stdin and, by ``Carrier/native``, a transcript.
 package struct Freight: ~Copyable {
-  package var transcript: Bytes
+  /// Empty where the carrier has none.
+  package var transcript = Bytes()
   /// The id of the transcript's last line.
-  package var last: String
+  package var last = ""
   package var frames: Bytes
   package var losses: [Loss]
+  /// The id of the settings frame: what the CLI prints before its answer to that is of an earlier request.
+  package let settingsID: String
 
-  package init(_ request: MessagesRequest, auth: Auth, makeID: @escaping () -> String) {
+  package init(_ request: MessagesRequest, carrier: Carrier, auth: Auth, makeID: @escaping () -> String) {
+    // Whatever may go wrong elsewhere: what a login sends is the CLI's own affair.
+    if carrier == .verbatim, auth == .key {
+      self.init(verbatim: request, makeID: makeID)
+    } else {
+      self.init(native: request, auth: auth, makeID: makeID)
+    }
+  }
+
+  private init(verbatim request: MessagesRequest, makeID: () -> String) {
+    var body = ExtraBody(verbatim: request)
+    losses = request.losses + body.losses
+    settingsID = makeID()
+    frames = Bytes(capacity: body.count * 9 / 8 + 1024)
+    frames.append(settings: settingsID, model: request.model.text, body: body.take(), disableCaching: true)
+    // Forgets the turns of earlier requests.
+    frames.append(#"{"type":"system","subtype":"compact_boundary","compact_metadata":{"trigger":"manual","#)
+    frames.append(#""pre_tokens":0},"uuid":"#)
+    frames.append(quoted: makeID())
+    frames.append(#","session_id":""}"#)
+    frames.append("\n")
+    // The text stands for nothing: the request's messages take its place.
+    frames.append(#"{"type":"user","message":{"role":"user","content":"."},"parent_tool_use_id":null,"#)
+    frames.append(#""session_id":"","client_composed":true,"uuid":"#)
+    frames.append(quoted: makeID())
+    frames.append("}\n")
+  }
+
+  private init(native request: MessagesRequest, auth: Auth, makeID: @escaping () -> String) {
     var conversation = Transcript(request, makeID: makeID)
     var body = ExtraBody(request, auth: auth)
+    settingsID = "settings"
     last = conversation.last
     losses = request.losses + conversation.losses + body.losses
     if auth == .login, let prefill = conversation.prefill {
@@ -31,26 +63,40 @@ package struct Freight: ~Copyable {
     model: String, system: [String], body: consuming Bytes, disableCaching: Bool
   ) -> Bytes {
     var frames = Bytes(capacity: body.count * 2 + 1024)
-    frames.append(#"{"type":"control_request","request_id":"initialize","request":{"subtype":"initialize","#)
-    frames.append(#""systemPrompt":["#)
-    if !system.isEmpty { frames.append(quoted: system.joined(separator: "\n\n")) }
-    frames.append("]}}\n")
-    frames.append(#"{"type":"control_request","request_id":"settings","request":{"subtype":"apply_flag_settings","#)
-    frames.append(#""settings":{"model":"#)
-    frames.append(quoted: model)
-    frames.append(#","env":{""#)
-    frames.append(text: Contract.extraBody)
-    frames.append(#"":"#)
-    frames.append(quoted: body.slice)
-    frames.append(#",""#)
-    frames.append(text: Contract.disableCaching)
-    frames.append(disableCaching ? #"":"1"}}}}"# : #"":""}}}}"#)
-    frames.append("\n")
+    frames.append(initialize: system)
+    frames.append(settings: "settings", model: model, body: body, disableCaching: disableCaching)
     // Empty content: the conversation stands in the transcript, the last message included.
     frames.append(#"{"type":"user","message":{"role":"user","content":[]},"parent_tool_use_id":null,"#)
     frames.append(#""session_id":"","client_composed":true}"#)
     frames.append("\n")
     return frames
+  }
+}
+
+extension Bytes {
+  /// Appends the first frame that a process gets.
+  mutating func append(initialize system: [String]) {
+    append(#"{"type":"control_request","request_id":"initialize","request":{"subtype":"initialize","systemPrompt":["#)
+    if !system.isEmpty { append(quoted: system.joined(separator: "\n\n")) }
+    append("]}}\n")
+  }
+
+  /// Appends the frame that sets what a request needs: all of it each time, because settings merge.
+  fileprivate mutating func append(settings id: String, model: String, body: consuming Bytes, disableCaching: Bool) {
+    append(#"{"type":"control_request","request_id":"#)
+    append(quoted: id)
+    append(#","request":{"subtype":"apply_flag_settings","settings":{"model":"#)
+    append(quoted: model)
+    append(#","env":{""#)
+    append(text: Contract.extraBody)
+    append(#"":"#)
+    append(quoted: body.slice)
+    append(#",""#)
+    append(text: Contract.disableCaching)
+    append(disableCaching ? #"":"1",""# : #"":"",""#)
+    append(text: Contract.customHeaders)
+    append(#"":""}}}}"#)
+    append("\n")
   }
 }
 
@@ -65,17 +111,47 @@ package struct ExtraBody: ~Copyable {
       switch key {
       case "model", "messages", "system", "stream": continue
       case _ where Contract.carried.contains(key), _ where auth == .key && Contract.carriedWithKey.contains(key):
-        if bytes.count > 1 { bytes.append(",") }
-        bytes.append(quoted: key)
-        bytes.append(":")
+        begin(key)
         bytes.append(value)
       default: losses.append(Loss(key, "dropped"))
       }
     }
+    finish(request)
+  }
+
+  /// The whole request, its values as the client wrote them.
+  package init(verbatim request: MessagesRequest) {
+    bytes.append("{")
+    request.members { key, value in
+      switch key {
+      case "model", "stream": return
+      case _ where Contract.carried.contains(key), _ where Contract.carriedWithKey.contains(key),
+        _ where Contract.carriedVerbatim.contains(key):
+        begin(key)
+        bytes.append(value)
+      default: losses.append(Loss(key, "dropped"))
+      }
+    }
+    for (key, value) in Contract.emptyVerbatim where request.body[key] == nil {
+      begin(key.description)
+      bytes.append(value)
+    }
+    finish(request)
+  }
+
+  package var count: Int { bytes.count }
+
+  private mutating func begin(_ key: String) {
+    if bytes.count > 1 { bytes.append(",") }
+    bytes.append(quoted: key)
+    bytes.append(":")
+  }
+
+  private mutating func finish(_ request: MessagesRequest) {
     if request.hasTopPAlone, request.body["thinking"] == nil {
       // Stands for the variable that is left out then (``Contract/noThinking``).
-      bytes.append(bytes.count > 1 ? "," : "")
-      bytes.append(#""thinking":{"type":"disabled"}"#)
+      begin("thinking")
+      bytes.append(#"{"type":"disabled"}"#)
     }
     bytes.append("}")
   }

@@ -5,7 +5,18 @@ import Records
 
 /// A Messages request, looked at as far as it must be to be carried; the rest is the upstream's to judge.
 package struct MessagesRequest {
+  /// The body's own bytes, which can't be copied without saying so.
+  private final class Text {
+    let bytes: Bytes
+    init(_ slice: ByteSlice) {
+      var bytes = Bytes(capacity: slice.count)
+      bytes.append(slice)
+      self.bytes = bytes
+    }
+  }
+
   package let body: JSON
+  private let text: Text
   package let model: ModelName
   package let wantsStream: Bool
   /// Beta features that the client named in its headers.
@@ -39,6 +50,7 @@ package struct MessagesRequest {
     }
     guard let model = ModelName(name) else { throw APIError(status: 404, "model: no such model", param: "model") }
     self.body = body
+    text = Text(payload)
     self.model = model
     wantsStream = stream?.bool ?? false
 
@@ -68,6 +80,16 @@ package struct MessagesRequest {
 
   private static func wrong(_ field: String, _ what: String) -> APIError {
     .invalid("\(field): \(what)", param: field)
+  }
+
+  /// Calls `each` with the name and the bytes of each member of the body, as the client wrote them.
+  package func members(_ each: (_ key: String, _ value: ByteSlice) -> Void) {
+    Scan.members(text.bytes.slice) { key, value in
+      var plain = Bytes()
+      // A name may be written with escapes, and must be known all the same.
+      each(plain.append(unescaped: key) ? plain.text : key.text, value)
+      return true
+    }
   }
 
   /// Whether it names `top_p` and no `temperature`.

@@ -7,7 +7,12 @@ struct Queue<Element: AnyObject> {
   var isEmpty: Bool { line.isEmpty }
   var all: [Element] { line }
 
+  var first: Element? { line.first }
+
   mutating func append(_ element: Element) { line.append(element) }
+
+  /// Puts one that was first before back to the front.
+  mutating func putBack(_ element: Element) { line.insert(element, at: 0) }
 
   mutating func next() -> Element? { line.isEmpty ? nil : line.removeFirst() }
 

@@ -8,15 +8,22 @@ import Records
 /// One request on its way: in line, then carried by a process, then over.
 final class Turn {
   let id: RequestID
-  /// Until it is carried: images are large.
+  /// Until the CLI works on it: images are large.
   private var request: MessagesRequest?
   private let ctx: Bytes
   private let came = Reactor.now
   private let backend: ClaudeBackend
   private var answer: Answer?
   private(set) var isOver = false
-  private var child: Child?
-  private var transcript: String?
+  private var worker: Worker?
+  /// When it was given to the worker.
+  private var carriedAt: UInt64 = 0
+  /// The CLI works on it: from here on it may have asked the upstream.
+  private var hasStarted = false
+  /// Whether the worker had waited for a request, so that it may have been dead already.
+  private var isOnWaiting = false
+  /// It failed on a process that had waited, and must have a new one.
+  private(set) var wantsFresh = false
   private var deadline: Reactor.Timer?
   private var idle: Reactor.Timer?
 
@@ -43,96 +50,106 @@ final class Turn {
 
   // MARK: Its process
 
-  /// Starts the process; false where the answer is over without one.
-  func start(_ cli: Installation.CLI) -> Bool {
+  /// What its process must be like.
+  func key(_ cli: Installation.CLI, _ carrier: Carrier) -> ProcessKey {
+    var key = ProcessKey(cli, carrier)
+    if let request { (key.betas, key.omitsThinking) = (request.betas, request.hasTopPAlone) }
+    return key
+  }
+
+  /// Goes to a process: one that waits, or a new one.
+  func start(_ key: ProcessKey) {
     reactor.cancel(deadline)
-    guard let request else { return false }
-    self.request = nil
-    var freight = Freight(request, auth: cli.auth, makeID: UniqueID.make)
+    guard let request else { return }
+    var freight = Freight(request, carrier: key.carrier, auth: key.auth, makeID: UniqueID.make)
     if settings.isStrict, !freight.losses.isEmpty {
       let list = freight.losses.map { "\($0.field): \($0.fate)" }.joined(separator: "; ")
-      fail(.invalid("the Claude CLI can't carry this request exactly: \(list)"))
-      return false
+      return fail(.invalid("the Claude CLI can't carry this request exactly: \(list)"))
     }
     var context = Bytes(capacity: ctx.count + 64)
     context.append(ctx: ctx.slice, adding: freight.losses)
-    answer = Answer(id, ctx: context, wantsStream: request.wantsStream, auth: cli.auth)
+    answer = Answer(id, ctx: context, wantsStream: request.wantsStream, auth: key.auth)
     do throws(Failure) {
-      let file = try backend.files.write(freight.transcript, named: "\(UniqueID.make()).jsonl")
-      transcript = file
-      child = try Child(
-        Child.Program(
-          path: cli.path,
-          arguments: Contract.flags(
-            model: request.model, auth: cli.auth, transcript: file, last: freight.last),
-          environment: ChildEnvironment.make(
-            from: backend.environment, auth: cli.auth, client: settings.client, betas: request.betas,
-            omitting: request.hasTopPAlone ? [Contract.noThinking] : []),
-          directory: backend.files.neutral),
-        guardian: backend.guardian, reactor: reactor, handlers: handlers)
+      let worker = try worker(for: key, request, freight)
+      self.worker = worker
+      if !key.carrier.isReusable { self.request = nil }
+      carriedAt = Reactor.now
+      worker.carry(self, freight)
     } catch {
       backend.log.write(.error, error.message, ["id": id.text])
-      removeTranscript()
-      fail(APIError(status: 500, "the proxy could not start the Claude CLI"))
-      return false
+      return fail(APIError(status: 500, "the proxy could not start the Claude CLI"))
     }
-    child?.write(freight.frames)
     freight.frames.removeAll(keeping: 0)
+    backend.pool.used(key)
     deadline = reactor.after(milliseconds: settings.requestTimeout * 1_000) { [unowned self] in
       give(APIError(status: 504, "the answer took longer than \(settings.requestTimeout) s"))
     }
     watchSilence()
-    return true
   }
 
-  private var handlers: Child.Handlers {
-    Child.Handlers(
-      line: { [unowned self] in take($0) },
-      tooLong: { [unowned self] in
-        give(CLIError.broken("the Claude CLI wrote a line of more than \(Limits.maxLine >> 20) MiB"))
-      },
-      errorLine: { [unowned self] in logError($0) },
-      ended: { [self] in ended($0) })
+  private func worker(
+    for key: ProcessKey, _ request: MessagesRequest, _ freight: borrowing Freight
+  ) throws(Failure) -> Worker {
+    isOnWaiting = false
+    guard key.carrier == .native else {
+      if !wantsFresh, let waiting = backend.pool.idleWorker(for: key) {
+        isOnWaiting = true
+        return waiting
+      }
+      return try backend.pool.start(key)
+    }
+    let file = try backend.files.write(freight.transcript, named: "\(UniqueID.make()).jsonl")
+    do throws(Failure) {
+      return try backend.pool.start(key, resuming: (file, freight.last, request.model))
+    } catch {
+      backend.files.remove(file)
+      throw error
+    }
   }
 
-  private func take(_ line: ByteSlice) {
+  /// Takes a line that its process printed for it.
+  func take(_ line: CLILine) {
     guard !isOver else { return }
-    let line = CLILine(line)
-    if case .started = line { removeTranscript() }
+    if case .started = line {
+      hasStarted = true
+      request = nil
+    }
     let elapsed = Int((Reactor.now - came) / 1_000_000)
     let verdict = backend.write { answer?.take(line, elapsed: elapsed, now: time(nil), to: &$0) ?? .more }
     guard verdict != .more else { return }
     if answer?.failure?.status == 401 { backend.installation.doubt() }
+    // First the process, so that the next request may wait for it.
+    isOver = true
+    worker?.answered(verdict)
     settle()
-    if verdict == .overAndKill { child?.kill() } else { child?.end() }
   }
 
-  private func ended(_ end: Child.End) {
-    removeTranscript()
-    if !isOver { fail(CLIError.broken("the Claude CLI ended before the answer was complete (\(end))")) }
-    child = nil
-    backend.ended(self)
+  func takeTooLong() {
+    give(CLIError.broken("the Claude CLI wrote a line of more than \(Limits.maxLine >> 20) MiB"))
   }
 
-  /// One line for the operator; cut so that the log's own line stays within 4,096 bytes however it is escaped.
-  private func logError(_ line: ByteSlice) {
-    let plain = line.prefix(1_900).map { $0 < 0x20 ? 0x20 : $0 }
-    guard plain.contains(where: { $0 != 0x20 }) else { return }
-    backend.log.write(.warning, String(decoding: plain, as: UTF8.self), ["id": id.text, "source": "claude"])
-  }
-
-  private func removeTranscript() {
-    if let transcript { backend.files.remove(transcript) }
-    transcript = nil
+  /// Its process has died under it.
+  func processEnded(_ end: Child.End) {
+    guard !isOver else { return }
+    worker = nil
+    guard !isOnWaiting || hasStarted || wantsFresh else {
+      // Nothing was asked of the upstream, and nothing said to the client.
+      wantsFresh = true
+      answer = nil
+      reactor.cancel(deadline)
+      reactor.cancel(idle)
+      return backend.repeatTurn(self)
+    }
+    fail(CLIError.broken("the Claude CLI ended before the answer was complete (\(end))"))
   }
 
   // MARK: Its end
 
   private func watchSilence() {
-    guard let child else { return }
+    guard let worker else { return }
     let limit = UInt64(settings.idleTimeout) * 1_000_000_000
-    idle = reactor.at(child.lastHeard + limit) { [unowned self] in
-      guard Reactor.now < child.lastHeard + limit else {
+    idle = reactor.at(max(worker.lastHeard, carriedAt) + limit) { [unowned self] in
+      guard Reactor.now < max(worker.lastHeard, carriedAt) + limit else {
         return give(APIError(status: 504, "the Claude CLI was silent for \(settings.idleTimeout) s"))
       }
       watchSilence()
@@ -141,8 +158,9 @@ final class Turn {
 
   /// Gives up: an error for the client, and the process is stopped.
   private func give(_ error: APIError) {
+    let worker = worker
     fail(error)
-    child?.terminate()
+    worker?.terminate()
   }
 
   /// Answers with an error, where the answer isn't over.
@@ -163,25 +181,22 @@ final class Turn {
   func cancel() {
     guard !isOver else { return }
     backend.write { $0.record(.end, of: id) { $0.append(#"{"cancelled":true}"#) } }
+    let worker = worker
     settle()
-    child?.terminate()
+    worker?.abandon(hasStarted: hasStarted)
   }
 
-  /// Stops the process; nothing more is written.
+  /// Nothing more is written.
   func stop() {
     isOver = true
-    child?.terminate()
-  }
-
-  /// Waits for the end of a stopped process, until that time.
-  func destroy(at time: UInt64) {
-    child?.destroy(at: time)
-    child = nil
-    removeTranscript()
+    reactor.cancel(deadline)
+    reactor.cancel(idle)
   }
 
   private func settle() {
     isOver = true
+    worker = nil
+    request = nil
     reactor.cancel(deadline)
     reactor.cancel(idle)
     backend.settled(self)

@@ -10,6 +10,13 @@ struct ExecOptions: ParsableArguments {
   /// `auto`, or one of the ways to pay.
   enum Payer: String, CaseIterable, ExpressibleByArgument { case auto, login, key }
 
+  /// `auto`, or one of the carriers.
+  enum Way: String, CaseIterable, ExpressibleByArgument {
+    case auto
+    case native = "N"
+    case verbatim = "V"
+  }
+
   @Option(help: ArgumentHelp("The CLI to run, before all other places (CLAUDE_CLI_PATH).", valueName: "path"))
   var cli: String?
 
@@ -19,11 +26,17 @@ struct ExecOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Who pays: auto, login or key (CLAUDE_AUTH; auto).", valueName: "mode"))
   var auth: Payer?
 
+  @Option(help: ArgumentHelp("How requests are carried: auto, N or V (CLAUDE_CARRIER; auto).", valueName: "carrier"))
+  var carrier: Way?
+
   @Option(help: ArgumentHelp("Where private files go (RUN_DIR).", valueName: "directory"))
   var runDir: String?
 
   @Option(help: ArgumentHelp("CLI processes at once (CLAUDE_MAX_PROCESSES; 16).", valueName: "count"))
   var maxProcesses: Int?
+
+  @Option(help: ArgumentHelp("CLI processes started ahead (CLAUDE_WARM_PROCESSES; 2).", valueName: "count"))
+  var warmProcesses: Int?
 
   @Option(help: ArgumentHelp("How long a request waits for a process (QUEUE_TIMEOUT; 30).", valueName: "seconds"))
   var queueTimeout: Int?
@@ -40,16 +53,23 @@ struct ExecOptions: ParsableArguments {
   /// - Throws: of kind ``Failure/Kind/configuration`` where a variable has no meaning.
   func settings(_ environment: [String: String]) throws(Failure) -> ClaudeBackend.Settings {
     func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-    func number(_ option: Int?, _ name: String, _ fallback: Int) throws(Failure) -> Int {
+    func number(_ option: Int?, _ name: String, _ fallback: Int, atLeast least: Int = 1) throws(Failure) -> Int {
       guard let text = option.map({ String($0) }) ?? variable(name) else { return fallback }
-      guard let number = Int(text), (1...1_000_000).contains(number) else {
-        throw Failure(.configuration, "\(name) is \(text); expected a number from 1 to 1000000")
+      guard let number = Int(text), (least...1_000_000).contains(number) else {
+        throw Failure(.configuration, "\(name) is \(text); expected a number from \(least) to 1000000")
       }
       return number
     }
     let payer = auth?.rawValue ?? variable("CLAUDE_AUTH") ?? Payer.auto.rawValue
     guard let payer = Payer(rawValue: payer) else {
       throw Failure(.configuration, "CLAUDE_AUTH is \(payer); expected auto, login or key")
+    }
+    let way = carrier?.rawValue ?? variable("CLAUDE_CARRIER") ?? Way.auto.rawValue
+    guard let way = Way(rawValue: way) else {
+      throw Failure(.configuration, "CLAUDE_CARRIER is \(way); expected auto, N or V")
+    }
+    guard way != .verbatim || payer == .key else {
+      throw Failure(.usage, "carrier V is for a key alone; it needs --auth key (CLAUDE_AUTH), which is \(payer)")
     }
     let directory =
       runDir ?? variable("RUN_DIR") ?? variable("XDG_RUNTIME_DIR").map { "\($0)/claude-proxy" }
@@ -61,7 +81,10 @@ struct ExecOptions: ParsableArguments {
     settings.cli = cli ?? variable("CLAUDE_CLI_PATH")
     settings.fallbackCLI = fallbackCli
     settings.auth = Auth(rawValue: payer.rawValue)
+    settings.carrier = Carrier(rawValue: way.rawValue)
     settings.limits.maxProcesses = try number(maxProcesses, "CLAUDE_MAX_PROCESSES", settings.limits.maxProcesses)
+    settings.limits.warmProcesses = try number(
+      warmProcesses, "CLAUDE_WARM_PROCESSES", settings.limits.warmProcesses, atLeast: 0)
     settings.limits.queueTimeout = try number(queueTimeout, "QUEUE_TIMEOUT", settings.limits.queueTimeout)
     settings.limits.idleTimeout = try number(idleTimeout, "IDLE_TIMEOUT", settings.limits.idleTimeout)
     settings.limits.requestTimeout = try number(requestTimeout, "REQUEST_TIMEOUT", settings.limits.requestTimeout)

@@ -132,11 +132,16 @@ struct EnvironmentTests {
   @Test("a key is bare, a login never")
   func flags() throws {
     let model = try #require(ModelName("m"))
-    func flags(_ auth: Auth) -> [String] {
-      Contract.flags(model: model, auth: auth, transcript: "/t.jsonl", last: "U")
-    }
-    #expect(flags(.key).contains("--bare") && !flags(.login).contains("--bare"))
-    #expect(flags(.login).suffix(2) == ["--resume=/t.jsonl", "--resume-session-at=U"])
+    #expect(Contract.flags(auth: .key).contains("--bare") && !Contract.flags(auth: .login).contains("--bare"))
+    #expect(
+      Contract.resuming("/t.jsonl", last: "U", model: model)
+        == ["--model", "m", "--resume=/t.jsonl", "--resume-session-at=U"])
+  }
+
+  @Test("the table of carriers", arguments: [nil] + Carrier.allCases)
+  func carriers(wish: Carrier?) {
+    #expect(Carrier.of(.login, wish: wish) == .native)
+    #expect(Carrier.of(.key, wish: wish) == wish ?? .verbatim)
   }
 }
 

@@ -21,7 +21,7 @@ struct RequestTests {
 
   private func freight(_ text: String, auth: Auth = .key) throws -> (lines: [JSON], frames: [JSON], losses: [Loss]) {
     var number = 0
-    let freight = Freight(try request(text), auth: auth) {
+    let freight = Freight(try request(text), carrier: .native, auth: auth) {
       number += 1
       return "id-\(number)"
     }
@@ -126,6 +126,69 @@ struct RequestTests {
     // A login's own metadata stays.
     #expect(try body(text, auth: .login)["metadata"] == nil)
     #expect(try freight(text, auth: .login).losses.contains(Loss("metadata", "dropped")))
+  }
+
+  private func verbatim(_ text: String) throws -> (frames: [JSON], body: String, losses: [Loss], settingsID: String) {
+    var number = 0
+    let freight = Freight(try request(text), carrier: .verbatim, auth: .key) {
+      number += 1
+      return "id-\(number)"
+    }
+    let hasTranscript = !freight.transcript.isEmpty
+    #expect(!hasTranscript)
+    let frames = try freight.frames.text.split(separator: "\n").map { try JSON.parse(String($0)) }
+    let body = try #require(frames[0]["request"]?["settings"]?["env"]?["CLAUDE_CODE_EXTRA_BODY"]?.string)
+    return (frames, body, freight.losses, freight.settingsID)
+  }
+
+  @Test("verbatim, a request goes in the settings, behind what forgets the last one")
+  func verbatimFrames() throws {
+    let (frames, body, losses, settingsID) = try verbatim(Self.base + "}")
+    #expect(frames.map { $0["type"]!.string! } == ["control_request", "system", "user"])
+    #expect(frames[0]["request_id"]?.string == settingsID)
+    #expect(frames[0]["request"]?["settings"]?["model"]?.string == "claude-x")
+    // Settings merge: what isn't named would be the last request's.
+    let names = frames[0]["request"]?["settings"]?["env"]?.members.map { $0.key }
+    #expect(names == ["CLAUDE_CODE_EXTRA_BODY", "DISABLE_PROMPT_CACHING", "ANTHROPIC_CUSTOM_HEADERS"])
+    #expect(frames[1]["subtype"]?.string == "compact_boundary")
+    #expect(frames[2]["message"]?["content"]?.string == ".")
+    #expect(frames[2]["client_composed"]?.bool == true)
+    #expect(Set([settingsID, frames[1]["uuid"]?.string, frames[2]["uuid"]?.string]).count == 3)
+    #expect(losses.isEmpty)
+    // The CLI's own system blocks and metadata are kept out.
+    #expect(
+      body == #"{"max_tokens":5,"messages":[{"role":"user","content":"hi"}],"system":[],"metadata":{}}"#)
+  }
+
+  @Test(
+    "verbatim, values are the client's bytes",
+    arguments: [
+      #""temperature":0.70"#, #""temperature":1e-1"#, #""top_k":12345678901234567890"#,
+      #""system":"\u00e9\/\ud83d\ude00 \" \\ \n""#, #""tools":[ {"b":1, "a":1.0} ]"#, #""system":null"#,
+      #""metadata":{"user_id":null}"#,
+    ])
+  func verbatimBytes(_ member: String) throws {
+    let body = try verbatim(Self.base + "," + member + "}").body
+    #expect(body.contains("," + member))
+    #expect(try JSON.parse(body).members.map { $0.key }.count == 5 - (member.hasPrefix(#""t"#) ? 0 : 1))
+  }
+
+  @Test("verbatim, names count and not how they are written")
+  func verbatimNames() throws {
+    let text =
+      #"{"model":"m","max_tokens":5,"mess\u0061ges":[{"role":"user","content":"hi"}],"stre\u0061m":true,"b\u0065tas":[]}"#
+    let (_, body, losses, _) = try verbatim(text)
+    #expect(body.hasPrefix(#"{"max_tokens":5,"messages":[{"role":"user","content":"hi"}],"#))
+    #expect(losses == [Loss("betas", "dropped")])
+  }
+
+  @Test("a login is never carried verbatim")
+  func verbatimLogin() throws {
+    let freight = Freight(try request(Self.base + "}"), carrier: .verbatim, auth: .login) { "id" }
+    let hasTranscript = !freight.transcript.isEmpty
+    #expect(hasTranscript)
+    let frames = freight.frames.text
+    #expect(!frames.contains("messages") && !frames.contains(#""content":".""#))
   }
 
   @Test("top_p alone stays alone")

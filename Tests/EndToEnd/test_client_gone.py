@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A client that goes away costs nothing more: its CLI process dies and the API's connection is closed."""
+"""A client that goes away costs nothing more: the API's connection is closed, and its CLI process dies or is free."""
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from typing import Callable
 
 import pytest
 from messages_api import MessagesAPI
@@ -10,18 +12,16 @@ from processes import alive, wait_for
 from server import Proxy
 
 SLOW = "[[len:200]] [[slow:0.1]]"
-
-
-@pytest.mark.parametrize("path, prompt, stream", [
+WAYS = pytest.mark.parametrize("path, prompt, stream", [
     ("/openai/v1/chat/completions", SLOW, True),
     ("/v1/messages", SLOW, True),
     ("/v1/messages", SLOW, False),
     ("/v1/messages", "[[delay:20]]", True),
 ], ids=["openai-stream", "anthropic-stream", "whole", "nothing-yet"])
-def test_client_gone(proxy: Proxy, api: MessagesAPI, path: str, prompt: str, stream: bool) -> None:
-    """Within one second of the client's going, whether it has seen some of the answer or nothing yet."""
-    wait_for("no CLI of an earlier test works", lambda: not proxy.cli_processes())
-    stages = proxy.stages()
+
+
+def ask_and_go(proxy: Proxy, api: MessagesAPI, path: str, prompt: str, stream: bool) -> float:
+    """The time at which the client had gone. The API's connection is closed within a second of it."""
     asked = proxy.stream(path, {"model": "claude-haiku-4-5", "max_tokens": 500, "stream": stream,
                                 "messages": [{"role": "user", "content": prompt}]})
     api.wait("request", 10)
@@ -29,12 +29,37 @@ def test_client_gone(proxy: Proxy, api: MessagesAPI, path: str, prompt: str, str
         events = iter(asked)
         for _ in range(4):
             next(events)
-    [cli] = wait_for("the CLI works for us", proxy.cli_processes)
     gone = asked.go()
     closed = api.wait("client_abort", 3)["mono"] - gone
-    wait_for("the CLI process is dead", lambda: not alive(cli), 3)
-    died = time.monotonic() - gone
     assert closed < 1.0, f"the API's connection was closed {closed:.2f} s after the client had gone"
+    return gone
+
+
+@WAYS
+def test_its_process_dies(start: Callable[..., Proxy], settings: dict[str, str], api: MessagesAPI, path: str,
+                          prompt: str, stream: bool) -> None:
+    """Where a process serves one request."""
+    proxy = start(**settings | {"CLAUDE_CARRIER": "N"})
+    stages = proxy.stages()
+    gone = ask_and_go(proxy, api, path, prompt, stream)
+    wait_for("the CLI process is dead", lambda: not any(map(alive, proxy.cli_processes())), 3)
+    died = time.monotonic() - gone
     assert died < 1.0, f"the CLI process was dead {died:.2f} s after the client had gone"
     assert proxy.stages() == stages, "the pipeline went on"
     assert len(api.bodies()) == 1, "nothing was asked a second time"
+
+
+@WAYS
+def test_its_process_serves_the_next(start: Callable[..., Proxy], settings: dict[str, str], api: MessagesAPI, path: str,
+                                     prompt: str, stream: bool) -> None:
+    """Where a process serves many: none more is needed."""
+    proxy = start(**settings | {"CLAUDE_WARM_PROCESSES": "0"})
+    stages = proxy.stages()
+    ask_and_go(proxy, api, path, prompt, stream)
+    time.sleep(0.4)
+    before = proxy.cli_processes()
+    answer = proxy.ask("POST", "/v1/messages", {"model": "claude-haiku-4-5", "max_tokens": 5, "messages": [
+        {"role": "user", "content": "[[say:next]]"}]})
+    assert answer.json["content"] == [{"type": "text", "text": "next"}]
+    assert len(before) == 1 and proxy.cli_processes() == before
+    assert proxy.stages() == stages and len(api.bodies()) == 2

@@ -367,7 +367,7 @@ def test_many_at_once_keep_apart(run) -> None:
         whole = json.dumps(one.answer(f"t{number}", 60))
         assert whole.count("token-") == 1 and f"token-{number}-end" in whole
     one.wait_gone()
-    wait_for("descriptors are given back", lambda: processes.descriptors(one.process.pid) == before)
+    wait_for("descriptors are given back", lambda: processes.descriptors(one.process.pid) <= before)
     assert one.files() == []
 
 

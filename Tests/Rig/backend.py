@@ -37,7 +37,8 @@ class Backend:
     program = "claude-exec"
 
     def environment(self) -> dict[str, str]:
-        return {"CLAUDE_CLI_PATH": str(STAND_IN), "ANTHROPIC_API_KEY": SECRET, "CLAUDE_AUTH": "key"}
+        return {"CLAUDE_CLI_PATH": str(STAND_IN), "ANTHROPIC_API_KEY": SECRET, "CLAUDE_AUTH": "key",
+                "CLAUDE_CARRIER": "N"}
 
     def __init__(self, home: Path, *arguments: str, **settings: str):
         self.home = home

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+import Glibc
+import JSONText
+import Logs
+import Reactor
+import Records
+
+/// One CLI process that carries requests: one after another, each alone, where its carrier allows; else one.
+final class Worker {
+  private enum State {
+    /// Waits for a request, its start over or not.
+    case free
+    case busy
+    /// The answer is over; the CLI has not said yet that its turn is.
+    case finishing
+    /// The request was cancelled, and the CLI told to stop.
+    case interrupted
+    /// Told to end.
+    case dying
+  }
+
+  /// How long the CLI may take, in milliseconds: to end a turn whose answer is over (10 are usual), to heed an
+  /// interrupt (30 are usual), and to take the settings of a request (10 are usual, 550 for 25 MB).
+  private static let times = (finish: 1_000, interrupt: 300, settings: 10_000)
+
+  let key: ProcessKey
+  let born = Reactor.now
+  /// Requests that it was given.
+  private(set) var uses = 0
+  /// Its start is over: it has answered the first frame.
+  private(set) var isParked = false
+  private var state = State.free
+  private var turn: Turn?
+  /// For the log: the request that it has, or had last.
+  private var label = ""
+  /// The request whose answer opens the turn's own lines, while that is awaited.
+  private var settingsID: String?
+  private var hasResult = false
+  private var interruptID: String?
+  private var timer: Reactor.Timer?
+  private var transcript: String?
+  private var child: Child?
+  private let pool: Pool
+
+  /// Starts a process.
+  ///
+  /// - Parameter resuming: the transcript that it goes on from, which is removed when it was read.
+  init(
+    _ key: ProcessKey, resuming: (transcript: String, last: String, model: ModelName)? = nil, pool: Pool
+  ) throws(Failure) {
+    self.key = key
+    self.pool = pool
+    transcript = resuming?.transcript
+    var flags = Contract.flags(auth: key.auth)
+    if let resuming {
+      flags += Contract.resuming(resuming.transcript, last: resuming.last, model: resuming.model)
+    }
+    let backend = pool.backend
+    child = try Child(
+      Child.Program(
+        path: key.path, arguments: flags,
+        environment: ChildEnvironment.make(
+          from: backend.environment, auth: key.auth, client: backend.settings.client, betas: key.betas,
+          omitting: key.omitsThinking ? [Contract.noThinking] : []),
+        directory: backend.files.neutral),
+      guardian: backend.guardian, reactor: backend.reactor,
+      handlers: Child.Handlers(
+        line: { [unowned self] in take($0) },
+        tooLong: { [unowned self] in turn?.takeTooLong() },
+        errorLine: { [unowned self] in logError($0) },
+        ended: { [self] in ended($0) }))
+    if key.carrier.isReusable {
+      var first = Bytes()
+      first.append(initialize: [])
+      child?.write(first)
+    }
+  }
+
+  private var reactor: Reactor { pool.backend.reactor }
+  var isFree: Bool { state == .free }
+  var isDying: Bool { state == .dying }
+  /// It will be free in a moment, long before a new one could have started.
+  var isFinishing: Bool { state == .finishing }
+  /// When it last printed something, by the reactor's clock.
+  var lastHeard: UInt64 { child?.lastHeard ?? 0 }
+
+  // MARK: A request
+
+  /// Takes a request: its lines go to the turn, until its answer is over.
+  func carry(_ turn: Turn, _ freight: borrowing Freight) {
+    let isWarm = isParked
+    state = .busy
+    uses += 1
+    reactor.cancel(timer)
+    self.turn = turn
+    label = turn.id.text
+    hasResult = false
+    interruptID = nil
+    if key.carrier.isReusable {
+      settingsID = freight.settingsID
+      let time = min(Self.times.settings, pool.backend.settings.idleTimeout * 500)
+      if isWarm { wait(time) { [unowned self] in if settingsID != nil { terminate() } } }
+    }
+    child?.write(freight.frames)
+  }
+
+  private func take(_ bytes: ByteSlice) {
+    let line = CLILine(bytes)
+    if case .started = line { removeTranscript() }
+    if case .control(let response) = line, !isParked, Scan.is("initialize", "request_id", of: response) {
+      if Scan.is("error", "subtype", of: response) { return refused() }
+      isParked = true
+      return pool.parked(self)
+    }
+    switch state {
+    case .busy:
+      if let awaited = settingsID {
+        // What comes before is of an earlier request.
+        guard case .control(let response) = line, Scan.is(awaited, "request_id", of: response) else { return }
+        settingsID = nil
+      }
+      if case .result = line { hasResult = true }
+      turn?.take(line)
+    case .finishing:
+      if case .result = line { release() }
+    case .interrupted:
+      if case .result = line { hasResult = true }
+      if case .control(let response) = line, let id = interruptID, Scan.is(id, "request_id", of: response) {
+        interruptID = nil
+      }
+      // Both, or the interrupt might hit the next request.
+      if hasResult, interruptID == nil { release() }
+    case .free, .dying: break
+    }
+  }
+
+  /// It doesn't take the first frame: nothing can come of it.
+  private func refused() {
+    pool.backend.log.write(.warning, "the Claude CLI refused its first frame")
+    turn?.fail(CLIError.broken("the Claude CLI refused its settings"))
+    kill()
+  }
+
+  /// The turn's answer is over.
+  func answered(_ verdict: Answer.Verdict) {
+    turn = nil
+    guard verdict != .overAndKill else { return kill() }
+    guard key.carrier.isReusable else { return end() }
+    state = .finishing
+    if hasResult { return release() }
+    wait(Self.times.finish) { [unowned self] in terminate() }
+  }
+
+  /// The turn's client is gone.
+  ///
+  /// - Parameter hasStarted: the CLI works on it, so that it can be interrupted.
+  func abandon(hasStarted: Bool) {
+    turn = nil
+    guard key.carrier.isReusable, hasStarted, !isDying else { return terminate() }
+    state = .interrupted
+    let id = UniqueID.make()
+    interruptID = id
+    var frame = Bytes()
+    frame.append(#"{"type":"control_request","request_id":"#)
+    frame.append(quoted: id)
+    frame.append(#","request":{"subtype":"interrupt"}}"#)
+    frame.append("\n")
+    child?.write(frame)
+    wait(Self.times.interrupt) { [unowned self] in terminate() }
+  }
+
+  private func release() {
+    reactor.cancel(timer)
+    state = .free
+    pool.freed(self)
+  }
+
+  /// Calls the action after that time, unless the worker is needed before.
+  func wait(_ milliseconds: Int, _ action: @escaping () -> Void) {
+    reactor.cancel(timer)
+    timer = reactor.after(milliseconds: milliseconds, action)
+  }
+
+  // MARK: Its end
+
+  /// Ends it in steps; for one that does nothing.
+  func end() {
+    die()
+    child?.end()
+  }
+
+  func terminate() {
+    die()
+    child?.terminate()
+  }
+
+  private func kill() {
+    die()
+    child?.kill()
+  }
+
+  private func die() {
+    reactor.cancel(timer)
+    state = .dying
+  }
+
+  /// Waits for the end of a stopped process, until that time.
+  func destroy(at time: UInt64) {
+    child?.destroy(at: time)
+    child = nil
+    turn = nil
+    removeTranscript()
+  }
+
+  private func ended(_ end: Child.End) {
+    reactor.cancel(timer)
+    removeTranscript()
+    let wasExpected = isDying
+    state = .dying
+    child = nil
+    let turn = turn
+    self.turn = nil
+    pool.ended(self, wasExpected: wasExpected, end)
+    turn?.processEnded(end)
+    pool.backend.pump()
+  }
+
+  private func removeTranscript() {
+    if let transcript { pool.backend.files.remove(transcript) }
+    transcript = nil
+  }
+
+  /// One line for the operator; cut so that the log's own line stays within 4,096 bytes however it is escaped.
+  private func logError(_ line: ByteSlice) {
+    let plain = line.prefix(1_900).map { $0 < 0x20 ? 0x20 : $0 }
+    guard plain.contains(where: { $0 != 0x20 }) else { return }
+    var fields: KeyValuePairs<String, String> = ["source": "claude"]
+    if !label.isEmpty { fields = ["id": label, "source": "claude"] }
+    pool.backend.log.write(.warning, String(decoding: plain, as: UTF8.self), fields)
+  }
+}
+
+extension Scan {
+  /// Whether the object's member of that name is exactly this string.
+  fileprivate static func `is`(_ text: String, _ name: StaticString, of object: ByteSlice) -> Bool {
+    plainString(member(name, of: object))?.text == text
+  }
+}
