@@ -52,7 +52,7 @@ final class FakeMachine {
     Finder(
       named: named, fallback: fallback,
       environment: ["HOME": "/home/me", "PATH": "/usr/bin:/opt/bin:relative"].merging(environment) { $1 },
-      directory: "/work", root: root)
+      directory: "/srv", root: root)
   }
 }
 
@@ -67,9 +67,9 @@ struct FinderTests {
     let finder = machine.finder(named: "my/claude", fallback: "/setup/claude", ["PNPM_HOME": "/pnpm"])
     #expect(
       finder.places() == [
-        "/work/my/claude", "/usr/bin/claude", "/opt/bin/claude", "/home/me/.local/bin/claude",
+        "/srv/my/claude", "/usr/bin/claude", "/opt/bin/claude", "/home/me/.local/bin/claude",
         "/home/me/.claude/local/claude", "/home/me/.npm-global/bin/claude", "/home/me/node_modules/.bin/claude",
-        "/work/node_modules/.bin/claude", "/home/me/.yarn/bin/claude", "/home/me/.bun/bin/claude",
+        "/srv/node_modules/.bin/claude", "/home/me/.yarn/bin/claude", "/home/me/.bun/bin/claude",
         "/home/me/.volta/bin/claude", "/home/me/.nvm/versions/node/v20.1.0/bin/claude",
         "/home/me/.nvm/versions/node/v9.11.0/bin/claude", "/pnpm/claude", "/home/me/.local/share/pnpm/claude",
         "/usr/local/bin/claude", "/opt/homebrew/bin/claude", "/setup/claude",
