@@ -43,6 +43,8 @@ extension Bytes {
         append(UInt8(ascii: "\""))
         append(lent)
         append(UInt8(ascii: "\""))
+      } else if let digits = BigInteger.read(node) {
+        append(digits)
       } else {
         append(quoted: text)
       }

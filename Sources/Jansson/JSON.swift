@@ -69,7 +69,7 @@ package struct JSON {
     switch raw.pointee.type {
     case JSON_OBJECT: .object
     case JSON_ARRAY: .array
-    case JSON_STRING: .string
+    case JSON_STRING: BigInteger.read(raw) == nil ? .string : .integer
     case JSON_INTEGER: .integer
     case JSON_REAL: .real
     case JSON_TRUE, JSON_FALSE: .bool
@@ -80,7 +80,7 @@ package struct JSON {
   package var isNull: Bool { raw.pointee.type == JSON_NULL }
   package var isObject: Bool { raw.pointee.type == JSON_OBJECT }
   package var isArray: Bool { raw.pointee.type == JSON_ARRAY }
-  package var isString: Bool { raw.pointee.type == JSON_STRING }
+  package var isString: Bool { raw.pointee.type == JSON_STRING && BigInteger.read(raw) == nil }
 
   package var bool: Bool? {
     switch raw.pointee.type {
@@ -98,6 +98,7 @@ package struct JSON {
     switch raw.pointee.type {
     case JSON_INTEGER: Double(json_integer_value(raw))
     case JSON_REAL: json_real_value(raw)
+    case JSON_STRING: BigInteger.read(raw).map(double)
     default: nil
     }
   }
@@ -106,7 +107,7 @@ package struct JSON {
 
   /// Hands over a string's bytes, which are valid during the call only; nil for other kinds.
   package func withUTF8<R>(_ body: (ByteSlice) -> R) -> R? {
-    guard raw.pointee.type == JSON_STRING, let text = stringBytes(raw) else { return nil }
+    guard isString, let text = stringBytes(raw) else { return nil }
     return withExtendedLifetime(node) {
       guard let lent = LentString.read(text) else { return body(text) }
       guard lent.offset(of: UInt8(ascii: "\\")) != nil else { return body(lent) }
@@ -201,5 +202,14 @@ package struct JSON {
 
 extension JSON: Equatable {
   /// Equal in Jansson's sense: members in any order, 1 and 1.0 apart.
-  package static func == (one: JSON, other: JSON) -> Bool { json_equal(one.raw, other.raw) == 1 }
+  package static func == (one: JSON, other: JSON) -> Bool {
+    guard one.kind == other.kind, one.count == other.count else { return false }
+    // json_equal would compare a lent string by where it lies.
+    switch one.kind {
+    case .string: return one.withUTF8 { text in other.withUTF8 { text.elementsEqual($0) } } == true
+    case .array: return zip(one.elements, other.elements).allSatisfy(==)
+    case .object: return one.members.allSatisfy { other[$0.key] == $0.value }
+    case .integer, .real, .bool, .null: return json_equal(one.raw, other.raw) == 1
+    }
+  }
 }

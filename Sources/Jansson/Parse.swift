@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 import CJansson
-import Glibc
 import JSONText
 
 /// Why a text is not JSON.
@@ -14,7 +13,7 @@ extension JSON {
   /// Parses text that is exactly one value of any kind.
   ///
   /// It gives Jansson's tree and Jansson's answers, several times faster than Jansson's own lexer; but for integers
-  /// beyond 64 bits, which become reals instead of an error.
+  /// beyond 64 bits, which keep their digits instead of being an error.
   ///
   /// - Parameter lends: longer strings are not copied into the tree but looked up in `text`, which must outlive every
   ///   value that comes of it; they are written out again with the escapes they came with.
@@ -263,16 +262,10 @@ private struct Lexer: ~Copyable {
     if !isReal, let integer, isNegative || integer != .min {
       return json_integer(json_int_t(isNegative ? integer : -integer))
     }
-    let real = text.cut(start, at).withMemoryRebound(to: CChar.self) { digits in
-      // strtod needs an end that isn't a digit; the slice's own text may be the last of its buffer.
-      withUnsafeTemporaryAllocation(of: CChar.self, capacity: digits.count + 1) { copy in
-        for index in 0..<digits.count { copy[index] = digits[index] }
-        copy[digits.count] = 0
-        return strtod(copy.baseAddress!, nil)
-      }
-    }
+    let digits = text.cut(start, at)
+    let real = double(digits)
     guard real.isFinite else { return fail("a number is too large") }
-    return json_real(real)
+    return isReal ? json_real(real) : BigInteger.node(digits)
   }
 
   private func digit(_ at: Int) -> Int? {

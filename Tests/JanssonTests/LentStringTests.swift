@@ -15,6 +15,9 @@ struct LentStringTests {
       }
       guard let lent = try? JSON.parse(text, lends: true) else { return "lending doesn't read \(shown)" }
       guard let again = try? JSON.parse(lent.text), again == plain else { return "\(lent.text) reads back as another" }
+      let copy = Array(text)
+      let isEqual = copy.withUnsafeBufferPointer { (try? JSON.parse($0, lends: true)) == lent }
+      guard isEqual, lent == plain, plain == lent else { return "\(shown) isn't equal to itself where it is lent" }
       return difference(plain, lent)
     }
   }
