@@ -78,7 +78,9 @@ private func hasSurrogateOrExponent(_ text: ByteSlice) -> Bool {
 /// They differ where it is meant: an integer beyond 64 bits is no error; a real is written as the shortest
 /// text that reads back the same; a control character's number is written in lower-case digits.
 private func lexer(_ input: ByteSlice) {
-  let theirs = try? JSON.parseReference(input)
+  var theirs: JSON?
+  var isTooBig = false
+  do { theirs = try JSON.parseReference(input) } catch { isTooBig = error.reason.hasPrefix("too big") }
   guard let ours = try? JSON.parse(input) else {
     // Jansson passes over a NUL behind a number or a word, as if it weren't there.
     if theirs != nil, !input.contains(0) { broken("what Jansson reads we read", input) }
@@ -93,18 +95,17 @@ private func lexer(_ input: ByteSlice) {
   if let tree = try? JSON.parse(input, lends: true) { lent.append(tree) }
   guard let same = try? JSON.parse(lent.slice), same == ours else { broken("what is lent reads back", input) }
   guard let theirs else {
-    if !hasRealOrBig(ours) { broken("what we read Jansson reads", input) }
+    if !isTooBig { broken("what we read Jansson reads", input) }
     return
   }
   if ours != theirs { broken("the trees are the same", input) }
-  if !hasRealOrBig(ours), !hasControl(written.slice), written.text != ours.referenceText {
+  if !hasReal(ours), !hasControl(written.slice), written.text != ours.referenceText {
     broken("the texts are the same", input)
   }
 }
 
-private func hasRealOrBig(_ value: JSON) -> Bool {
-  value.kind == .real || value.kind == .integer && value.integer == nil
-    || value.elements.contains(where: hasRealOrBig) || value.members.contains { hasRealOrBig($0.value) }
+private func hasReal(_ value: JSON) -> Bool {
+  value.kind == .real || value.elements.contains(where: hasReal) || value.members.contains { hasReal($0.value) }
 }
 
 private func hasControl(_ text: ByteSlice) -> Bool {
