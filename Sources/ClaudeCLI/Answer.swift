@@ -71,7 +71,7 @@ package struct Answer: ~Copyable {
       let isSuccess = Scan.member("is_error", of: line)?.equals("false") == true
       fail(isSuccess ? CLIError.broken("the Claude CLI ended the turn without an answer") : error, to: &out)
       return .over
-    case .started, .other: break
+    case .started, .completed, .other: break
     }
     return .more
   }

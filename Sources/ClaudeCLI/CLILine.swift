@@ -15,6 +15,8 @@ package enum CLILine {
   case rateLimit(ByteSlice)
   /// An answer to a frame of ours; the inside of `response`.
   case control(ByteSlice)
+  /// A user frame of ours is done with; its id.
+  case completed(ByteSlice)
   case other
 
   package enum EventType {
@@ -28,13 +30,17 @@ package enum CLILine {
     var isSide = false
     var isAbandoned = false
     var isError = false
+    var command: ByteSlice?
+    var isCompleted = false
     // `type` is not always the first member, and what matters may stand behind the payload.
     let isObject = Scan.members(line) { key, value in
       switch key.count {
       case 4 where key.equals("type"): type = Scan.plainString(value)
       case 5 where key.equals("event"): payload = value
+      case 5 where key.equals("state"): isCompleted = Scan.plainString(value)?.equals("completed") == true
       case 7 where key.equals("subtype"): subtype = Scan.plainString(value)
       case 8 where key.equals("response"): payload = value
+      case 12 where key.equals("command_uuid"): command = Scan.plainString(value)
       case 15 where key.equals("rate_limit_info"): payload = value
       case 16 where key.equals("abandoned_blocks"): isAbandoned = !value.equals("null")
       case 18 where key.equals("parent_tool_use_id"): isSide = !value.equals("null")
@@ -59,6 +65,8 @@ package enum CLILine {
     case 6 where type.equals("system"): self = subtype?.equals("init") == true ? .started : .other
     case 16 where type.equals("rate_limit_event"): self = payload.map { .rateLimit($0) } ?? .other
     case 16 where type.equals("control_response"): self = payload.map { .control($0) } ?? .other
+    case 17 where type.equals("command_lifecycle"):
+      self = isCompleted ? command.map { .completed($0) } ?? .other : .other
     default: self = .other
     }
   }

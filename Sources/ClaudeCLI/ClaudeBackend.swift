@@ -15,7 +15,7 @@ package final class ClaudeBackend: Backend {
     package var fallbackCLI: String?
     /// Nil: the login if there is one, else the key.
     package var auth: Auth?
-    /// Nil: what the table says (``Carrier/of(_:wish:)``).
+    /// Nil: what the table says (``Carrier/of(_:wish:_:)``).
     package var carrier: Carrier?
     /// Where private files go: a directory of this user's with mode 0700, made where it isn't there.
     package var runDirectory: String
@@ -74,7 +74,7 @@ package final class ClaudeBackend: Backend {
     installation.changed = { [unowned self] in
       answerHealth()
       if case .ready(let cli) = installation.state, cli.isAuthenticated {
-        pool.expect(ProcessKey(cli, .of(cli.auth, wish: settings.carrier)))
+        if let carrier = Carrier.ahead(cli.auth, wish: settings.carrier) { pool.expect(ProcessKey(cli, carrier)) }
       }
       pump()
     }
@@ -187,9 +187,12 @@ package final class ClaudeBackend: Backend {
       case .probing: return
       case .unusable(let error, _): queue.next()?.fail(error)
       case .ready(let cli):
-        let key = turn.key(cli, .of(cli.auth, wish: settings.carrier))
-        guard pool.hasRoom(for: key, isFresh: turn.wantsFresh) else { return }
-        queue.next()?.start(key)
+        guard let need = turn.need(cli) else {
+          leave(turn)
+          continue
+        }
+        guard pool.hasRoom(for: need, isFresh: turn.wantsFresh) else { return }
+        queue.next()?.start(need)
       }
     }
   }

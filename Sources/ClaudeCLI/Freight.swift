@@ -9,16 +9,18 @@ package struct Freight: ~Copyable {
   /// The id of the transcript's last line.
   package var last = ""
   package var frames: Bytes
+  /// Where the frames must wait until the CLI is done with the user frame of that id.
+  package var pauses: [(id: String, at: Int)] = []
   package var losses: [Loss]
   /// The id of the settings frame: what the CLI prints before its answer to that is of an earlier request.
   package let settingsID: String
 
-  package init(_ request: MessagesRequest, carrier: Carrier, auth: Auth, makeID: @escaping () -> String) {
+  package init(_ request: MessagesRequest, carrier: Carrier, auth: Auth, makeID: () -> String) {
+    switch (carrier, auth) {
+    case (.verbatim, .key): self.init(verbatim: request, makeID: makeID)
+    case (.replay, _): self.init(replay: request, auth: auth, makeID: makeID)
     // Whatever may go wrong elsewhere: what a login sends is the CLI's own affair.
-    if carrier == .verbatim, auth == .key {
-      self.init(verbatim: request, makeID: makeID)
-    } else {
-      self.init(native: request, auth: auth, makeID: makeID)
+    case (.native, _), (.verbatim, .login): self.init(native: request, auth: auth, makeID: makeID)
     }
   }
 
@@ -28,12 +30,7 @@ package struct Freight: ~Copyable {
     settingsID = makeID()
     frames = Bytes(capacity: body.count * 9 / 8 + 1024)
     frames.append(settings: settingsID, model: request.model.text, body: body.take(), disableCaching: true)
-    // Forgets the turns of earlier requests.
-    frames.append(#"{"type":"system","subtype":"compact_boundary","compact_metadata":{"trigger":"manual","#)
-    frames.append(#""pre_tokens":0},"uuid":"#)
-    frames.append(quoted: makeID())
-    frames.append(#","session_id":""}"#)
-    frames.append("\n")
+    frames.append(boundary: makeID())
     // The text stands for nothing: the request's messages take its place.
     frames.append(#"{"type":"user","message":{"role":"user","content":"."},"parent_tool_use_id":null,"#)
     frames.append(#""session_id":"","client_composed":true,"uuid":"#)
@@ -41,11 +38,48 @@ package struct Freight: ~Copyable {
     frames.append("}\n")
   }
 
-  private init(native request: MessagesRequest, auth: Auth, makeID: @escaping () -> String) {
-    var conversation = Transcript(request, makeID: makeID)
+  private init(replay request: MessagesRequest, auth: Auth, makeID: () -> String) {
+    let conversation = Conversation(request)
+    var body = ExtraBody(request, auth: auth)
+    losses = request.losses + conversation.losses + body.losses
+    settingsID = makeID()
+    frames = Bytes(capacity: 4096)
+    frames.append(
+      settings: settingsID, model: request.model.text, body: body.take(),
+      disableCaching: Self.disablesCaching(request, auth))
+    if !conversation.system.isEmpty {
+      frames.append(system: conversation.system, model: request.model.text, id: makeID())
+    }
+    // Behind the model's name: else the CLI notes the change of it in the conversation.
+    frames.append(boundary: makeID())
+    for (index, turn) in conversation.turns.enumerated() {
+      let id = makeID()
+      let isLast = index == conversation.turns.count - 1
+      frames.append(turn.isUser ? #"{"type":"user","# : #"{"type":"assistant","#)
+      frames.append(message: turn, model: request.model, id: id)
+      frames.append(#","parent_tool_use_id":null,"session_id":"","uuid":"#)
+      frames.append(quoted: id)
+      if turn.isUser {
+        frames.append(isLast ? #","client_composed":true"# : #","client_composed":true,"shouldQuery":false"#)
+      }
+      frames.append("}\n")
+      // What the assistant said would overtake it: the CLI takes that at once, and puts a user's frame in line.
+      if turn.isUser, !isLast { pauses.append((id, frames.count)) }
+    }
+  }
+
+  private static func disablesCaching(_ request: MessagesRequest, _ auth: Auth) -> Bool {
+    // With a key the body goes out as the client wrote it. Under a login the CLI's caching spares the plan, but its
+    // marks together with the client's would be more than the API takes.
+    auth == .key || request.hasCacheMarks
+  }
+
+  private init(native request: MessagesRequest, auth: Auth, makeID: () -> String) {
+    let conversation = Conversation(request)
+    var transcript = Transcript(conversation, model: request.model, makeID: makeID)
     var body = ExtraBody(request, auth: auth)
     settingsID = "settings"
-    last = conversation.last
+    last = transcript.last
     losses = request.losses + conversation.losses + body.losses
     if auth == .login, let prefill = conversation.prefill {
       // Seen: they go out as a user turn behind it.
@@ -53,10 +87,8 @@ package struct Freight: ~Copyable {
     }
     frames = Self.frames(
       model: request.model.text, system: conversation.system, body: body.take(),
-      // With a key the body goes out as the client wrote it. Under a login the CLI's caching spares the plan, but
-      // its marks together with the client's would be more than the API takes.
-      disableCaching: auth == .key || request.hasCacheMarks)
-    transcript = conversation.take()
+      disableCaching: Self.disablesCaching(request, auth))
+    self.transcript = transcript.take()
   }
 
   private static func frames(
@@ -79,6 +111,26 @@ extension Bytes {
     append(#"{"type":"control_request","request_id":"initialize","request":{"subtype":"initialize","systemPrompt":["#)
     if !system.isEmpty { append(quoted: system.joined(separator: "\n\n")) }
     append("]}}\n")
+  }
+
+  /// Appends the frame that makes the CLI forget the turns of earlier requests.
+  fileprivate mutating func append(boundary id: String) {
+    append(#"{"type":"system","subtype":"compact_boundary","compact_metadata":{"trigger":"manual","#)
+    append(#""pre_tokens":0},"uuid":"#)
+    append(quoted: id)
+    append(#","session_id":""}"#)
+    append("\n")
+  }
+
+  /// Appends the frame that sets the system text, which holds until another takes its place: the CLI takes no empty one.
+  fileprivate mutating func append(system: [String], model: String, id: String) {
+    append(#"{"type":"control_request","request_id":"#)
+    append(quoted: id)
+    append(#","request":{"subtype":"set_model","model":"#)
+    append(quoted: model)
+    append(#","only_if_model_is_current":true,"system_prompt":"#)
+    append(quoted: system.joined(separator: "\n\n"))
+    append("}}\n")
   }
 
   /// Appends the frame that sets what a request needs: all of it each time, because settings merge.

@@ -23,6 +23,8 @@ package struct MessagesRequest {
   package let betas: [String]
   /// What can't be carried whatever the carrier.
   package let losses: [Loss]
+  /// Whose request it is: the name of the key that it came with.
+  package let caller: String?
 
   /// - Throws: the API's own answer to a body that lacks what every request must have.
   package init(payload: ByteSlice, ctx: ByteSlice?) throws(APIError) {
@@ -55,7 +57,9 @@ package struct MessagesRequest {
     wantsStream = stream?.bool ?? false
 
     var losses: [Loss] = []
-    let header = ctx.flatMap { Scan.member("http", of: $0) }.flatMap { Scan.member("headers", of: $0) }
+    let http = ctx.flatMap { Scan.member("http", of: $0) }
+    caller = http.flatMap { Scan.plainString(Scan.member("key", of: $0)) }?.text
+    let header = http.flatMap { Scan.member("headers", of: $0) }
       .flatMap { Scan.plainString(Scan.member("anthropic-beta", of: $0)) }
     (betas, _) = ChildEnvironment.betas(of: header?.text ?? "")
     if let header, ChildEnvironment.betas(of: header.text).refused {

@@ -11,7 +11,7 @@ final class Pool {
   /// Those that wait for a request, the one that was used last at the end.
   private var idle: [Worker] = []
   /// What the last request needed: the next one will likely need the same.
-  private var wanted: ProcessKey?
+  private var wanted: Need?
   private var refilling: Reactor.Timer?
   private var isStopped = false
 
@@ -25,10 +25,12 @@ final class Pool {
   /// Whether a request can be given a process now; where not, one that nobody needs makes room.
   ///
   /// - Parameter isFresh: the process must be a new one.
-  func hasRoom(for key: ProcessKey, isFresh: Bool) -> Bool {
+  func hasRoom(for need: Need, isFresh: Bool) -> Bool {
     if !isFresh {
-      if idle.contains(where: { $0.key == key }) { return true }
-      if workers.contains(where: { $0.isFinishing && $0.key == key }) { return false }
+      if idle.contains(where: { $0.isParked && $0.suits(need) }) { return true }
+      // Free in a moment: sooner than one whose start is under way.
+      if workers.contains(where: { $0.isFinishing && $0.suits(need) }) { return false }
+      if idle.contains(where: { $0.suits(need) }) { return true }
     }
     if workers.count < limits.maxProcesses { return true }
     if !workers.contains(where: { $0.isDying }) { retire(idle.first) }
@@ -36,9 +38,9 @@ final class Pool {
   }
 
   /// A process that waits, if there is one.
-  func idleWorker(for key: ProcessKey) -> Worker? {
+  func idleWorker(for need: Need) -> Worker? {
     guard
-      let index = idle.lastIndex(where: { $0.key == key && $0.isParked }) ?? idle.lastIndex(where: { $0.key == key })
+      let index = idle.lastIndex(where: { $0.suits(need) && $0.isParked }) ?? idle.lastIndex(where: { $0.suits(need) })
     else { return nil }
     return idle.remove(at: index)
   }
@@ -51,10 +53,10 @@ final class Pool {
     return worker
   }
 
-  /// A request with that key was given its process.
-  func used(_ key: ProcessKey) {
-    guard key.carrier.isReusable else { return }
-    wanted = key
+  /// A request with that need was given its process.
+  func used(_ need: Need) {
+    guard need.key.carrier.isReusable else { return }
+    wanted = need
     refill()
   }
 
@@ -101,7 +103,7 @@ final class Pool {
   /// Ends it when it has waited long, unless it is one of those that are wanted.
   private func watch(_ worker: Worker) {
     worker.wait(limits.idleProcessTime * 1_000) { [unowned self, unowned worker] in
-      let kept = idle.filter { $0.key == wanted }.suffix(limits.warmProcesses)
+      let kept = idle.filter { isWanted($0) }.suffix(limits.warmProcesses)
       if kept.contains(where: { $0 === worker }), worker.isParked, !isOld(worker) { return watch(worker) }
       retire(worker)
       refill()
@@ -112,10 +114,12 @@ final class Pool {
 
   /// Sets what is wanted before there was any request.
   func expect(_ key: ProcessKey) {
-    if let wanted, (wanted.path, wanted.version, wanted.auth) == (key.path, key.version, key.auth) { return }
-    wanted = key.carrier.isReusable ? key : nil
+    if let known = wanted?.key, (known.path, known.version, known.auth) == (key.path, key.version, key.auth) { return }
+    wanted = Need(key: key, caller: nil, hasSystem: true)
     refill()
   }
+
+  private func isWanted(_ worker: Worker) -> Bool { wanted.map { worker.suits($0) } ?? false }
 
   /// Starts what is missing, when there is time.
   private func refill(after milliseconds: Int = ExecLimits.pauses.refill) {
@@ -128,12 +132,12 @@ final class Pool {
 
   private func refillNow() {
     guard let wanted, !isStopped, !backend.hasLine, workers.count < limits.maxProcesses else { return }
-    let ready = idle.filter { $0.key == wanted }
+    let ready = idle.filter { isWanted($0) }
     // One at a time: each start takes a processor for a quarter of a second.
     guard ready.count < limits.warmProcesses, workers.allSatisfy({ $0.isParked || $0.isDying }) else { return }
-    if idle.count >= 2 * limits.warmProcesses { retire(idle.first { $0.key != wanted }) }
+    if idle.count >= 2 * limits.warmProcesses { retire(idle.first { !isWanted($0) }) }
     do throws(Failure) {
-      let worker = try start(wanted)
+      let worker = try start(wanted.key)
       idle.insert(worker, at: 0)
       watch(worker)
     } catch {

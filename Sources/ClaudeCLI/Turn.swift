@@ -51,16 +51,19 @@ final class Turn {
   // MARK: Its process
 
   /// What its process must be like.
-  func key(_ cli: Installation.CLI, _ carrier: Carrier) -> ProcessKey {
+  func need(_ cli: Installation.CLI) -> Need? {
+    guard let request else { return nil }
+    let carrier = Carrier.of(cli.auth, wish: settings.carrier, request)
     var key = ProcessKey(cli, carrier)
-    if let request { (key.betas, key.omitsThinking) = (request.betas, request.hasTopPAlone) }
-    return key
+    (key.betas, key.omitsThinking) = (request.betas, request.hasTopPAlone)
+    return Need(key: key, caller: request.caller, hasSystem: carrier == .replay && request.hasSystem)
   }
 
   /// Goes to a process: one that waits, or a new one.
-  func start(_ key: ProcessKey) {
+  func start(_ need: Need) {
     reactor.cancel(deadline)
     guard let request else { return }
+    let key = need.key
     var freight = Freight(request, carrier: key.carrier, auth: key.auth, makeID: UniqueID.make)
     if settings.isStrict, !freight.losses.isEmpty {
       let list = freight.losses.map { "\($0.field): \($0.fate)" }.joined(separator: "; ")
@@ -70,17 +73,17 @@ final class Turn {
     context.append(ctx: ctx.slice, adding: freight.losses)
     answer = Answer(id, ctx: context, wantsStream: request.wantsStream, auth: key.auth)
     do throws(Failure) {
-      let worker = try worker(for: key, request, freight)
+      let worker = try worker(for: need, request, freight)
       self.worker = worker
       if !key.carrier.isReusable { self.request = nil }
       carriedAt = Reactor.now
-      worker.carry(self, freight)
+      worker.carry(self, freight, for: need)
     } catch {
       backend.log.write(.error, error.message, ["id": id.text])
       return fail(APIError(status: 500, "the proxy could not start the Claude CLI"))
     }
     freight.frames.removeAll(keeping: 0)
-    backend.pool.used(key)
+    backend.pool.used(need)
     deadline = reactor.after(milliseconds: settings.requestTimeout * 1_000) { [unowned self] in
       give(APIError(status: 504, "the answer took longer than \(settings.requestTimeout) s"))
     }
@@ -88,19 +91,19 @@ final class Turn {
   }
 
   private func worker(
-    for key: ProcessKey, _ request: MessagesRequest, _ freight: borrowing Freight
+    for need: Need, _ request: MessagesRequest, _ freight: borrowing Freight
   ) throws(Failure) -> Worker {
     isOnWaiting = false
-    guard key.carrier == .native else {
-      if !wantsFresh, let waiting = backend.pool.idleWorker(for: key) {
+    guard need.key.carrier == .native else {
+      if !wantsFresh, let waiting = backend.pool.idleWorker(for: need) {
         isOnWaiting = true
         return waiting
       }
-      return try backend.pool.start(key)
+      return try backend.pool.start(need.key)
     }
     let file = try backend.files.write(freight.transcript, named: "\(UniqueID.make()).jsonl")
     do throws(Failure) {
-      return try backend.pool.start(key, resuming: (file, freight.last, request.model))
+      return try backend.pool.start(need.key, resuming: (file, freight.last, request.model))
     } catch {
       backend.files.remove(file)
       throw error

@@ -27,6 +27,8 @@ final class Worker {
   let born = Reactor.now
   /// Requests that it was given.
   private(set) var uses = 0
+  /// What the last of them needed.
+  private var served: Need?
   /// Its start is over: it has answered the first frame.
   private(set) var isParked = false
   private var state = State.free
@@ -35,6 +37,9 @@ final class Worker {
   private var label = ""
   /// The request whose answer opens the turn's own lines, while that is awaited.
   private var settingsID: String?
+  /// Frames that are still to be written, from each pause to the next.
+  private var rest = Bytes()
+  private var pauses: [(id: String, at: Int)] = []
   private var hasResult = false
   private var interruptID: String?
   private var timer: Reactor.Timer?
@@ -87,8 +92,9 @@ final class Worker {
   // MARK: A request
 
   /// Takes a request: its lines go to the turn, until its answer is over.
-  func carry(_ turn: Turn, _ freight: borrowing Freight) {
+  func carry(_ turn: Turn, _ freight: borrowing Freight, for need: Need) {
     let isWarm = isParked
+    served = need
     state = .busy
     uses += 1
     reactor.cancel(timer)
@@ -98,10 +104,35 @@ final class Worker {
     interruptID = nil
     if key.carrier.isReusable {
       settingsID = freight.settingsID
-      let time = min(Self.times.settings, pool.backend.settings.idleTimeout * 500)
-      if isWarm { wait(time) { [unowned self] in if settingsID != nil { terminate() } } }
+      if isWarm { expectAnswer() }
     }
-    child?.write(freight.frames)
+    pauses = freight.pauses
+    guard let first = pauses.first else {
+      child?.write(freight.frames)
+      return
+    }
+    var frames = Bytes(capacity: first.at)
+    frames.append(freight.frames.slice.cut(0, first.at))
+    rest.append(freight.frames.slice)
+    child?.write(frames)
+  }
+
+  /// Whether it can take such a request, once it is free.
+  func suits(_ need: Need) -> Bool { served.map { need.follows($0) } ?? (key == need.key) }
+
+  /// Ends it where it doesn't take a frame in time.
+  private func expectAnswer() {
+    let time = min(Self.times.settings, pool.backend.settings.idleTimeout * 500)
+    wait(time) { [unowned self] in if settingsID != nil || !pauses.isEmpty { terminate() } }
+  }
+
+  /// Writes the frames up to the next pause.
+  private func goOn() {
+    let start = pauses.removeFirst().at
+    var frames = Bytes(capacity: 4096)
+    frames.append(rest.slice.cut(start, pauses.first?.at ?? rest.count))
+    if pauses.isEmpty { rest.removeAll(keeping: 0) } else { expectAnswer() }
+    child?.write(frames)
   }
 
   private func take(_ bytes: ByteSlice) {
@@ -118,6 +149,15 @@ final class Worker {
         // What comes before is of an earlier request.
         guard case .control(let response) = line, Scan.is(awaited, "request_id", of: response) else { return }
         settingsID = nil
+        if !pauses.isEmpty { expectAnswer() }
+      }
+      if let pause = pauses.first {
+        // Till the last frame is written, nothing is of the request's answer but a refusal.
+        switch line {
+        case .completed(let id) where id.text == pause.id: return goOn()
+        case .control(let response) where Scan.is("error", "subtype", of: response): break
+        default: return
+        }
       }
       if case .result = line { hasResult = true }
       turn?.take(line)

@@ -15,6 +15,7 @@ struct ExecOptions: ParsableArguments {
     case auto
     case native = "N"
     case verbatim = "V"
+    case replay = "S"
   }
 
   @Option(help: ArgumentHelp("The CLI to run, before all other places (CLAUDE_CLI_PATH).", valueName: "path"))
@@ -26,7 +27,7 @@ struct ExecOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Who pays: auto, login or key (CLAUDE_AUTH; auto).", valueName: "mode"))
   var auth: Payer?
 
-  @Option(help: ArgumentHelp("How requests are carried: auto, N or V (CLAUDE_CARRIER; auto).", valueName: "carrier"))
+  @Option(help: ArgumentHelp("How requests are carried: auto, N, S or V (CLAUDE_CARRIER; auto).", valueName: "carrier"))
   var carrier: Way?
 
   @Option(help: ArgumentHelp("Where private files go (RUN_DIR).", valueName: "directory"))
@@ -66,7 +67,7 @@ struct ExecOptions: ParsableArguments {
     }
     let way = carrier?.rawValue ?? variable("CLAUDE_CARRIER") ?? Way.auto.rawValue
     guard let way = Way(rawValue: way) else {
-      throw Failure(.configuration, "CLAUDE_CARRIER is \(way); expected auto, N or V")
+      throw Failure(.configuration, "CLAUDE_CARRIER is \(way); expected auto, N, S or V")
     }
     guard way != .verbatim || payer == .key else {
       throw Failure(.usage, "carrier V is for a key alone; it needs --auth key (CLAUDE_AUTH), which is \(payer)")

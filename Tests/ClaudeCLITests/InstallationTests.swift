@@ -137,12 +137,6 @@ struct EnvironmentTests {
       Contract.resuming("/t.jsonl", last: "U", model: model)
         == ["--model", "m", "--resume=/t.jsonl", "--resume-session-at=U"])
   }
-
-  @Test("the table of carriers", arguments: [nil] + Carrier.allCases)
-  func carriers(wish: Carrier?) {
-    #expect(Carrier.of(.login, wish: wish) == .native)
-    #expect(Carrier.of(.key, wish: wish) == wish ?? .verbatim)
-  }
 }
 
 @Suite("run directory")

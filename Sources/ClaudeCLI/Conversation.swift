@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+import Jansson
+
+/// A request's conversation as the CLI takes one by its own means: turns, and one system text for all of it.
+package struct Conversation {
+  package struct Turn {
+    package var isUser: Bool
+    /// Text or blocks; blocks alone where the assistant speaks.
+    package var content: JSON
+  }
+
+  package private(set) var turns: [Turn] = []
+  /// The request's system text, with what stood among the messages.
+  package private(set) var system: [String] = []
+  /// What the CLI doesn't take as it is.
+  package private(set) var losses: [Loss] = []
+  /// Where the last message is the beginning of the answer: its index.
+  package private(set) var prefill: Int?
+
+  package init(_ request: MessagesRequest) {
+    takeSystem(request.body["system"])
+    let messages = request.body["messages"]!
+    // Two user turns in a row would be joined by the CLI, with a line break between their texts.
+    var turn: [JSON] = []
+    for (index, message) in messages.elements.enumerated() {
+      noteExtras(message, index)
+      let content = message["content"]!
+      if message["role"]!.equals("user") {
+        noteImagesInErrors(content, index)
+        turn.append(content)
+      } else if message["role"]!.equals("system") {
+        losses.append(Loss("messages[\(index)]", "moved to system"))
+        addSystem(content, "messages[\(index)].content")
+      } else {
+        endUserTurn(&turn)
+        turns.append(Turn(isUser: false, content: JSON(array: Self.blocks(content))))
+      }
+    }
+    endUserTurn(&turn)
+    let end = messages.count - 1
+    if messages[end]["role"]!.equals("assistant") { prefill = end }
+  }
+
+  private mutating func endUserTurn(_ turn: inout [JSON]) {
+    guard !turn.isEmpty else { return }
+    turns.append(
+      Turn(isUser: true, content: turn.count == 1 ? turn[0] : JSON(array: turn.flatMap { Self.blocks($0) })))
+    turn = []
+  }
+
+  /// Content as a list of blocks.
+  private static func blocks(_ content: JSON) -> [JSON] {
+    content.isArray ? Array(content.elements) : [JSON(object: ["type": JSON("text"), "text": content])]
+  }
+
+  // MARK: System text
+
+  private mutating func takeSystem(_ value: JSON?) {
+    guard let value, !value.isNull else { return }
+    addSystem(value, "system")
+    if value.isArray, value.count > 1 { losses.append(Loss("system", "joined from \(value.count) blocks")) }
+  }
+
+  private mutating func addSystem(_ value: JSON, _ field: String) {
+    if let text = value.string {
+      if !text.isEmpty { system.append(text) }
+      return
+    }
+    var hadMark = false
+    for (index, block) in value.elements.enumerated() {
+      guard block["type"]?.equals("text") == true, let text = block["text"]?.string else {
+        losses.append(Loss("\(field)[\(index)]", "dropped"))
+        continue
+      }
+      if !text.isEmpty { system.append(text) }
+      if let mark = block["cache_control"], !mark.isNull { hadMark = true }
+    }
+    if hadMark { losses.append(Loss("\(field).cache_control", "dropped")) }
+  }
+
+  // MARK: What the CLI doesn't carry
+
+  private mutating func noteExtras(_ message: JSON, _ index: Int) {
+    for (key, _) in message.members where key != "role" && key != "content" {
+      losses.append(Loss("messages[\(index)].\(key)", "dropped"))
+    }
+  }
+
+  private mutating func noteImagesInErrors(_ content: JSON, _ index: Int) {
+    for (place, block) in content.elements.enumerated()
+    where block["type"]?.equals("tool_result") == true && block["is_error"]?.bool == true {
+      if block["content"]?.elements.contains(where: { $0["type"]?.equals("image") == true }) == true {
+        losses.append(Loss("messages[\(index)].content[\(place)].content", "dropped images of an error"))
+      }
+    }
+  }
+}
