@@ -12,6 +12,8 @@ package struct Answer: ~Copyable {
     case more
     /// The answer is over; the process will end its turn by itself.
     case over
+    /// The answer is over, and there was no turn.
+    case overWithoutTurn
     /// The answer is over, but the CLI would go on and ask the upstream again.
     case overAndKill
   }
@@ -23,6 +25,8 @@ package struct Answer: ~Copyable {
 
   private let ctx: Bytes
   private let wantsStream: Bool
+  /// Of a request that asks for nothing else.
+  private var count: TokenCount?
   private let auth: Auth
   private var hasBegun = false
   /// The stream may have broken: what comes is forwarded only when a real end follows.
@@ -39,10 +43,11 @@ package struct Answer: ~Copyable {
   private var resetsAt: Int?
 
   /// - Parameter ctx: the request's, with its losses.
-  package init(_ id: RequestID, ctx: consuming Bytes, wantsStream: Bool, auth: Auth) {
+  package init(_ id: RequestID, ctx: consuming Bytes, wantsStream: Bool, isCount: Bool = false, auth: Auth) {
     self.id = id
     self.ctx = ctx
     self.wantsStream = wantsStream
+    count = isCount ? TokenCount() : nil
     self.auth = auth
   }
 
@@ -63,9 +68,11 @@ package struct Answer: ~Copyable {
     case .rateLimit(let info):
       if let seconds = Scan.member("resetsAt", of: info) { resetsAt = Int(seconds.text) }
     case .control(let response):
-      guard Scan.plainString(Scan.member("subtype", of: response))?.equals("error") == true else { break }
-      fail(CLIError.broken("the Claude CLI refused its settings"), to: &out)
-      return .overAndKill
+      if Scan.plainString(Scan.member("subtype", of: response))?.equals("error") == true {
+        fail(CLIError.broken("the Claude CLI refused its settings"), to: &out)
+        return .overAndKill
+      }
+      if count != nil { return takeCount(response, to: &out) }
     case .result(let line):
       let error = CLIError.of(result: line, auth: auth, resetsIn: resetsAt.map { $0 - now })
       let isSuccess = Scan.member("is_error", of: line)?.equals("false") == true
@@ -74,6 +81,19 @@ package struct Answer: ~Copyable {
     case .started, .completed, .other: break
     }
     return .more
+  }
+
+  private mutating func takeCount(_ response: ByteSlice, to out: inout Output) -> Verdict {
+    do throws(APIError) {
+      guard let tokens = try count?.take(response) else { return .more }
+      begin(&out)
+      out.record(.response, of: id) { $0.append(JSON(object: ["input_tokens": JSON(tokens)])) }
+      out.end(id)
+      isOver = true
+    } catch {
+      fail(error, to: &out)
+    }
+    return .overWithoutTurn
   }
 
   private mutating func take(

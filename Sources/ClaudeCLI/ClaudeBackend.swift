@@ -138,10 +138,7 @@ package final class ClaudeBackend: Backend {
         throw APIError(status: 404, "model: \(name?.text ?? "")", param: "model")
       }
       respond(line, entry)
-    case .countTokens:
-      throw APIError(
-        status: 501, type: "api_error", "counting tokens is not supported by the backend claude-exec",
-        code: "not_supported")
+    case .countTokens: try takeMessages(line, isCount: true)
     case .health:
       waitingForHealth.append((line.id, line.ctx?.text ?? "{}"))
       installation.refreshForHealth()
@@ -149,13 +146,13 @@ package final class ClaudeBackend: Backend {
     }
   }
 
-  private func takeMessages(_ line: Line) throws(APIError) {
+  private func takeMessages(_ line: Line, isCount: Bool = false) throws(APIError) {
     let id = line.id
     guard turns[id] == nil else {
       log.write(.warning, "a rid came twice", ["id": id.text])
       return
     }
-    let request = try MessagesRequest(payload: line.payload, ctx: line.ctx)
+    let request = try MessagesRequest(payload: line.payload, ctx: line.ctx, isCount: isCount)
     guard turns.count < Limits.maxOpen else {
       throw APIError(status: 529, "too many requests wait", headers: [("retry-after", "5")])
     }

@@ -42,6 +42,7 @@ package struct Freight: ~Copyable {
     let conversation = Conversation(request)
     var body = ExtraBody(request, auth: auth)
     losses = request.losses + conversation.losses + body.losses
+    if request.isCount, !conversation.system.isEmpty { losses.append(Loss("system", "counted as a message")) }
     settingsID = makeID()
     frames = Bytes(capacity: 4096)
     frames.append(
@@ -54,18 +55,19 @@ package struct Freight: ~Copyable {
     frames.append(boundary: makeID())
     for (index, turn) in conversation.turns.enumerated() {
       let id = makeID()
-      let isLast = index == conversation.turns.count - 1
+      let isAsked = index == conversation.turns.count - 1 && !request.isCount
       frames.append(turn.isUser ? #"{"type":"user","# : #"{"type":"assistant","#)
       frames.append(message: turn, model: request.model, id: id)
       frames.append(#","parent_tool_use_id":null,"session_id":"","uuid":"#)
       frames.append(quoted: id)
       if turn.isUser {
-        frames.append(isLast ? #","client_composed":true"# : #","client_composed":true,"shouldQuery":false"#)
+        frames.append(isAsked ? #","client_composed":true"# : #","client_composed":true,"shouldQuery":false"#)
       }
       frames.append("}\n")
       // What the assistant said would overtake it: the CLI takes that at once, and puts a user's frame in line.
-      if turn.isUser, !isLast { pauses.append((id, frames.count)) }
+      if turn.isUser, !isAsked { pauses.append((id, frames.count)) }
     }
+    if request.isCount { TokenCount.append(to: &frames) }
   }
 
   private static func disablesCaching(_ request: MessagesRequest, _ auth: Auth) -> Bool {

@@ -21,13 +21,16 @@ package struct MessagesRequest {
   package let wantsStream: Bool
   /// Beta features that the client named in its headers.
   package let betas: [String]
+  /// It asks how many tokens it has, not for an answer.
+  package let isCount: Bool
   /// What can't be carried whatever the carrier.
   package let losses: [Loss]
   /// Whose request it is: the name of the key that it came with.
   package let caller: String?
 
-  /// - Throws: the API's own answer to a body that lacks what every request must have.
-  package init(payload: ByteSlice, ctx: ByteSlice?) throws(APIError) {
+  /// - Throws: the API's own answer to a body that lacks what every request must have; of a count besides, a 501 where
+  ///   the CLI can't do it.
+  package init(payload: ByteSlice, ctx: ByteSlice?, isCount: Bool = false) throws(APIError) {
     let body: JSON
     do throws(JSONError) {
       body = try JSON.parse(payload)
@@ -41,8 +44,10 @@ package struct MessagesRequest {
     guard messages.isArray else { throw Self.wrong("messages", "Input should be a valid list") }
     guard messages.count > 0 else { throw Self.wrong("messages", "at least one message is required") }
     for (index, message) in messages.elements.enumerated() { try Self.check(message, index) }
-    guard let maximum = body["max_tokens"] else { throw Self.required("max_tokens") }
-    guard maximum.number != nil else { throw Self.wrong("max_tokens", "Input should be a valid integer") }
+    if !isCount {
+      guard let maximum = body["max_tokens"] else { throw Self.required("max_tokens") }
+      guard maximum.number != nil else { throw Self.wrong("max_tokens", "Input should be a valid integer") }
+    }
     if let system = body["system"], !system.isNull, !system.isString, !system.isArray {
       throw Self.wrong("system", "Input should be a valid string or list")
     }
@@ -51,6 +56,7 @@ package struct MessagesRequest {
       throw Self.wrong("stream", "Input should be a valid boolean")
     }
     guard let model = ModelName(name) else { throw APIError(status: 404, "model: no such model", param: "model") }
+    self.isCount = isCount
     self.body = body
     text = Text(payload)
     self.model = model
@@ -66,6 +72,7 @@ package struct MessagesRequest {
       losses.append(Loss("anthropic-beta", "dropped what is no name"))
     }
     self.losses = losses
+    if isCount { try checkCount() }
   }
 
   private static func check(_ message: JSON, _ index: Int) throws(APIError) {

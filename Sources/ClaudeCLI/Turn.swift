@@ -10,6 +10,7 @@ final class Turn {
   let id: RequestID
   /// Until the CLI works on it: images are large.
   private var request: MessagesRequest?
+  private let isCount: Bool
   private let ctx: Bytes
   private let came = Reactor.now
   private let backend: ClaudeBackend
@@ -30,6 +31,7 @@ final class Turn {
   init(_ id: RequestID, _ request: MessagesRequest, ctx: consuming Bytes, backend: ClaudeBackend) {
     self.id = id
     self.request = request
+    isCount = request.isCount
     self.ctx = ctx
     self.backend = backend
   }
@@ -71,7 +73,7 @@ final class Turn {
     }
     var context = Bytes(capacity: ctx.count + 64)
     context.append(ctx: ctx.slice, adding: freight.losses)
-    answer = Answer(id, ctx: context, wantsStream: request.wantsStream, auth: key.auth)
+    answer = Answer(id, ctx: context, wantsStream: request.wantsStream, isCount: request.isCount, auth: key.auth)
     do throws(Failure) {
       let worker = try worker(for: need, request, freight)
       self.worker = worker
@@ -83,7 +85,7 @@ final class Turn {
       return fail(APIError(status: 500, "the proxy could not start the Claude CLI"))
     }
     freight.frames.removeAll(keeping: 0)
-    backend.pool.used(need)
+    if !isCount { backend.pool.used(need) }
     deadline = reactor.after(milliseconds: settings.requestTimeout * 1_000) { [unowned self] in
       give(APIError(status: 504, "the answer took longer than \(settings.requestTimeout) s"))
     }

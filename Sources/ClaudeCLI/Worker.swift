@@ -187,7 +187,7 @@ final class Worker {
     guard verdict != .overAndKill else { return kill() }
     guard key.carrier.isReusable else { return end() }
     state = .finishing
-    if hasResult { return release() }
+    if hasResult || verdict == .overWithoutTurn { return release() }
     wait(Self.times.finish) { [unowned self] in terminate() }
   }
 

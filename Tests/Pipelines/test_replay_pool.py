@@ -117,3 +117,17 @@ def test_the_ledger_names_what_is_not_carried(run) -> None:
     assert one.answer("r")[0]["ctx"]["loss"] == [
         {"field": "system.cache_control", "fate": "dropped"}, {"field": "system", "fate": "joined from 2 blocks"},
         {"field": "metadata", "fate": "dropped"}]
+
+
+def test_counts_are_of_one_conversation(run) -> None:
+    """On a process that serves requests too; and what is not of a count is refused before."""
+    one = run()
+    pid, _ = one.who("0", "a", "b")
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    for number in range(3):
+        one.request(f"c{number}", {"model": "m", "messages": messages[:1 + number // 2 * 2]}, op="count_tokens")
+        assert one.answer(f"c{number}")[1]["response"] == {"input_tokens": 1000 * (1 + number // 2 * 2)}
+    one.request("t", {"model": "m", "messages": messages, "tools": [{"name": "f"}]}, op="count_tokens")
+    error = one.answer("t")[0]["error"]
+    assert error["status"] == 501 and "tools" in error["body"]["error"]["message"]
+    assert one.who("1") == (pid, 5)
