@@ -85,7 +85,8 @@ def test_streams_arrive_as_they_come(run) -> None:
     one = run()
     one.ask("[[slow:0.05]]", stream=True)
     times = one.times["r"]
-    assert times[-1] - times[0] > 0.4 and max(b - a for a, b in zip(times, times[1:])) < 0.3
+    whole = times[-1] - times[0]
+    assert whole > 0.4 and max(b - a for a, b in zip(times, times[1:])) < 0.7 * whole
 
 
 @pytest.mark.parametrize("text,status", [("[[die:6]]", 502), ("[[die:1]]", 502), ("[[crash:6]]", 502),
