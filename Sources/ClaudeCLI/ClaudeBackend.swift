@@ -41,7 +41,9 @@ package final class ClaudeBackend: Backend {
   let guardian: String?
   let installation: Installation
   private let port: Port
-  private let models: ModelTable
+  private var models: ModelTable
+  /// The version of the CLI whose models are among ``models``.
+  private var learntFrom: String?
   /// Requests without `end`.
   private var turns: [RequestID: Turn] = [:]
   private var queue = Queue<Turn>()
@@ -143,6 +145,16 @@ package final class ClaudeBackend: Backend {
       waitingForHealth.append((line.id, line.ctx?.text ?? "{}"))
       installation.refreshForHealth()
       answerHealth()
+    }
+  }
+
+  /// Takes the CLI's answer to its first frame: it names the models that its login, or a key, may ask.
+  func learn(from initialize: ByteSlice, version: String) {
+    guard learntFrom != version, let known = (try? JSON.parse(initialize))?["response"]?["models"] else { return }
+    learntFrom = version
+    for model in Array(known.elements).reversed() {
+      guard let id = model["resolvedModel"]?.string, let name = ModelName(id) else { continue }
+      models.learn(name.text, displayName: model["displayName"]?.string)
     }
   }
 

@@ -141,6 +141,7 @@ final class Worker {
     if case .control(let response) = line, !isParked, Scan.is("initialize", "request_id", of: response) {
       if Scan.is("error", "subtype", of: response) { return refused() }
       isParked = true
+      pool.backend.learn(from: response, version: key.version)
       return pool.parked(self)
     }
     switch state {

@@ -144,6 +144,14 @@ extension ModelTable {
     return models.first { $0.id == id }.map(Self.entry)
   }
 
+  /// Puts a model in front that the table doesn't know.
+  package mutating func learn(_ id: String, displayName: String?) {
+    guard !models.contains(where: { $0.id == id }) else { return }
+    let unknown = "1970-01-01T00:00:00Z"
+    models.insert(
+      Model(id: id, displayName: displayName ?? id, createdAt: unknown, capabilities: Capabilities()), at: 0)
+  }
+
   private static func entry(_ model: Model) -> JSON {
     JSON(object: [
       "type": JSON("model"), "id": JSON(model.id), "display_name": JSON(model.displayName),

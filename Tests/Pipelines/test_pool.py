@@ -235,3 +235,18 @@ def test_never_with_a_login(tmp_path: Path, auth: str) -> None:
         done = subprocess.run([backend.PROGRAMS / "claude-exec", *arguments], env=environment | more, timeout=10,
                               capture_output=True, input=b"")
         assert done.returncode == 64 and b"carrier V is for a key alone" in done.stderr
+
+
+def test_models_that_only_the_cli_knows(run) -> None:
+    """They come first in the list, once each, as soon as a process has told of them."""
+    one = run("--warm-processes", "1")
+
+    def ids() -> list[str]:
+        rid = f"m{time.monotonic_ns()}"
+        one.send({"rid": rid, "ctx": {"op": "models"}, "request": None})
+        return [model["id"] for model in one.answer(rid)[1]["response"]["data"]]
+
+    wait_for("the list has it", lambda: "claude-next-9" in ids(), 5)
+    assert ids()[0] == "claude-next-9" and len(set(ids())) == len(ids()) and ids().count("claude-sonnet-5-5") == 1
+    one.send({"rid": "x", "ctx": {"op": "model", "model_id": "claude-next-9"}, "request": None})
+    assert one.answer("x")[1]["response"]["id"] == "claude-next-9"
