@@ -20,6 +20,10 @@ package struct Answer: ~Copyable {
 
   package let id: RequestID
   package private(set) var isOver = false
+  /// The request failed in a way that another backend may take up: nothing was written for it, nothing will be.
+  package private(set) var isDeclined = false
+  /// Something of the answer was written.
+  package private(set) var hasBegun = false
   /// What went wrong, where something did.
   package private(set) var failure: APIError?
 
@@ -28,7 +32,7 @@ package struct Answer: ~Copyable {
   /// Of a request that asks for nothing else.
   private var count: TokenCount?
   private let auth: Auth
-  private var hasBegun = false
+  private let declining: Declining
   /// The stream may have broken: what comes is forwarded only when a real end follows.
   private var isInDoubt = false
   private var held = Bytes()
@@ -42,13 +46,19 @@ package struct Answer: ~Copyable {
   private var timeToFirst: Int?
   private var resetsAt: Int?
 
-  /// - Parameter ctx: the request's, with its losses.
-  package init(_ id: RequestID, ctx: consuming Bytes, wantsStream: Bool, isCount: Bool = false, auth: Auth) {
+  /// - Parameters:
+  ///   - ctx: the request's, with its losses.
+  ///   - declining: what is another backend's to answer, as long as nothing has been written.
+  package init(
+    _ id: RequestID, ctx: consuming Bytes, wantsStream: Bool, isCount: Bool = false, auth: Auth,
+    declining: Declining = Declining()
+  ) {
     self.id = id
     self.ctx = ctx
     self.wantsStream = wantsStream
     count = isCount ? TokenCount() : nil
     self.auth = auth
+    self.declining = declining
   }
 
   /// Takes one line of the CLI's stdout.
@@ -205,6 +215,11 @@ package struct Answer: ~Copyable {
     // The message was whole before: nothing is missing but the stream's formal end.
     if isComplete { return complete(#"{"type":"message_stop"}"#, to: &out) }
     failure = error
+    if !hasBegun, declining.covers(error.status) {
+      isOver = true
+      isDeclined = true
+      return
+    }
     if hasBegun { out.error(error, of: id) } else { out.error(error, of: id, ctx: ctx.slice) }
     end(to: &out)
   }

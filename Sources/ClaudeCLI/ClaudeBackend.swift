@@ -20,6 +20,7 @@ package final class ClaudeBackend: Backend {
     /// Where private files go: a directory of this user's with mode 0700, made where it isn't there.
     package var runDirectory: String
     package var limits = ExecLimits()
+    package var declining = Declining()
     /// Any loss is a 400.
     package var isStrict = false
 
@@ -48,10 +49,7 @@ package final class ClaudeBackend: Backend {
   private var turns: [RequestID: Turn] = [:]
   private var queue = Queue<Turn>()
   private(set) lazy var pool = Pool(self)
-  private var waitingForHealth: [(id: RequestID, ctx: String)] = []
-  /// Bare requests that came while one was being answered: bare answers have no names, so they keep the order.
-  private var bareLine: [BareRequest] = []
-  private var isTakingBare = false
+  private var waitingForHealth: [(id: RequestID, ctx: String, line: String)] = []
 
   /// - Throws: where the private directory can't be made.
   package init(
@@ -99,38 +97,10 @@ package final class ClaudeBackend: Backend {
 
   // MARK: Requests
 
-  package var inFlight: Int { turns.count + waitingForHealth.count + bareLine.count }
+  package var inFlight: Int { turns.count + waitingForHealth.count }
+  package var declining: Declining { settings.declining }
 
-  /// Takes a request or a cancel; the records come by the port, now or later.
   package func take(_ line: Line) throws(APIError) {
-    guard line.kind == .request else {
-      if line.kind == .cancel { cancel(line.id) }
-      return
-    }
-    if line.isBare, bareIsOpen || !bareLine.isEmpty {
-      bareLine.append(BareRequest(line))
-    } else {
-      try answer(line)
-    }
-  }
-
-  private var bareIsOpen: Bool {
-    turns.keys.contains { $0.isBare } || waitingForHealth.contains { $0.id.isBare }
-  }
-
-  /// Takes the bare requests whose time has come.
-  private func takeBare() {
-    guard !isTakingBare else { return }
-    isTakingBare = true
-    while !bareLine.isEmpty, !bareIsOpen {
-      bareLine.removeFirst().withLine { line in
-        do throws(APIError) { try answer(line) } catch { write { $0.refuse(line, error) } }
-      }
-    }
-    isTakingBare = false
-  }
-
-  private func answer(_ line: Line) throws(APIError) {
     switch Operation(of: line.ctx) {
     case .messages: try takeMessages(line)
     case .models: respond(line, models.list())
@@ -142,7 +112,7 @@ package final class ClaudeBackend: Backend {
       respond(line, entry)
     case .countTokens: try takeMessages(line, isCount: true)
     case .health:
-      waitingForHealth.append((line.id, line.ctx?.text ?? "{}"))
+      waitingForHealth.append((line.id, line.ctx?.text ?? "{}", line.bytes.text))
       installation.refreshForHealth()
       answerHealth()
     }
@@ -170,7 +140,7 @@ package final class ClaudeBackend: Backend {
     }
     var ctx = Bytes()
     if let given = line.ctx { ctx.append(given) } else { ctx.append("{}") }
-    let turn = Turn(id, request, ctx: ctx, backend: self)
+    let turn = Turn(id, request, line: line, ctx: ctx, backend: self)
     turns[id] = turn
     queue.append(turn)
     turn.wait()
@@ -178,10 +148,11 @@ package final class ClaudeBackend: Backend {
     pump()
   }
 
-  private func cancel(_ id: RequestID) {
-    guard let turn = turns[id] else { return }
+  package func cancel(_ id: RequestID) -> Bool {
+    guard let turn = turns[id] else { return false }
     leave(turn)
     turn.cancel()
+    return true
   }
 
   func leave(_ turn: Turn) { _ = queue.remove(turn) }
@@ -216,7 +187,6 @@ package final class ClaudeBackend: Backend {
   /// The turn's answer is over.
   func settled(_ turn: Turn) {
     turns[turn.id] = nil
-    if turn.id.isBare { takeBare() }
   }
 
   /// Ends all work: children and files.
@@ -249,9 +219,16 @@ package final class ClaudeBackend: Backend {
   private func answerHealth() {
     if case .probing = installation.state { return }
     let report = installation.health
-    for (id, ctx) in waitingForHealth {
+    let failure = installation.failure
+    for (id, ctx, line) in waitingForHealth {
       var rid = id.text
       var ctx = ctx
+      var line = line
+      if let failure, declining.covers(failure.status) {
+        // Whether requests are served is the next backend's to say.
+        line.withUTF8 { line in write { $0.handOn(line, of: id, status: failure.status) } }
+        continue
+      }
       rid.withUTF8 { rid in
         ctx.withUTF8 { ctx in
           respond(rid, isBare: id.isBare, ctx: ctx, status: report.status, report.body(time: time(nil)))
@@ -259,7 +236,6 @@ package final class ClaudeBackend: Backend {
       }
     }
     waitingForHealth = []
-    takeBare()
   }
 }
 

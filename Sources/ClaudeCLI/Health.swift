@@ -3,6 +3,15 @@ import Jansson
 import Records
 
 extension Installation {
+  /// What every request would be answered with now; nil where the CLI can be asked.
+  var failure: APIError? {
+    switch state {
+    case .probing: nil
+    case .unusable(let error, _): error
+    case .ready(let cli): cli.isAuthenticated ? nil : CLIError.notLoggedIn
+    }
+  }
+
   /// What a `health` request is told. It names no paths.
   var health: HealthReport {
     var report = HealthReport(backend: "claude-exec")

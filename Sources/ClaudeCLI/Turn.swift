@@ -12,6 +12,7 @@ final class Turn {
   private var request: MessagesRequest?
   private let isCount: Bool
   private let ctx: Bytes
+  private var kept: KeptRequest
   private let came = Reactor.now
   private let backend: ClaudeBackend
   private var answer: Answer?
@@ -28,11 +29,12 @@ final class Turn {
   private var deadline: Reactor.Timer?
   private var idle: Reactor.Timer?
 
-  init(_ id: RequestID, _ request: MessagesRequest, ctx: consuming Bytes, backend: ClaudeBackend) {
+  init(_ id: RequestID, _ request: MessagesRequest, line: Line, ctx: consuming Bytes, backend: ClaudeBackend) {
     self.id = id
     self.request = request
     isCount = request.isCount
     self.ctx = ctx
+    kept = KeptRequest(line, for: backend.declining)
     self.backend = backend
   }
 
@@ -73,7 +75,9 @@ final class Turn {
     }
     var context = Bytes(capacity: ctx.count + 64)
     context.append(ctx: ctx.slice, adding: freight.losses)
-    answer = Answer(id, ctx: context, wantsStream: request.wantsStream, isCount: request.isCount, auth: key.auth)
+    answer = Answer(
+      id, ctx: context, wantsStream: request.wantsStream, isCount: request.isCount, auth: key.auth,
+      declining: backend.declining)
     do throws(Failure) {
       let worker = try worker(for: need, request, freight)
       self.worker = worker
@@ -121,6 +125,7 @@ final class Turn {
     }
     let elapsed = Int((Reactor.now - came) / 1_000_000)
     let verdict = backend.write { answer?.take(line, elapsed: elapsed, now: time(nil), to: &$0) ?? .more }
+    if answer?.hasBegun == true { kept.release() }
     guard verdict != .more else { return }
     if answer?.failure?.status == 401 { backend.installation.doubt() }
     // First the process, so that the next request may wait for it.
@@ -174,6 +179,8 @@ final class Turn {
     backend.write { out in
       if answer != nil {
         answer?.fail(error, to: &out)
+      } else if backend.declining.covers(error.status) {
+        out.handOn(kept.line, of: id, status: error.status)
       } else {
         out.error(error, of: id, ctx: ctx.slice)
         out.end(id)
@@ -200,6 +207,10 @@ final class Turn {
 
   private func settle() {
     isOver = true
+    if answer?.isDeclined == true {
+      backend.write { $0.handOn(kept.line, of: id, status: answer?.failure?.status ?? 0) }
+    }
+    kept.release()
     worker = nil
     request = nil
     reactor.cancel(deadline)

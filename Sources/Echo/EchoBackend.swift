@@ -26,7 +26,6 @@ package final class EchoBackend: Backend {
   package func stop() { answers.removeAll() }
 
   package func take(_ line: Line) throws(APIError) {
-    if line.kind == .cancel { return cancel(line.id) }
     switch Operation(of: line.ctx) {
     case .messages, .countTokens: try takeMessages(line)
     case .models: respond(line, models.list())
@@ -152,11 +151,11 @@ package final class EchoBackend: Backend {
     port.output.record(.end, of: answer.id) { $0.append(answer.accounting) }
   }
 
-  private func cancel(_ id: RequestID) {
-    // Cancelled requests that are over, or never came here, are nobody's.
-    guard let answer = answers.removeValue(forKey: id) else { return }
+  package func cancel(_ id: RequestID) -> Bool {
+    guard let answer = answers.removeValue(forKey: id) else { return false }
     reactor.cancel(answer.timer)
     port.output.record(.end, of: id) { $0.append(#"{"cancelled":true}"#) }
+    return true
   }
 
   private func withContext(of answer: EchoAnswer, _ body: (ByteSlice?) -> Void) {

@@ -14,7 +14,7 @@ package struct Answer: ~Copyable {
   package private(set) var failure: Int?
 
   private let operation: Operation
-  private let declined: Set<Int>
+  private let declining: Declining
   private var ctx: Bytes
   /// What each event's record begins with.
   private var prefix = Bytes()
@@ -22,15 +22,15 @@ package struct Answer: ~Copyable {
   private var decoder = EventDecoder()
   private var body = Bytes()
   private var accounting = Accounting()
-  private var hasBegun = false
+  package private(set) var hasBegun = false
 
   /// - Parameters:
   ///   - ctx: the request's.
-  ///   - declined: statuses that are another backend's to answer, as long as nothing has been written.
-  package init(_ id: RequestID, _ operation: Operation, ctx: ByteSlice?, declined: Set<Int>) {
+  ///   - declining: what is another backend's to answer, as long as nothing has been written.
+  package init(_ id: RequestID, _ operation: Operation, ctx: ByteSlice?, declining: Declining) {
     self.id = id
     self.operation = operation
-    self.declined = declined
+    self.declining = declining
     self.ctx = Bytes()
     if let ctx { self.ctx.append(ctx) }
     guard !id.isBare else { return }
@@ -45,7 +45,7 @@ package struct Answer: ~Copyable {
   package mutating func take(header line: ByteSlice, to out: inout Output) {
     head.take(line)
     // Where another may take the request up, the beginning waits for the first event.
-    if head.isComplete, isStream, declined.isEmpty, !isOver { begin(&out) }
+    if head.isComplete, isStream, !declining.isOn, !isOver { begin(&out) }
   }
 
   private var isStream: Bool { head.status == 200 && head.isEventStream }
@@ -159,7 +159,7 @@ package struct Answer: ~Copyable {
     guard !isOver else { return }
     isOver = true
     failure = status
-    if !hasBegun, declined.contains(status) {
+    if !hasBegun, declining.covers(status) {
       isDeclined = true
       return
     }

@@ -12,8 +12,7 @@ package final class HTTPBackend: Backend {
     package var endpoint: Endpoint
     package var credentials: Credentials
     package var limits = HTTPLimits()
-    /// Statuses whose requests are handed on, as they came, to the next backend in the pipe.
-    package var declined: Set<Int> = []
+    package var declining = Declining()
     /// Certificates to trust instead of the system's: a file, a folder.
     package var certificateFile: String?
     package var certificateFolder: String?
@@ -36,8 +35,6 @@ package final class HTTPBackend: Backend {
   private var running: [ObjectIdentifier: Transfer] = [:]
   private var idle: [EasyHandle] = []
   private var headerLists: [ClientHeaders: HeaderList] = [:]
-  /// Bare requests that came while one was being answered: bare answers have no names, so they keep the order.
-  private var bareLine: [BareRequest] = []
 
   package init(_ settings: Settings, port: Port, reactor: Reactor, log: Log) {
     self.settings = settings
@@ -63,20 +60,15 @@ package final class HTTPBackend: Backend {
 
   // MARK: Requests
 
-  package var inFlight: Int { open.count + bareLine.count }
+  package var inFlight: Int { open.count }
+  package var declining: Declining { settings.declining }
 
-  /// Takes a request or a cancel; the records come by the port, now or later.
   package func take(_ line: Line) throws(APIError) {
-    guard line.kind == .request else { return cancel(line) }
-    if line.isBare, bareIsOpen || !bareLine.isEmpty { return bareLine.append(BareRequest(line)) }
-    try answer(line)
-  }
-
-  private var bareIsOpen: Bool { open.keys.contains { $0.isBare } }
-
-  private func answer(_ line: Line) throws(APIError) {
     let operation = Operation(of: line.ctx)
-    guard !settings.credentials.isMissing else { return try refuse(line, operation) }
+    if settings.credentials.isMissing, operation != .health || declining.covers(401) {
+      throw APIError(
+        status: 401, "no API key: set ANTHROPIC_API_KEY, or ANTHROPIC_AUTH_TOKEN for a gateway, for the proxy")
+    }
     if operation == .health { return respondHealth(line) }
     guard open[line.id] == nil else {
       log.write(.warning, "a rid came twice", ["id": line.id.text])
@@ -93,7 +85,7 @@ package final class HTTPBackend: Backend {
     let url = try settings.endpoint.url(operation, modelID: modelID)
     let headers = headers(try ClientHeaders(ctx: line.ctx), hasBody: hasBody)
     let transfer = Transfer(
-      line, operation, declined: settings.declined, handle: idle.popLast() ?? EasyHandle(common), backend: self)
+      line, operation, declining: declining, handle: idle.popLast() ?? EasyHandle(common), backend: self)
     transfer.prepare(url: url, headers: headers)
     guard loop.add(transfer.handle.easy) else {
       transfer.stop()
@@ -112,15 +104,6 @@ package final class HTTPBackend: Backend {
     return list
   }
 
-  /// Answers a request that nobody pays for.
-  private func refuse(_ line: Line, _ operation: Operation) throws(APIError) {
-    // The next backend may have what we lack.
-    if settings.declined.contains(401) { return write { $0.forward(line) } }
-    if operation == .health { return respondHealth(line) }
-    throw APIError(
-      status: 401, "no API key: set ANTHROPIC_API_KEY, or ANTHROPIC_AUTH_TOKEN for a gateway, for the proxy")
-  }
-
   private func respondHealth(_ line: Line) {
     var report = HealthReport(backend: "claude-http")
     if settings.credentials.isMissing { report.error = "no API key" }
@@ -137,14 +120,11 @@ package final class HTTPBackend: Backend {
     }
   }
 
-  private func cancel(_ line: Line) {
-    guard let transfer = open[line.id] else {
-      // What was declined is now the next backend's to cancel; else it is nobody's.
-      if !settings.declined.isEmpty { write { $0.forward(line) } }
-      return
-    }
+  package func cancel(_ id: RequestID) -> Bool {
+    guard let transfer = open[id] else { return false }
     transfer.cancel()
     drop(transfer)
+    return true
   }
 
   // MARK: Their ends
@@ -160,12 +140,8 @@ package final class HTTPBackend: Backend {
   func settled(_ transfer: Transfer) {
     guard open[transfer.id] === transfer else { return }
     open[transfer.id] = nil
-    if transfer.answer.isDeclined {
-      log.write(.info, "declined", ["id": transfer.id.text, "status": String(transfer.answer.failure ?? 0)])
-      write { $0.bytes.append(transfer.line, "\n") }
-    }
-    // libcurl may be calling us: nothing can be begun here.
-    if transfer.id.isBare { reactor.after(milliseconds: 0) { [unowned self] in takeBare() } }
+    guard transfer.answer.isDeclined else { return }
+    write { $0.handOn(transfer.line, of: transfer.id, status: transfer.answer.failure ?? 0) }
   }
 
   /// libcurl no longer works on it.
@@ -174,15 +150,6 @@ package final class HTTPBackend: Backend {
     transfer.handle.release()
     guard running.removeValue(forKey: ObjectIdentifier(transfer)) != nil else { return }
     if idle.count < HTTPLimits.keptHandles { idle.append(transfer.handle) }
-  }
-
-  /// Takes the bare requests whose time has come.
-  private func takeBare() {
-    while !bareIsOpen, !bareLine.isEmpty {
-      bareLine.removeFirst().withLine { line in
-        do throws(APIError) { try answer(line) } catch { write { $0.refuse(line, error) } }
-      }
-    }
   }
 
   package func stop() {

@@ -24,11 +24,11 @@ final class Transfer {
   private var timer: Reactor.Timer?
 
   /// - Parameter keepsLine: the record itself will be needed, should the answer be declined.
-  init(_ line: Line, _ operation: Operation, declined: Set<Int>, handle: EasyHandle, backend: HTTPBackend) {
+  init(_ line: Line, _ operation: Operation, declining: Declining, handle: EasyHandle, backend: HTTPBackend) {
     self.handle = handle
     self.backend = backend
-    keepsLine = !declined.isEmpty
-    answer = Answer(line.id, operation, ctx: line.ctx, declined: declined)
+    keepsLine = declining.isOn
+    answer = Answer(line.id, operation, ctx: line.ctx, declining: declining)
     let hasBody = operation == .messages || operation == .countTokens
     bodyCount = hasBody ? line.payload.count : 0
     request = Bytes(capacity: keepsLine ? line.bytes.count : bodyCount)
@@ -91,6 +91,7 @@ final class Transfer {
     guard !answer.isOver else { return }
     lastHeard = Reactor.now
     backend.write { answer.take(bytes, elapsed: Int((lastHeard - began) / 1_000_000), to: &$0) }
+    freeBody()
     if answer.isOver { backend.settled(self) }
   }
 
@@ -113,7 +114,7 @@ final class Transfer {
 
   /// Frees a large body that has been sent, when the answer to it has come: a stream may last for long.
   private func freeBody() {
-    guard !keepsLine, bodyCount >= HTTPLimits.pieceBodies, sent == bodyCount else { return }
+    guard !keepsLine || answer.hasBegun, bodyCount >= HTTPLimits.pieceBodies, sent == bodyCount else { return }
     request.removeAll(keeping: 0)
   }
 

@@ -25,17 +25,27 @@ package final class BackendRunner<B: Backend> {
 
     mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
       lastIsBare = line.isBare
-      // What the backend said at once stands before what later lines give.
-      defer {
-        out.bytes.append(port.output.bytes.slice)
-        out.notes += port.output.notes
-        port.output.bytes.removeAll()
-        port.output.notes.removeAll()
-      }
+      // What the backend said before stands before what this line gives: a cancel stays behind its request.
+      passOn(to: &out)
+      defer { passOn(to: &out) }
       switch line.kind {
-      case .request, .cancel: try backend.take(line)
+      case .request:
+        do throws(APIError) { try backend.take(line) } catch {
+          guard backend.declining.covers(error.status) else { throw error }
+          out.handOn(line.bytes, of: line.id, status: error.status)
+        }
+      case .cancel:
+        // What was handed on is the next backend's to cancel; else it is nobody's.
+        if !backend.cancel(line.id), backend.declining.isOn { out.forward(line) }
       default: out.forward(line)
       }
+    }
+
+    private func passOn(to out: inout Output) {
+      out.bytes.append(port.output.bytes.slice)
+      out.notes += port.output.notes
+      port.output.bytes.removeAll()
+      port.output.notes.removeAll()
     }
   }
 
@@ -69,6 +79,8 @@ package final class BackendRunner<B: Backend> {
       if clinux_read_signal(signals) > 0 { reactor.stop() }
     }
     reactor.beforeWaiting = { [unowned self] in
+      // Before what is held gives something: bare answers have nothing but their order.
+      writeOutput()
       takeHeld()
       writeOutput()
     }

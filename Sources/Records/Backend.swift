@@ -2,16 +2,29 @@
 
 /// A program that answers requests later than it takes them: it waits on more than its stdin.
 package protocol Backend: AnyObject {
-  /// Takes a request or a cancel. Its records go to a ``Port``, now or later.
+  /// Takes a request. Its records go to a ``Port``, now or later.
   ///
-  /// - Throws: the answer to a request that can't be taken and has no record yet; the run loop writes `error` and `end`.
+  /// Bare requests, whose answers bear no name, come one at a time.
+  ///
+  /// - Throws: the answer to a request that can't be taken and has no record yet; the run loop writes `error` and
+  ///   `end`, or hands the request on.
   func take(_ line: Line) throws(APIError)
+
+  /// Stops the work on a request, whose client is gone; false where there is none.
+  func cancel(_ id: RequestID) -> Bool
+
+  /// What it hands on instead of answering.
+  var declining: Declining { get }
 
   /// Requests that have no `end` yet. At the end of the input the runner waits until it is 0.
   var inFlight: Int { get }
 
   /// End all work now: children, files. Nobody hears what would still be written.
   func stop()
+}
+
+extension Backend {
+  package var declining: Declining { Declining() }
 }
 
 /// Where a backend writes: what is in it goes to stdout when the reactor has handled its batch.

@@ -163,10 +163,8 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
   }
 
   private mutating func takeBareRequest(_ line: Line) throws(Failure) {
-    if Scan.plainString(Scan.member("type", of: line.bytes))?.equals("error") == true {
-      // What an earlier stage refused is an answer already.
-      return output.forward(line)
-    }
+    // An answer already: an earlier stage refused the request, or an earlier backend served it.
+    if BareAnswer.isAnswer(line.bytes) { return output.forward(line) }
     nextBare()
     try offer(bare(.request, line.bytes))
   }
@@ -208,6 +206,12 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
 /// What a bare body on the answer side is.
 enum BareAnswer {
   case event, lastEvent, response, error
+
+  /// Whether a body among requests is an answer: those name their type, and have no messages.
+  static func isAnswer(_ body: ByteSlice) -> Bool {
+    guard let type = Scan.plainString(Scan.member("type", of: body)) else { return false }
+    return type.equals("error") || Scan.member("messages", of: body) == nil
+  }
 
   init(_ body: ByteSlice) {
     guard body[0] == UInt8(ascii: "{") else {

@@ -48,6 +48,8 @@ struct ExecOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How long a whole answer may take (REQUEST_TIMEOUT; 600).", valueName: "seconds"))
   var requestTimeout: Int?
 
+  @OptionGroup var chain: DeclineOptions
+
   @Flag(help: "Refuse requests that the CLI can't carry exactly (STRICT=1).")
   var strict = false
 
@@ -89,6 +91,7 @@ struct ExecOptions: ParsableArguments {
     settings.limits.queueTimeout = try number(queueTimeout, "QUEUE_TIMEOUT", settings.limits.queueTimeout)
     settings.limits.idleTimeout = try number(idleTimeout, "IDLE_TIMEOUT", settings.limits.idleTimeout)
     settings.limits.requestTimeout = try number(requestTimeout, "REQUEST_TIMEOUT", settings.limits.requestTimeout)
+    settings.declining = chain.decline
     settings.isStrict = strict || variable("STRICT") == "1"
     return settings
   }

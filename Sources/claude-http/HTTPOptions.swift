@@ -19,21 +19,7 @@ struct HTTPOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How long a whole answer may take (REQUEST_TIMEOUT; 600).", valueName: "seconds"))
   var requestTimeout: Int?
 
-  @Option(
-    help: ArgumentHelp("Hand requests that fail with such a status on, as they came.", valueName: "status,..."),
-    transform: Self.statuses)
-  var decline: Set<Int> = []
-
-  private static func statuses(_ text: String) throws -> Set<Int> {
-    var statuses: Set<Int> = []
-    for word in text.split(separator: ",", omittingEmptySubsequences: false) {
-      guard let status = Int(word), (400..<600).contains(status) else {
-        throw ValidationError("\(text) is no list of statuses from 400 to 599, such as 401,429,529")
-      }
-      statuses.insert(status)
-    }
-    return statuses
-  }
+  @OptionGroup var chain: DeclineOptions
 
   /// - Throws: of kind ``Failure/Kind/configuration`` where a variable has no meaning, of kind
   ///   ``Failure/Kind/usage`` where an option has none.
@@ -55,7 +41,7 @@ struct HTTPOptions: ParsableArguments {
     settings.limits.idleTimeout = try seconds(idleTimeout, "IDLE_TIMEOUT", "IDLE_TIMEOUT", usual.idleTimeout)
     settings.limits.requestTimeout = try seconds(
       requestTimeout, "REQUEST_TIMEOUT", "REQUEST_TIMEOUT", usual.requestTimeout)
-    settings.declined = decline
+    settings.declining = chain.decline
     settings.certificateFile = Self.variable("SSL_CERT_FILE")
     settings.certificateFolder = Self.variable("SSL_CERT_DIR")
     return settings

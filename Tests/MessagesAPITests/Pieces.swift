@@ -28,7 +28,7 @@ func records(
   var out = Output()
   var ctx = Bytes()
   ctx.append(text: "{\"op\":\"\(operation.rawValue)\"}")
-  var answer = Answer(RequestID(text: "r1", isBare: isBare), operation, ctx: ctx.slice, declined: declined)
+  var answer = Answer(RequestID(text: "r1", isBare: isBare), operation, ctx: ctx.slice, declining: Declining(declined))
   for line in upstream.head + [""] {
     (line + "\r\n").bytes.withUnsafeBufferPointer { answer.take(header: $0, to: &out) }
   }

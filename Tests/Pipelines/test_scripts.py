@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -86,9 +87,11 @@ def test_claude_http_when_there_is_a_key_and_no_cli(tmp_path: Path) -> None:
 
 def test_a_chain_of_backends() -> None:
     """Each but the last hands on what it declines; one that can't do that is refused where it would have to."""
-    said = run(SCRIPTS / "claude-proxy", "--check", BACKEND="claude-http,claude-exec")
-    assert said.returncode == 0 and "/claude-http --decline 401,429,529 | " in said.stdout, said
-    for chain in ("claude-exec,claude-http", "claude-echo,claude-http", "claude-http,", "claude-http,nothing"):
+    for chain in ("claude-http,claude-exec", "claude-exec,claude-http", "claude-http,claude-exec,claude-echo"):
+        said = run(SCRIPTS / "claude-proxy", "--check", BACKEND=chain)
+        assert said.returncode == 0 and said.stdout.count(" --decline 401,429,503,529 | ") == chain.count(","), said
+        assert re.findall(r"/release/(claude-\w+)", said.stdout) == chain.split(","), said
+    for chain in ("claude-echo,claude-http", "claude-http,", "claude-http,nothing"):
         said = run(SCRIPTS / "claude-proxy", "--check", BACKEND=chain)
         assert said.returncode == 78 and "BACKEND" in said.stderr, said
 

@@ -23,6 +23,7 @@ last user message; any number may be given:
     [[ping:N]]                N pings before the first block
     [[error:CODE]]            HTTP status CODE with the API's error body
     [[error:CODExN]]          the same, the first N times this very text is seen
+    [[loginerror:CODE]]       the same, for who comes with a login's token
     [[errmsg:TEXT]]           the message of that error
     [[retryafter:S]]          a retry-after header on it
     [[shouldretry:BOOL]]      an x-should-retry header on it
@@ -345,8 +346,9 @@ class Handler(BaseHTTPRequestHandler):
             window = "anthropic-ratelimit-unified-"
             headers |= {window + "status": "allowed_warning", window + "reset": str(int(time.time()) + 3600),
                         window + "representative-claim": "five_hour", window + "5h-utilization": "0.92"}
-        if "error" in marks:
-            code, _, times = marks.get("error").partition("x")
+        mark = "loginerror" if "loginerror" in marks and self.headers.get("authorization") else "error"
+        if mark in marks:
+            code, _, times = marks.get(mark).partition("x")
             if not times or self.api.seen(text) <= int(times):
                 for name, header in (("retryafter", "retry-after"), ("shouldretry", "x-should-retry")):
                     if name in marks:

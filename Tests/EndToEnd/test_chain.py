@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""Two backends in one pipe: the owner's login by the real CLI, and a key where the login has no room left."""
+from __future__ import annotations
+
+from typing import Any, Callable, Iterator
+
+import pytest
+from messages_api import MessagesAPI
+from server import Proxy
+
+KEY, TOKEN = "sk-ant-api03-the-key", "sk-ant-oat01-the-login"
+TOOLS = [{"name": "look", "description": "d", "input_schema": {"type": "object", "properties": {}}}]
+
+
+@pytest.fixture
+def behind() -> Iterator[MessagesAPI]:
+    """The API that the key's backend asks."""
+    with MessagesAPI() as one:
+        yield one
+
+
+def ask_for(text: str, **more: Any) -> dict[str, Any]:
+    return {"model": "claude-sonnet-4-5", "max_tokens": 50, "temperature": 0.5, "tools": TOOLS,
+            "system": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+            "messages": [{"role": "user", "content": text}]} | more
+
+
+def test_from_the_login_to_the_key(start: Callable[..., Proxy], api: MessagesAPI, behind: MessagesAPI, cli: str) -> None:
+    stages = ("model-map", "oai2anth", "claude-exec --auth login --decline 401,429,529",
+              f"claude-http --base-url {behind.url}", "anth2oai", "sse-encode")
+    proxy = start(PIPELINE=" | ".join(stages), CLAUDE_CLI_PATH=cli, ANTHROPIC_BASE_URL=api.url, ANTHROPIC_API_KEY=KEY,
+                  CLAUDE_CODE_OAUTH_TOKEN=TOKEN)
+    by_login = proxy.ask("POST", "/v1/messages", ask_for("[[say:by the login]]"))
+    assert by_login.status == 200 and b"by the login" in by_login.body and behind.bodies() == []
+    assert "system" in by_login.headers["x-proxy-loss"]
+
+    for status in (429, 529, 401):
+        api.reset()
+        behind.reset()
+        body = ask_for(f"[[loginerror:{status}]][[say:by the key]]")
+        by_key = proxy.ask("POST", "/v1/messages", body)
+        assert by_key.status == 200 and b"by the key" in by_key.body, by_key
+        # What the CLI can't carry is no loss of this answer, and the body is the client's own.
+        assert "x-proxy-loss" not in by_key.headers
+        assert behind.bodies() == [body] and api.bodies()
