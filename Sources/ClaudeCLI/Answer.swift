@@ -33,6 +33,7 @@ package struct Answer: ~Copyable {
   private var count: TokenCount?
   private let auth: Auth
   private let declining: Declining
+  private let limit: LoginLimit
   /// The stream may have broken: what comes is forwarded only when a real end follows.
   private var isInDoubt = false
   private var held = Bytes()
@@ -49,9 +50,10 @@ package struct Answer: ~Copyable {
   /// - Parameters:
   ///   - ctx: the request's, with its losses.
   ///   - declining: what is another backend's to answer, as long as nothing has been written.
+  ///   - limit: what is known of the login, for the accounting.
   package init(
     _ id: RequestID, ctx: consuming Bytes, wantsStream: Bool, isCount: Bool = false, auth: Auth,
-    declining: Declining = Declining()
+    declining: Declining = Declining(), limit: LoginLimit = LoginLimit()
   ) {
     self.id = id
     self.ctx = ctx
@@ -59,6 +61,7 @@ package struct Answer: ~Copyable {
     count = isCount ? TokenCount() : nil
     self.auth = auth
     self.declining = declining
+    self.limit = limit
   }
 
   /// Takes one line of the CLI's stdout.
@@ -239,7 +242,7 @@ package struct Answer: ~Copyable {
       })
     let accounting = JSON(object: [
       "model": model, "usage": usage, "ttft_ms": timeToFirst.map { JSON($0) },
-      "loss": losses.count > 0 ? losses : nil,
+      "loss": losses.count > 0 ? losses : nil, "login_limit": limit.summary,
     ])
     out.record(.end, of: id) { $0.append(accounting) }
   }

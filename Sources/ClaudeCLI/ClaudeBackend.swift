@@ -45,6 +45,7 @@ package final class ClaudeBackend: Backend {
   private var models: ModelTable
   /// The version of the CLI whose models are among ``models``.
   private var learntFrom: String?
+  let limit = LoginLimit()
   /// Requests without `end`.
   private var turns: [RequestID: Turn] = [:]
   private var queue = Queue<Turn>()
@@ -212,7 +213,7 @@ package final class ClaudeBackend: Backend {
         $0.append(#","headers":{}}"#)
       }
       out.record(.response, of: rid, isBare: isBare) { $0.append(body) }
-      out.end(rid, isBare: isBare)
+      out.record(.end, of: rid, isBare: isBare) { $0.append(JSON(object: ["login_limit": limit.summary])) }
     }
   }
 

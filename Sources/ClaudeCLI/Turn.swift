@@ -77,7 +77,7 @@ final class Turn {
     context.append(ctx: ctx.slice, adding: freight.losses)
     answer = Answer(
       id, ctx: context, wantsStream: request.wantsStream, isCount: request.isCount, auth: key.auth,
-      declining: backend.declining)
+      declining: backend.declining, limit: backend.limit)
     do throws(Failure) {
       let worker = try worker(for: need, request, freight)
       self.worker = worker

@@ -138,6 +138,8 @@ final class Worker {
   private func take(_ bytes: ByteSlice) {
     let line = CLILine(bytes)
     if case .started = line { removeTranscript() }
+    // Whatever it does now: the CLI tells it behind the end of an answer, too.
+    if case .rateLimit(let info) = line { pool.backend.limit.take(info) }
     if case .control(let response) = line, !isParked, Scan.is("initialize", "request_id", of: response) {
       if Scan.is("error", "subtype", of: response) { return refused() }
       isParked = true

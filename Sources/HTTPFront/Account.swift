@@ -14,6 +14,8 @@ package struct Account: Equatable {
   package var loss: [Loss] = []
   /// The type of the error that the answer ended with after it had begun.
   package var error: String?
+  /// What is known of the limits of a login, where one pays.
+  package var login: LoginGauges?
 
   /// The members of Anthropic's `usage`, and what the metrics call them.
   package static let kinds: [(member: StaticString, label: String)] = [
@@ -31,6 +33,8 @@ package struct Account: Equatable {
         for (index, kind) in Self.kinds.enumerated() { tokens[index] = integer(Scan.member(kind.member, of: value)) }
       } else if key.equals("loss") {
         add(loss: value)
+      } else if key.equals("login_limit") {
+        login = LoginGauges(value)
       } else if key.equals("error") {
         error = string(value) ?? string(Scan.member("type", of: value)) ?? "api_error"
       }

@@ -58,6 +58,7 @@ package struct Metrics {
   private(set) var failed = 0
   package var restarts = 0
   private var rateLimited = 0
+  private var login: LoginGauges?
 
   package init() {}
 
@@ -70,6 +71,7 @@ package struct Metrics {
     durations.add(seconds)
     if let secondsToFirstEvent { firstEvents.add(secondsToFirstEvent) }
     if status == 429 { rateLimited += 1 }
+    if let known = account.login { login = known }
     if let type = errorType ?? account.error ?? (status >= 400 ? APIError.type(of: status) : nil) {
       failed += 1
       errors.add(1, type)
@@ -115,6 +117,7 @@ package struct Metrics {
     text.sample("rate_limited_total", [], String(rateLimited))
     text.family("loss_total", "counter", "Fields that had no counterpart in translation, by their name.")
     text.samples("loss_total", "field", losses)
+    if let login { text.append(login) }
     return text.text
   }
 }
@@ -149,6 +152,25 @@ extension Bytes {
     append(labels.isEmpty ? " " : "} ")
     append(text: value)
     append("\n")
+  }
+
+  /// What the backend last said of its login.
+  fileprivate mutating func append(_ login: LoginGauges) {
+    let windows = LoginGauges.names.compactMap { name in login.windows[name].map { (name, $0) } }
+    family("login_limit_utilization", "gauge", "The part of the login's window that is used, by window.")
+    for (name, window) in windows {
+      if let used = window.utilization { sample("login_limit_utilization", [("window", name)], String(used)) }
+    }
+    family("login_limit_reset_timestamp_seconds", "gauge", "When the login's window begins anew, by window.")
+    for (name, window) in windows {
+      guard let time = window.resetsAt else { continue }
+      sample("login_limit_reset_timestamp_seconds", [("window", name)], String(time))
+    }
+    guard let status = login.status else { return }
+    family("login_limit_status", "gauge", "1 for what the login's limits say of requests now, 0 for the rest.")
+    for each in LoginGauges.statuses {
+      sample("login_limit_status", [("status", each)], each == status ? "1" : "0")
+    }
   }
 
   fileprivate mutating func samples(_ name: StaticString, _ label: StaticString, _ counts: Metrics.Labelled) {

@@ -90,6 +90,33 @@ struct AnswerTests {
     #expect(failure?.headers.first?.value == "551")
   }
 
+  /// What the CLI said of the login is in each end from then on, in our own words; what it left out is missing.
+  @Test("a login's windows")
+  func loginWindows() throws {
+    func summary(_ info: String) -> String? {
+      let limit = LoginLimit()
+      var info = info
+      info.withUTF8 { limit.take($0) }
+      return limit.summary.map { value in
+        var bytes = Bytes()
+        bytes.append(value)
+        return bytes.text
+      }
+    }
+    let seen = try #require(try Recording("text_oauth").lines.compactMap { $0["rate_limit_info"] }.first)
+    var info = Bytes()
+    info.append(seen)
+    #expect(
+      summary(info.text)
+        == #"{"status":"allowed","window":"five_hour","resets_at":1795365535,"windows":{"five_hour":{"utilization":0.92,"#
+        + #""resets_at":1795365535,"status":"allowed_warning"}}}"#)
+    #expect(summary(#"{"status":"rejected"}"#) == #"{"status":"rejected","windows":{}}"#)
+    #expect(
+      summary(#"{"status":1,"rateLimitType":"seven_day","utilization":1.5,"resetsAt":null,"unifiedWindows":[]}"#)
+        == #"{"window":"seven_day","windows":{"seven_day":{"utilization":1.5}}}"#)
+    #expect(summary("[]") == nil && summary("{") == nil)
+  }
+
   @Test("the whole message")
   func response() throws {
     func message(_ name: String) throws -> JSON {

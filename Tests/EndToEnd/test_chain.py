@@ -2,10 +2,12 @@
 """Two backends in one pipe: the owner's login by the real CLI, and a key where the login has no room left."""
 from __future__ import annotations
 
+import time
 from typing import Any, Callable, Iterator
 
 import pytest
 from messages_api import MessagesAPI
+from processes import wait_for
 from server import Proxy
 
 KEY, TOKEN = "sk-ant-api03-the-key", "sk-ant-oat01-the-login"
@@ -43,3 +45,27 @@ def test_from_the_login_to_the_key(start: Callable[..., Proxy], api: MessagesAPI
         # What the CLI can't carry is no loss of this answer, and the body is the client's own.
         assert "x-proxy-loss" not in by_key.headers
         assert behind.bodies() == [body] and api.bodies()
+
+
+def test_the_limits_of_the_login_are_gauges(start: Callable[..., Proxy], api: MessagesAPI, cli: str) -> None:
+    """None before the CLI told any; it tells them behind an answer, and they are seen with the next."""
+    proxy = start(BACKEND="claude-exec", CLAUDE_CLI_PATH=cli, ANTHROPIC_BASE_URL=api.url, CLAUDE_AUTH="login",
+                  CLAUDE_CODE_OAUTH_TOKEN=TOKEN)
+
+    def gauges() -> dict[str, float]:
+        lines = proxy.ask("GET", "/metrics").body.decode().splitlines()
+        return {name.removeprefix("claude_proxy_login_limit_"): float(value) for name, value in (
+            line.rsplit(" ", 1) for line in lines if line.startswith("claude_proxy_login_limit"))}
+
+    assert gauges() == {}
+    assert proxy.ask("POST", "/v1/messages", ask_for("Hi [[ratelimit]]")).status == 200
+
+    def is_told() -> bool:
+        assert proxy.ask("GET", "/health/ready").status == 200
+        return 'utilization{window="five_hour"}' in gauges()
+
+    wait_for("the CLI has told, and health has passed it on", is_told, 5)
+    told = gauges()
+    assert told['utilization{window="five_hour"}'] == 0.92 and told['utilization{window="seven_day"}'] == 0.31
+    assert time.time() < told['reset_timestamp_seconds{window="five_hour"}'] < time.time() + 3700
+    assert sum(value for name, value in told.items() if name.startswith("status{")) == 1

@@ -148,6 +148,55 @@ struct RecordTests {
     #expect(broken.withUTF8 { Account(end: $0) } == Account())
   }
 
+  /// Names and statuses of fixed lists; what is missing or odd is left out.
+  @Test("the login's limits")
+  func loginLimit() throws {
+    var text =
+      #"{"model":"m","login_limit":{"status":"allowed_warning","window":"five_hour","resets_at":1795365535,"windows":"#
+      + #"{"five_hour":{"utilization":0.92,"resets_at":1795365535,"status":"x"},"seven_day":{"resets_at":1795900000},"#
+      + #""a":{"utilization":0.5,"resets_at":1},"b\"x":{"utilization":0.75},"c":{"utilization":0.25},"#
+      + #""seven_day_opus":{"utilization":-1,"resets_at":"soon"},"overage":1}}}"#
+    let login = try #require(text.withUTF8 { Account(end: $0) }.login)
+    #expect(
+      login.windows == [
+        "five_hour": .init(utilization: 0.92, resetsAt: 1_795_365_535), "seven_day": .init(resetsAt: 1_795_900_000),
+        "other": .init(utilization: 0.75),
+      ])
+    #expect(login.status == "allowed_warning")
+    for none in [#"{"login_limit":{}}"#, #"{"login_limit":3}"#, #"{"login_limit":{"windows":{"five_hour":{}}}}"#, "{}"]
+    {
+      var none = none
+      #expect(none.withUTF8 { Account(end: $0) }.login == nil)
+    }
+
+    func lines(_ metrics: Metrics) -> [String] {
+      metrics.text(inFlight: 0).split(separator: "\n").map(String.init).filter { $0.contains("login_limit") }
+    }
+    var metrics = Metrics()
+    var account = Account()
+    func add() {
+      metrics.add(route: 0, status: 200, seconds: 1, secondsToFirstEvent: nil, errorType: nil, account: account)
+    }
+    add()
+    #expect(lines(metrics).isEmpty)
+    account.login = login
+    add()
+    // What is known stays known.
+    account.login = nil
+    add()
+    #expect(
+      lines(metrics).filter { !$0.hasPrefix("#") } == [
+        #"claude_proxy_login_limit_utilization{window="five_hour"} 0.92"#,
+        #"claude_proxy_login_limit_utilization{window="other"} 0.75"#,
+        #"claude_proxy_login_limit_reset_timestamp_seconds{window="five_hour"} 1795365535"#,
+        #"claude_proxy_login_limit_reset_timestamp_seconds{window="seven_day"} 1795900000"#,
+        #"claude_proxy_login_limit_status{status="allowed"} 0"#,
+        #"claude_proxy_login_limit_status{status="allowed_warning"} 1"#,
+        #"claude_proxy_login_limit_status{status="rejected"} 0"#,
+        #"claude_proxy_login_limit_status{status="other"} 0"#,
+      ])
+  }
+
   @Test("errors in a stream that has begun")
   func events() {
     var maker = RIDMaker()

@@ -128,6 +128,22 @@ def test_what_ends_the_answer_ends_the_process(run) -> None:
     one.wait_gone(3)
 
 
+def test_what_is_known_of_the_login(run) -> None:
+    """The CLI tells it behind the end of an answer: later ends have it, those of health too."""
+    one = run(CLAUDE_AUTH="login", CLAUDE_CODE_OAUTH_TOKEN="sk-ant-oat-dummy")
+    assert "login_limit" not in one.ask("[[play:text]]", rid="a")[-1]["end"]
+    one.ask("[[play:text_oauth]]", rid="b")
+    wait_for("it is told", lambda: not one.clis(), 5)
+    known = {"status": "allowed", "window": "five_hour", "resets_at": 1795365535, "windows": {
+        "five_hour": {"utilization": 0.92, "resets_at": 1795365535, "status": "allowed_warning"}}}
+    assert one.ask("[[play:text]]", rid="c")[-1]["end"]["login_limit"] == known
+    end = one.ask("[[play:error_rate_limit_oauth]]", rid="d")[-1]["end"]
+    assert end["login_limit"] == known | {"status": "rejected", "resets_at": 1795365551, "windows": {
+        "five_hour": {"utilization": 0.92, "resets_at": 1795365551, "status": "allowed_warning"}}}
+    one.send({"rid": "h", "ctx": {"op": "health"}, "request": None})
+    assert one.answer("h")[-1]["end"] == {"login_limit": end["login_limit"]}
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_cli_outlives_claude_exec(run, number: int) -> None:
     one = run()

@@ -345,7 +345,10 @@ class Handler(BaseHTTPRequestHandler):
         if "ratelimit" in marks:
             window = "anthropic-ratelimit-unified-"
             headers |= {window + "status": "allowed_warning", window + "reset": str(int(time.time()) + 3600),
-                        window + "representative-claim": "five_hour", window + "5h-utilization": "0.92"}
+                        window + "representative-claim": "five_hour"}
+            for name, used, seconds in (("5h", "0.92", 3600), ("7d", "0.31", 400_000)):
+                headers |= {f"{window}{name}-utilization": used, f"{window}{name}-status": "allowed",
+                            f"{window}{name}-reset": str(int(time.time()) + seconds)}
         mark = "loginerror" if "loginerror" in marks and self.headers.get("authorization") else "error"
         if mark in marks:
             code, _, times = marks.get(mark).partition("x")
