@@ -211,7 +211,7 @@ final class Child {
 
   /// Kills the process and all that it started, at once: for when it must not take one step more.
   ///
-  /// The CLI then leaves a file in its configuration that names its pid; ``terminate()`` leaves nothing.
+  /// The CLI then leaves an entry of its session in its configuration, and its socket; ``terminate()`` leaves nothing.
   func kill() { signal(SIGKILL) }
 
   /// Stops the process and all that it started: SIGTERM, SIGKILL.

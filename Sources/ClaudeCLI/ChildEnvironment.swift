@@ -19,12 +19,21 @@ package enum ChildEnvironment {
 
   /// What a child gets, as `NAME=value`, in a fixed order.
   ///
-  /// - Parameter omitted: names of the fixed table that are left out.
+  /// - Parameters:
+  ///   - omitted: names of the fixed table that are left out.
+  ///   - folder: where the child writes what nobody else needs; nil where it writes nothing.
   package static func make(
-    from ours: [String: String], auth: Auth, client: String, betas: [String] = [], omitting omitted: Set<String> = []
+    from ours: [String: String], auth: Auth, client: String, betas: [String] = [], omitting omitted: Set<String> = [],
+    folder: ChildFolder? = nil
   ) -> [String] {
     let credentials = Contract.credentials(auth)
     var entries: [String] = []
+    var ours = ours
+    if let folder {
+      ours[Contract.temporary] = folder.temporary
+      // A login lies in the owner's, and on some systems is keyed by its place.
+      if auth == .key { ours[Contract.configuration] = folder.path }
+    }
     for (name, value) in ours {
       guard
         Contract.inherited.contains(name) || credentials.contains(name) || name.hasPrefix(Contract.inheritedPrefix),

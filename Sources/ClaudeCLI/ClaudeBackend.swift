@@ -39,6 +39,8 @@ package final class ClaudeBackend: Backend {
   let log: Log
   let environment: [String: String]
   let files: RunDirectory
+  /// Nil where no owner's configuration is used.
+  let sessions: SessionFiles?
   let guardian: String?
   let installation: Installation
   private let port: Port
@@ -63,6 +65,8 @@ package final class ClaudeBackend: Backend {
     self.port = port
     self.models = models
     files = try RunDirectory(under: settings.runDirectory)
+    sessions = settings.auth == .key ? nil : SessionFiles(environment, neutral: files.neutral)
+    sessions?.sweep()
     guardian = Self.findGuardian(environment)
     if guardian == nil {
       log.write(.warning, "setpriv(1) not found: should claude-exec be killed by SIGKILL, its children go on")

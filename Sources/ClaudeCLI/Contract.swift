@@ -36,13 +36,17 @@ package enum Contract {
 
   /// Variables of our own environment that a child may have; all others stay here.
   package static let inherited: Set<String> = [
-    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LANG", "LANGUAGE", "TZ",
+    "PATH", "HOME", "USER", "LOGNAME", temporary, "LANG", "LANGUAGE", "TZ",
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
     "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME",
-    // Where the login lies, and whom to ask. Never moved: on some systems the login is keyed by it.
-    "CLAUDE_CONFIG_DIR", "ANTHROPIC_BASE_URL",
+    // Where the login lies, and whom to ask.
+    configuration, "ANTHROPIC_BASE_URL",
   ]
+
+  /// Where the CLI keeps its login, and what it knows of its running sessions.
+  package static let configuration = "CLAUDE_CONFIG_DIR"
+  package static let temporary = "TMPDIR"
 
   package static let inheritedPrefix = "LC_"
 

@@ -12,6 +12,7 @@ package final class RunDirectory {
   package let neutral: String
   private let path: String
   private let lock: Int32
+  private var lastFolder = 0
   private static let prefix = "claude-exec-"
 
   /// - Throws: of kind ``Failure/Kind/configuration`` where `base` is not a directory of ours with mode 0700.
@@ -55,6 +56,18 @@ package final class RunDirectory {
 
   package func remove(_ file: String) { unlink(file) }
 
+  /// A new folder for what one child writes of its own accord.
+  package func makeFolder() throws(Failure) -> ChildFolder {
+    lastFolder += 1
+    let folder = ChildFolder(path: "\(path)/\(lastFolder)")
+    for place in [folder.path, folder.temporary] where mkdir(place, 0o700) != 0 {
+      throw Self.failure("\(place) can't be made")
+    }
+    return folder
+  }
+
+  package func remove(_ folder: ChildFolder) { Self.removeTree(folder.path) }
+
   /// Removes the directory and what is in it.
   package func removeAll() { Self.removeTree(path) }
 
@@ -90,13 +103,20 @@ package final class RunDirectory {
     }
   }
 
-  private static func removeTree(_ path: String) {
-    for name in names(in: path) { unlink("\(path)/\(name)") }
-    rmdir(path)
+  /// Removes a directory and all that is in it; a link is removed, and never followed.
+  private static func removeTree(_ name: String, in parent: Int32 = AT_FDCWD) {
+    let folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard folder >= 0 else { return }
+    if let listing = fdopendir(fcntl(folder, F_DUPFD_CLOEXEC, 0)) {
+      for entry in names(of: listing) where unlinkat(folder, entry, 0) != 0 { removeTree(entry, in: folder) }
+    }
+    close(folder)
+    unlinkat(parent, name, AT_REMOVEDIR)
   }
 
-  private static func names(in folder: String) -> [String] {
-    guard let listing = opendir(folder) else { return [] }
+  static func names(in folder: String) -> [String] { opendir(folder).map { names(of: $0) } ?? [] }
+
+  private static func names(of listing: OpaquePointer) -> [String] {
     defer { closedir(listing) }
     var names: [String] = []
     while let entry = readdir(listing) {
@@ -110,6 +130,13 @@ package final class RunDirectory {
     let code = errno
     return Failure(.system, "\(what): \(String(cString: strerror(code)))", errno: code)
   }
+}
+
+/// Where one child writes what it keeps for itself, so that it goes with it.
+package struct ChildFolder {
+  /// Its configuration, where it must not be the owner's.
+  package let path: String
+  package var temporary: String { "\(path)/tmp" }
 }
 
 /// Random names that nobody can guess.

@@ -44,6 +44,7 @@ final class Worker {
   private var interruptID: String?
   private var timer: Reactor.Timer?
   private var transcript: String?
+  private var folder: ChildFolder?
   private var child: Child?
   private let pool: Pool
 
@@ -61,12 +62,27 @@ final class Worker {
       flags += Contract.resuming(resuming.transcript, last: resuming.last, model: resuming.model)
     }
     let backend = pool.backend
-    child = try Child(
+    let folder = try backend.files.makeFolder()
+    self.folder = folder
+    do throws(Failure) { child = try start(flags, in: folder) } catch {
+      backend.files.remove(folder)
+      throw error
+    }
+    if key.carrier.isReusable {
+      var first = Bytes()
+      first.append(initialize: [])
+      child?.write(first)
+    }
+  }
+
+  private func start(_ flags: [String], in folder: ChildFolder) throws(Failure) -> Child {
+    let backend = pool.backend
+    return try Child(
       Child.Program(
         path: key.path, arguments: flags,
         environment: ChildEnvironment.make(
           from: backend.environment, auth: key.auth, client: backend.settings.client, betas: key.betas,
-          omitting: key.omitsThinking ? [Contract.noThinking] : []),
+          omitting: key.omitsThinking ? [Contract.noThinking] : [], folder: folder),
         directory: backend.files.neutral),
       guardian: backend.guardian, reactor: backend.reactor,
       handlers: Child.Handlers(
@@ -74,11 +90,6 @@ final class Worker {
         tooLong: { [unowned self] in turn?.takeTooLong() },
         errorLine: { [unowned self] in logError($0) },
         ended: { [self] in ended($0) }))
-    if key.carrier.isReusable {
-      var first = Bytes()
-      first.append(initialize: [])
-      child?.write(first)
-    }
   }
 
   private var reactor: Reactor { pool.backend.reactor }
@@ -250,14 +261,14 @@ final class Worker {
   /// Waits for the end of a stopped process, until that time.
   func destroy(at time: UInt64) {
     child?.destroy(at: time)
+    removeFiles()
     child = nil
     turn = nil
-    removeTranscript()
   }
 
   private func ended(_ end: Child.End) {
     reactor.cancel(timer)
-    removeTranscript()
+    removeFiles()
     let wasExpected = isDying
     state = .dying
     child = nil
@@ -266,6 +277,14 @@ final class Worker {
     pool.ended(self, wasExpected: wasExpected, end)
     turn?.processEnded(end)
     pool.backend.pump()
+  }
+
+  private func removeFiles() {
+    removeTranscript()
+    // With a key it has a configuration of its own.
+    if key.auth == .login, let child { pool.backend.sessions?.remove(child.pid) }
+    if let folder { pool.backend.files.remove(folder) }
+    folder = nil
   }
 
   private func removeTranscript() {

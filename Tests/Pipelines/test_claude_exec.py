@@ -234,7 +234,7 @@ def test_what_the_cli_gets(run) -> None:
     given = got["environment"]
     assert secret not in json.dumps(got["argv"]) + json.dumps(given)
     assert backend.SECRET not in json.dumps(got["argv"])
-    table = {"PATH", "HOME", "LC_TIME", "HTTPS_PROXY", "ANTHROPIC_API_KEY", "ANTHROPIC_BETAS",
+    table = {"PATH", "HOME", "LC_TIME", "HTTPS_PROXY", "ANTHROPIC_API_KEY", "ANTHROPIC_BETAS", "CLAUDE_CONFIG_DIR", "TMPDIR",
              "CLAUDE_AGENT_SDK_CLIENT_APP", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER",
              "DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING", "CLAUDE_CODE_MAX_RETRIES",
              "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK", "CLAUDE_CODE_DISABLE_REFUSAL_RETRY",

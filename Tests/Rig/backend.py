@@ -110,7 +110,8 @@ class Backend:
         return {pid for pid in processes.with_home(self.home) if pid != self.process.pid and processes.alive(pid)}
 
     def files(self) -> list[Path]:
-        return [path for path in self.run.glob("claude-exec-*/*")]
+        """All that is in its private directory but empty folders, of which each CLI has some."""
+        return [path for path in self.run.glob("claude-exec-*/**/*") if path.is_symlink() or not path.is_dir()]
 
     def dump(self) -> Record:
         [path] = self.home.glob("dump-*.json")
