@@ -110,7 +110,7 @@ let package = Package(
     tests("RateLimitTests", "RateLimit", "Records"),
     tests(
       "GoldenTests", "Translation", "EventStream", "RateLimit", "Echo", "Models", "Reactor", "Records", "JSONText"),
-    tests("ClaudeCLITests", "ClaudeCLI", "Models", "Records", "Jansson", "JSONText"),
+    tests("ClaudeCLITests", "ClaudeCLI", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText"),
     tests(
       "HTTPFrontTests", "HTTPFront", "JSONText", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio"),
       .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),

@@ -253,11 +253,11 @@ package struct ExecLimits: Sendable {
   /// Seconds that a process beyond those waits for another request.
   package var idleProcessTime = 60
   /// Requests for one process, then it ends: its memory grows by about 2 MB with each.
-  static let maxUses = 50
+  package var maxUses = 50
   /// Seconds that a process may be used: an updated CLI is taken, and what leaks is given back.
-  static let maxAge = 600
+  package var maxAge = 600
   /// Milliseconds before a missing process is started ahead: behind what is asked for now; and behind a failed start.
-  static let pauses = (refill: 100, failed: 30_000)
+  package var pauses = (refill: 100, failed: 30_000)
   /// Seconds that a request may wait for a process.
   package var queueTimeout = 30
   /// Seconds that the CLI may be silent: what a load balancer commonly allows, twice.

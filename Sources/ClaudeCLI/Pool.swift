@@ -7,7 +7,7 @@ import Records
 /// The CLI processes: as many as are allowed, some of them started before they are asked for.
 final class Pool {
   unowned let backend: ClaudeBackend
-  private var workers: [Worker] = []
+  private(set) var workers: [Worker] = []
   /// Those that wait for a request, the one that was used last at the end.
   private var idle: [Worker] = []
   /// What the last request needed: the next one will likely need the same.
@@ -70,7 +70,7 @@ final class Pool {
   /// Its turn is over, and it can take another request.
   func freed(_ worker: Worker) {
     guard !isStopped else { return }
-    if worker.uses >= ExecLimits.maxUses || isOld(worker) {
+    if worker.uses >= limits.maxUses || isOld(worker) {
       worker.end()
     } else {
       idle.append(worker)
@@ -87,11 +87,11 @@ final class Pool {
       backend.log.write(.warning, "a CLI process that was started ahead has ended (\(end))")
     }
     // What dies while it starts would die again.
-    refill(after: worker.uses == 0 && !worker.isParked ? ExecLimits.pauses.failed : ExecLimits.pauses.refill)
+    refill(after: worker.uses == 0 && !worker.isParked ? limits.pauses.failed : limits.pauses.refill)
   }
 
   private func isOld(_ worker: Worker) -> Bool {
-    Reactor.now - worker.born >= UInt64(ExecLimits.maxAge) * 1_000_000_000
+    Reactor.now - worker.born >= UInt64(limits.maxAge) * 1_000_000_000
   }
 
   private func retire(_ worker: Worker?) {
@@ -122,9 +122,9 @@ final class Pool {
   private func isWanted(_ worker: Worker) -> Bool { wanted.map { worker.suits($0) } ?? false }
 
   /// Starts what is missing, when there is time.
-  private func refill(after milliseconds: Int = ExecLimits.pauses.refill) {
+  private func refill(after milliseconds: Int? = nil) {
     guard refilling == nil, !isStopped, limits.warmProcesses > 0 else { return }
-    refilling = reactor.after(milliseconds: milliseconds) { [unowned self] in
+    refilling = reactor.after(milliseconds: milliseconds ?? limits.pauses.refill) { [unowned self] in
       refilling = nil
       refillNow()
     }
@@ -142,7 +142,7 @@ final class Pool {
       watch(worker)
     } catch {
       backend.log.write(.warning, error.message)
-      refill(after: ExecLimits.pauses.failed)
+      refill(after: limits.pauses.failed)
     }
   }
 

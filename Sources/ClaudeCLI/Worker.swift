@@ -93,6 +93,8 @@ final class Worker {
   }
 
   private var reactor: Reactor { pool.backend.reactor }
+  /// Nil when it has ended.
+  var pid: pid_t? { child?.pid }
   var isFree: Bool { state == .free }
   var isDying: Bool { state == .dying }
   /// It will be free in a moment, long before a new one could have started.
