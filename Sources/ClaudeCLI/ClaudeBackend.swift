@@ -200,6 +200,8 @@ package final class ClaudeBackend: Backend {
     for turn in turns.values { turn.stop() }
     pool.stop()
     turns = [:]
+    // At our start, what was killed with the one before us may not have been dead.
+    sessions?.sweep()
     files.removeAll()
   }
 

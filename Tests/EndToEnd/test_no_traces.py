@@ -9,7 +9,6 @@ from typing import Callable
 import pytest
 from backend import Backend, ask_for
 from messages_api import MessagesAPI
-from processes import wait_for
 
 PAYERS = {"key": {"ANTHROPIC_API_KEY": "sk-ant-dummy", "CLAUDE_AUTH": "key", "CLAUDE_CARRIER": ""},
           "login": {"ANTHROPIC_API_KEY": "", "CLAUDE_AUTH": "login", "CLAUDE_CARRIER": "",
@@ -36,16 +35,18 @@ def traces(one: Backend) -> list[str]:
 @pytest.mark.parametrize("payer", PAYERS)
 def test_nothing_is_left(start_one: Callable[[str], Backend], payer: str) -> None:
     one = start_one(payer)
-    sockets = set(Path("/tmp").glob("cc-socks*/*"))
     one.ask("Hi", rid="ends", stream=True, seconds=20)
     one.ask("[[stop:max_tokens]]", rid="killed", stream=True)
     one.request("told", ask_for("[[len:100]][[slow:0.1]]", stream=True))
     one.wait("told", "event")
+    pids = one.clis()
     one.send({"rid": "told", "cancel": True})
     one.answer("told")
     assert payer == "login" or not (one.home / ".claude").exists() and not (one.home / ".claude.json").exists()
     assert one.close() == 0 and not one.clis()
-    assert traces(one) == [] and not set(Path("/tmp").glob("cc-socks*/*")) - sockets
+    assert traces(one) == []
+    # Where the private directory's name is too long for a socket, the CLI puts it here.
+    assert pids and not [path for path in Path("/tmp").glob("cc-socks*/*.sock") if int(path.stem) in pids]
 
 
 @pytest.mark.parametrize("payer", PAYERS)
@@ -59,5 +60,5 @@ def test_the_next_one_clears_up(start_one: Callable[[str], Backend], payer: str)
     one.wait_gone()
     assert traces(one) != []
     two = start_one(payer)
-    assert two.close() == 0
-    wait_for("all is cleared", lambda: traces(two) == [], 2)
+    two.ask("Hi", seconds=20)
+    assert two.close() == 0 and traces(two) == []

@@ -111,7 +111,10 @@ class Backend:
 
     def files(self) -> list[Path]:
         """All that is in its private directory but empty folders, of which each CLI has some."""
-        return [path for path in self.run.glob("claude-exec-*/**/*") if path.is_symlink() or not path.is_dir()]
+        # Not by glob, which fails where a folder goes meanwhile.
+        found = [Path(folder) / name for top in self.run.glob("claude-exec-*") for folder, folders, files in os.walk(top)
+                 for name in folders + files]
+        return [path for path in found if path.is_symlink() or path.is_file()]
 
     def dump(self) -> Record:
         [path] = self.home.glob("dump-*.json")
