@@ -4,19 +4,20 @@ import JSONText
 
 /// What a killed CLI leaves in its owner's configuration: the entry of a session that is no more.
 ///
-/// `sessions/PID.json` names the process, where it runs and its socket; `sessions/PID.*.key` goes with it. Only those of
-/// processes that ran in our own empty directory are touched.
+/// `sessions/PID.json` names the process, where it runs and its socket; `sessions/PID.*.key` and
+/// `.claude.json.tmp.PID.*` go with it. Only those of processes that ran in our own empty directory are touched.
 struct SessionFiles {
   private let folder: String
   private let directory: String
+  /// Where `.claude.json` lies.
+  private let home: String
 
   /// - Parameter neutral: where our children run.
   init?(_ environment: [String: String], neutral: String) {
-    let home = environment["HOME"].map { "\($0)/.claude" }
-    guard let configuration = environment[Contract.configuration].flatMap({ $0.isEmpty ? nil : $0 }) ?? home,
-      let real = realpath(neutral, nil)
-    else { return nil }
-    folder = "\(configuration)/sessions"
+    let named = environment[Contract.configuration].flatMap { $0.isEmpty ? nil : $0 }
+    guard let home = named ?? environment["HOME"], let real = realpath(neutral, nil) else { return nil }
+    self.home = home
+    folder = (named ?? "\(home)/.claude") + "/sessions"
     // The CLI tells the place without links.
     directory = String(cString: real)
     free(real)
@@ -35,6 +36,10 @@ struct SessionFiles {
     if let socket, socket.hasSuffix("/\(pid).sock"), socket.contains("/cc-socks") { unlink(socket) }
     for name in RunDirectory.names(in: folder) where name.hasPrefix("\(pid).") && name.hasSuffix(".key") {
       unlink("\(folder)/\(name)")
+    }
+    // A new text of the configuration that never took the old one's place.
+    for name in RunDirectory.names(in: home) where name.hasPrefix(".claude.json.tmp.\(pid).") {
+      unlink("\(home)/\(name)")
     }
     unlink("\(folder)/\(pid).json")
   }
