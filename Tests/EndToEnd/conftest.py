@@ -2,10 +2,14 @@
 """The whole way: a client, our server, the real CLI, and a stand-in for the API behind it."""
 from __future__ import annotations
 
+import contextlib
+import itertools
 import subprocess
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
+from carriers import Exec
 from messages_api import MessagesAPI
 from server import CLI, Proxy
 
@@ -56,3 +60,17 @@ def sent(api: MessagesAPI) -> Callable[[], dict[str, Any]]:
         return bodies[0]
 
     return one_body
+
+
+@pytest.fixture
+def run(tmp_path: Path, api: MessagesAPI, cli: str) -> Iterator[Callable[..., Exec]]:
+    """Starts claude-exec by its pipe, for a way by its name; each is ended after the test."""
+    with contextlib.ExitStack() as started:
+        numbers = itertools.count()
+
+        def run_one(way: str = "key-V", *arguments: str, home: Path | None = None, **settings: str) -> Exec:
+            one = Exec(home or tmp_path / f"exec{next(numbers)}", api.url, *arguments, way=way, **settings)
+            started.callback(one.stop)
+            return one
+
+        yield run_one
