@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import time
 from dataclasses import dataclass
 from typing import Any, Iterator, NamedTuple
 
 Json = dict[str, Any]
+# How long an answer may be silent, in seconds: with hundreds of requests in line it is.
+SILENCE = 300 if os.environ.get("LONG") == "1" else 30
 
 
 @dataclass
@@ -37,7 +40,7 @@ def encode(body: Any) -> bytes | None:
     return body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
 
 
-def connect(port: int, timeout: float = 30) -> http.client.HTTPConnection:
+def connect(port: int, timeout: float = SILENCE) -> http.client.HTTPConnection:
     return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
 
