@@ -33,6 +33,7 @@ package struct Conversation {
         addSystem(content, "messages[\(index)].content")
       } else {
         endUserTurn(&turn)
+        noteMarksOfCalls(content, index)
         turns.append(Turn(isUser: false, content: JSON(array: Self.blocks(content))))
       }
     }
@@ -91,6 +92,15 @@ package struct Conversation {
     where block["type"]?.equals("tool_result") == true && block["is_error"]?.bool == true {
       if block["content"]?.elements.contains(where: { $0["type"]?.equals("image") == true }) == true {
         losses.append(Loss("messages[\(index)].content[\(place)].content", "dropped images of an error"))
+      }
+    }
+  }
+
+  /// Seen: the CLI writes a call anew, without its mark.
+  private mutating func noteMarksOfCalls(_ content: JSON, _ index: Int) {
+    for (place, block) in content.elements.enumerated() where block["type"]?.equals("tool_use") == true {
+      if let mark = block["cache_control"], !mark.isNull {
+        losses.append(Loss("messages[\(index)].content[\(place)].cache_control", "dropped"))
       }
     }
   }

@@ -235,6 +235,17 @@ struct RequestTests {
       ])
   }
 
+  @Test("marks of calls are told of")
+  func marksOfCalls() throws {
+    let losses = try freight(
+      #"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":["#
+        + #"{"type":"text","text":"y","cache_control":{"type":"ephemeral"}},"#
+        + #"{"type":"tool_use","id":"t","name":"n","input":{},"cache_control":{"type":"ephemeral"}},"#
+        + #"{"type":"tool_use","id":"u","name":"n","input":{},"cache_control":null}]}]}"#
+    ).losses
+    #expect(losses == [Loss("messages[1].content[1].cache_control", "dropped")])
+  }
+
   @Test("losses join those of the ctx")
   func ledger() {
     func joined(_ ctx: String, _ losses: [Loss]) -> String {
