@@ -31,6 +31,8 @@ package struct Conversation {
       } else if message["role"]!.equals("system") {
         losses.append(Loss("messages[\(index)]", "moved to system"))
         addSystem(content, "messages[\(index)].content")
+      } else if Self.isPlaceholder(content), !turns.isEmpty || !turn.isEmpty {
+        losses.append(Loss("messages[\(index)]", "dropped"))
       } else {
         endUserTurn(&turn)
         noteMarksOfCalls(content, index)
@@ -39,7 +41,7 @@ package struct Conversation {
     }
     endUserTurn(&turn)
     let end = messages.count - 1
-    if messages[end]["role"]!.equals("assistant") { prefill = end }
+    if messages[end]["role"]!.equals("assistant"), !Self.isPlaceholder(messages[end]["content"]!) { prefill = end }
   }
 
   private mutating func endUserTurn(_ turn: inout [JSON]) {
@@ -80,6 +82,18 @@ package struct Conversation {
   }
 
   // MARK: What the CLI doesn't carry
+
+  /// Whether a turn of the model's is what the CLI itself writes where one is empty.
+  ///
+  /// Seen: it leaves such a turn out, and joins the texts of the turns around it.
+  private static func isPlaceholder(_ content: JSON) -> Bool {
+    var text = content.string
+    if content.isArray, content.count == 1, content[0]["type"]?.equals("text") == true {
+      text = content[0]["text"]?.string
+    }
+    guard let text else { return false }
+    return String(text.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed()) == "(no content)"
+  }
 
   private mutating func noteExtras(_ message: JSON, _ index: Int) {
     for (key, _) in message.members where key != "role" && key != "content" {

@@ -246,6 +246,17 @@ struct RequestTests {
     #expect(losses == [Loss("messages[1].content[1].cache_control", "dropped")])
   }
 
+  @Test("a turn that the CLI takes for an empty one is told of", arguments: [
+    #""(no content)""#, #""\n(no content) ""#, #"[{"type":"text","text":"(no content)"}]"#,
+  ])
+  func placeholder(_ content: String) throws {
+    let freight = try freight(
+      #"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"#
+        + content + #"},{"role":"user","content":"y"}]}"#)
+    #expect(freight.losses == [Loss("messages[1]", "dropped")])
+    #expect(freight.lines.count == 1)
+  }
+
   @Test("losses join those of the ctx")
   func ledger() {
     func joined(_ ctx: String, _ losses: [Loss]) -> String {

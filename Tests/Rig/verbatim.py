@@ -37,7 +37,7 @@ class Differences:
     # The ledger, done to the client's body.
 
     def _after(self, body: Json, ledger: list[dict[str, str]]) -> Json:
-        joined, moved, gone = False, [], []
+        joined, moved, left_out, gone = False, [], [], []
         for loss in ledger:
             field, fate = loss["field"], loss["fate"]
             place = re.match(r"messages\[(\d+)\](?:\.content\[(\d+)\])?", field)
@@ -56,6 +56,8 @@ class Differences:
                 marked = body["system"] if field.startswith("system") else message["content"]
                 for block in marked if not (place and place[2]) else [marked[int(place[2])]]:
                     block.pop("cache_control", None)
+            elif fate == "dropped" and place and place[0] == field:
+                left_out.append(message)
             elif fate == "dropped" and place and field.count(".") == 1:
                 del message[field.rpartition(".")[2]]
             elif fate == "dropped" and field in body:
@@ -68,7 +70,7 @@ class Differences:
             texts = ["\n\n".join(part["text"] for part in one if part["text"]) for one in parts if one]
             texts += ["\n\n".join(part["text"] for part in blocks(one["content"])) for one in moved]
             body["system"] = "\n\n".join(text for text in texts if text)
-            body["messages"] = [one for one in body["messages"] if not any(one is other for other in moved)]
+        body["messages"] = [one for one in body["messages"] if not any(one is other for other in moved + left_out)]
         return {name: value for name, value in body.items() if name not in gone}
 
     # What is left.
@@ -210,6 +212,11 @@ def where(wanted: Any, arrived: Any, path: str) -> list[str]:
                 for one in where(wanted.get(name, "(none)"), arrived.get(name, "(none)"), f"{path}.{name}")]
     if isinstance(wanted, list) and isinstance(arrived, list) and len(wanted) == len(arrived):
         return [one for index, pair in enumerate(zip(wanted, arrived)) for one in where(*pair, f"{path}[{index}]")]
+    if isinstance(wanted, list) and isinstance(arrived, list):
+        first = next((index for index, (one, other) in enumerate(zip(wanted, arrived)) if canonical(one) != canonical(other)),
+                     min(len(wanted), len(arrived)))
+        return [f"{path}: {len(wanted)} arrived as {len(arrived)}; the first that differs is [{first}]: "
+                f"{json.dumps(wanted[first:first + 1])[:300]} arrived as {json.dumps(arrived[first:first + 1])[:300]}"]
     return [f"{path}: {json.dumps(wanted)[:300]} arrived as {json.dumps(arrived)[:300]}"]
 
 
