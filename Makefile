@@ -4,6 +4,8 @@ SHELL = /bin/sh
 PREFIX ?= /usr/local
 SCRATCH ?= .build
 CASES ?=
+CLIS ?=
+PROOFS = $(addprefix Tests/EndToEnd/test_,verbatim.py keep_apart.py storm.py injection.py cancel.py)
 # How long each fuzz target runs, in seconds, and on how many cases each property is tried.
 FUZZ_SECONDS ?= 60
 FUZZ_CASES ?= 100000
@@ -19,7 +21,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench-filters fuzz mutants install clean help test-agents compare
+.PHONY: all run demo test check lint format golden bench-filters fuzz mutants install clean help test-agents test-cli prove compare
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -41,6 +43,15 @@ test: ## set up, build, and run all tests
 test-agents: all ## try the libraries that people build agents with
 	@scripts/fetch agents
 	@PYTHONDONTWRITEBYTECODE=1 timeout 600 $(SCRATCH)/agents-venv/bin/pytest -q -p no:cacheprovider Tests/Agents
+
+test-cli: all ## table what each CLI can carry: CLIS, else CLAUDE_CLI_PATH, else the newest and an older one
+	@scripts/setup run test
+	@[ "$(CLIS)$$CLAUDE_CLI_PATH" ] || scripts/fetch cli-older
+	@CLIS="$(CLIS)" scripts/test-cli
+
+prove: all ## give the long proofs of claude-exec: half an hour with the real CLI
+	@scripts/setup test
+	@LONG=1 PYTHONDONTWRITEBYTECODE=1 $(SCRATCH)/venv/bin/pytest -q -s -p no:cacheprovider -o faulthandler_timeout=0 $(PROOFS)
 
 compare: all ## table how oai2anth and LiteLLM differ
 	@scripts/fetch litellm
