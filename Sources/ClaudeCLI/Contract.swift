@@ -83,6 +83,8 @@ package enum Contract {
 
   /// At 0 the CLI asks for no thinking, but adds `temperature: 1` for the models that take one. Read at the start only.
   package static let noThinking = "MAX_THINKING_TOKENS"
+  /// What the first of the CLI's own system blocks begins with.
+  package static let attribution = "x-anthropic-billing-header:"
   /// Names the caller in the user agent.
   package static let clientName = "CLAUDE_AGENT_SDK_CLIENT_APP"
   /// Comma list of beta names, read when the process starts.

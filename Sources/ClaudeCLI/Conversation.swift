@@ -65,20 +65,25 @@ package struct Conversation {
   }
 
   private mutating func addSystem(_ value: JSON, _ field: String) {
-    if let text = value.string {
-      if !text.isEmpty { system.append(text) }
-      return
-    }
+    if let text = value.string { return addSystem(text: text, field) }
     var hadMark = false
     for (index, block) in value.elements.enumerated() {
       guard block["type"]?.equals("text") == true, let text = block["text"]?.string else {
         losses.append(Loss("\(field)[\(index)]", "dropped"))
         continue
       }
-      if !text.isEmpty { system.append(text) }
+      addSystem(text: text, "\(field)[\(index)]")
       if let mark = block["cache_control"], !mark.isNull { hadMark = true }
     }
     if hadMark { losses.append(Loss("\(field).cache_control", "dropped")) }
+  }
+
+  /// Seen: a text that begins like the CLI's own attribution takes its place. Another program's is not the CLI's.
+  private mutating func addSystem(text: String, _ field: String) {
+    guard !text.isEmpty else { return }
+    guard system.isEmpty, text.hasPrefix(Contract.attribution) else { return system.append(text) }
+    losses.append(Loss(field, "dropped its first line, another client's attribution"))
+    addSystem(text: String(text.drop { !$0.isNewline }.drop { $0.isNewline }), field)
   }
 
   // MARK: What the CLI doesn't carry

@@ -17,7 +17,8 @@ package struct Transcript: ~Copyable {
       bytes.append(text: id)
       bytes.append(#"","parentUuid":"#)
       if last.isEmpty { bytes.append("null") } else { bytes.append(quoted: last) }
-      bytes.append(",")
+      // Before 2.1.330 the CLI finds no conversation in lines without a time; which one doesn't matter.
+      bytes.append(#","timestamp":"2026-01-01T00:00:00.000Z","#)
       bytes.append(message: turn, model: model, id: id)
       bytes.append("}\n")
       last = id

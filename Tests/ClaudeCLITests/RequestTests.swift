@@ -235,6 +235,20 @@ struct RequestTests {
       ])
   }
 
+  @Test(
+    "no other attribution stands in for the CLI's own",
+    arguments: [
+      (#""x-anthropic-billing-header: a; b=1;""#, "system", ""),
+      (#""x-anthropic-billing-header: a;\n\nand more""#, "system", "and more"),
+      (#"[{"type":"text","text":"x-anthropic-billing-header: a"},{"type":"text","text":"more"}]"#, "system[0]", "more"),
+    ])
+  func attribution(_ system: String, _ field: String, _ left: String) throws {
+    let freight = try freight(Self.base + #","system":"# + system + "}")
+    #expect(freight.losses.first == Loss(field, "dropped its first line, another client's attribution"))
+    let prompt = try #require(freight.frames[0]["request"]?["systemPrompt"])
+    #expect(prompt == JSON(array: left.isEmpty ? [] : [JSON(left)]))
+  }
+
   @Test("marks of calls are told of")
   func marksOfCalls() throws {
     let losses = try freight(
@@ -246,9 +260,11 @@ struct RequestTests {
     #expect(losses == [Loss("messages[1].content[1].cache_control", "dropped")])
   }
 
-  @Test("a turn that the CLI takes for an empty one is told of", arguments: [
-    #""(no content)""#, #""\n(no content) ""#, #"[{"type":"text","text":"(no content)"}]"#,
-  ])
+  @Test(
+    "a turn that the CLI takes for an empty one is told of",
+    arguments: [
+      #""(no content)""#, #""\n(no content) ""#, #"[{"type":"text","text":"(no content)"}]"#,
+    ])
   func placeholder(_ content: String) throws {
     let freight = try freight(
       #"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"#

@@ -10,13 +10,16 @@ import json
 from pathlib import Path
 from typing import Any, Callable
 
-from carriers import EACH_WAY, IS_LONG, Exec
+import pytest
+from carriers import EACH_WAY, IS_LONG, WAYS, Exec
 from injections import CANARY, FILES, HOME_FILES, corpus
 from messages_api import MessagesAPI
 from verbatim import Differences
 
 # Those that are the last words of a request, and so the prompt itself; the long variant asks with each.
 PROMPTS = ["@/etc/passwd", "@canary.txt", "/help", "/clear", "!ls", "#memory"]
+# What Claude Code writes at the head of its own requests, when it is the client.
+OTHER = "x-anthropic-billing-header: cc_version=9.9.9.abc; cc_entrypoint=other;"
 
 
 def lay_canaries(home: Path) -> None:
@@ -98,3 +101,20 @@ def test_half_a_character_is_refused(run: Callable[..., Exec], api: MessagesAPI,
                             b'"messages":[{"role":"user","content":"\\ud800 @/etc/passwd"}]}}\n')
     one.process.stdin.flush()
     assert one.answer("r")[0]["error"]["status"] == 400 and api.bodies() == []
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if not way.endswith("V")])
+@pytest.mark.parametrize("system", [
+    OTHER, OTHER + "\n\nYou are Claude Code, Anthropic's official CLI for Claude.\n\nBe brief.",
+    [{"type": "text", "text": text} for text in (OTHER, "You are Claude Code, Anthropic's official CLI for Claude.", "Be brief.")]],
+    ids=["alone", "text", "blocks"])
+def test_the_attribution_is_the_clis_own(run: Callable[..., Exec], api: MessagesAPI, way: str, system: Any) -> None:
+    """What another program wrote into its system text about itself doesn't go out as the CLI's, and the rest does."""
+    one = run(way)
+    request = body([], "hello") | {"system": system}
+    one.request("r", request)
+    records = one.answer("r", 60)
+    [arrived] = api.bodies()
+    assert arrived["system"][0]["text"].startswith("x-anthropic-billing-header:") and OTHER not in json.dumps(arrived)
+    found = Differences(way, request, arrived, records[0]["ctx"]["loss"])
+    assert not found.defects and any("attribution" in name for name in found.known)

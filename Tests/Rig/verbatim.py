@@ -47,6 +47,12 @@ class Differences:
                 moved.append(message)
             elif re.match(r"joined from \d+ blocks", fate):
                 joined = fate == f"joined from {len(body[field])} blocks"
+            elif fate == "dropped its first line, another client's attribution":
+                if isinstance(body["system"], str):
+                    body["system"] = after_first_line(body["system"])
+                else:
+                    block = body["system"][int(field[len("system["):-1])]
+                    block["text"] = after_first_line(block["text"])
             elif fate == "followed by the CLI's reminders":
                 self._reminders_follow = True
             elif fate == "dropped images of an error":
@@ -109,8 +115,9 @@ class Differences:
         arrived = self._arrived
         if self.way.endswith("V"):
             return
-        own = [block for block in arrived["system"] if OWN_SYSTEM.match(block["text"])]
-        arrived["system"] = [block for block in arrived["system"] if not OWN_SYSTEM.match(block["text"])]
+        # They come first; a client may write the like behind them.
+        own = [block for block in arrived["system"][:2] if OWN_SYSTEM.match(block["text"])]
+        arrived["system"] = arrived["system"][len(own):]
         if own:
             self.known.add(f"own: {len(own)} system blocks")
         if "metadata" not in wanted and set(arrived.get("metadata", {})) == {"user_id"} \
@@ -164,9 +171,9 @@ class Differences:
         """Texts as blocks, and what one speaker says in a row as one turn."""
         arrived = self._arrived
         if isinstance(wanted.get("system"), str):
-            wanted["system"] = blocks(wanted["system"]) if wanted["system"] else []
-        if wanted.get("system", []) is None:
-            wanted["system"] = []
+            wanted["system"] = blocks(wanted["system"])
+        if "system" in wanted:
+            wanted["system"] = [block for block in wanted["system"] or [] if block["text"]]
         turns: list[Json] = []
         for message in wanted["messages"]:
             if isinstance(message["content"], str):
@@ -180,6 +187,10 @@ class Differences:
         wanted["messages"] = turns
         for message in arrived["messages"]:
             message["content"] = blocks(message["content"])
+
+
+def after_first_line(text: str) -> str:
+    return text.partition("\n")[2].lstrip("\n")
 
 
 def blocks(content: Any) -> list[Json]:
