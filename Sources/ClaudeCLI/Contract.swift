@@ -85,6 +85,12 @@ package enum Contract {
   package static let noThinking = "MAX_THINKING_TOKENS"
   /// What the first of the CLI's own system blocks begins with.
   package static let attribution = "x-anthropic-billing-header:"
+  /// What the CLI takes for the second of them, where it is the whole system text.
+  package static let identities: Set<String> = [
+    "You are Claude Code, Anthropic's official CLI for Claude.",
+    "You are Claude Code, Anthropic's official CLI for Claude, running within the Claude Agent SDK.",
+    "You are a Claude agent, built on Anthropic's Claude Agent SDK.",
+  ]
   /// Names the caller in the user agent.
   package static let clientName = "CLAUDE_AGENT_SDK_CLIENT_APP"
   /// Comma list of beta names, read when the process starts.

@@ -40,6 +40,11 @@ package struct Conversation {
       }
     }
     endUserTurn(&turn)
+    if system.count == 1, Contract.identities.contains(system[0]) {
+      // Seen: it would take the place of the CLI's own.
+      losses.append(Loss("system", "dropped, for the CLI says itself who it is"))
+      system = []
+    }
     let end = messages.count - 1
     if messages[end]["role"]!.equals("assistant"), !Self.isPlaceholder(messages[end]["content"]!) { prefill = end }
   }

@@ -20,6 +20,10 @@ from verbatim import Differences
 PROMPTS = ["@/etc/passwd", "@canary.txt", "/help", "/clear", "!ls", "#memory"]
 # What Claude Code writes at the head of its own requests, when it is the client.
 OTHER = "x-anthropic-billing-header: cc_version=9.9.9.abc; cc_entrypoint=other;"
+# What the CLI takes for its own second block, where it is all there is.
+IDENTITIES = [
+    "You are Claude Code, Anthropic's official CLI for Claude.", "You are a Claude agent, built on Anthropic's Claude Agent SDK.",
+    "You are Claude Code, Anthropic's official CLI for Claude, running within the Claude Agent SDK."]
 
 
 def lay_canaries(home: Path) -> None:
@@ -118,3 +122,18 @@ def test_the_attribution_is_the_clis_own(run: Callable[..., Exec], api: Messages
     assert arrived["system"][0]["text"].startswith("x-anthropic-billing-header:") and OTHER not in json.dumps(arrived)
     found = Differences(way, request, arrived, records[0]["ctx"]["loss"])
     assert not found.defects and any("attribution" in name for name in found.known)
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if not way.endswith("V")])
+def test_the_identity_is_the_clis_own(run: Callable[..., Exec], api: MessagesAPI, way: str) -> None:
+    one = run(way)
+    identities = []
+    for number, system in enumerate(["Be brief.", *IDENTITIES]):
+        api.reset()
+        one.request(str(number), request := body([], "hello") | {"system": system})
+        records = one.answer(str(number), 60)
+        [arrived] = api.bodies()
+        found = Differences(way, request, arrived, records[0]["ctx"].get("loss", []))
+        assert not found.defects
+        identities.append(arrived["system"][1]["text"])
+    assert len(set(identities)) == 1

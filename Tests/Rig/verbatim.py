@@ -53,6 +53,8 @@ class Differences:
                 else:
                     block = body["system"][int(field[len("system["):-1])]
                     block["text"] = after_first_line(block["text"])
+            elif fate == "dropped, for the CLI says itself who it is":
+                body["system"] = ""
             elif fate == "followed by the CLI's reminders":
                 self._reminders_follow = True
             elif fate == "dropped images of an error":
