@@ -19,7 +19,7 @@ from server import CLI, Proxy
 
 OPENAI, ANTHROPIC = "/openai/v1/chat/completions", "/v1/messages"
 # How many are asked where a process serves many, and where it serves one; with how many processes.
-COUNTS, PROCESSES = ({"V": 500, "N": 500}, 16) if IS_LONG else ({"V": 55, "N": 22}, 4)
+COUNTS, PROCESSES = ({"V": 500, "S": 500, "N": 500}, 16) if IS_LONG else ({"V": 55, "S": 33, "N": 22}, 4)
 CALLERS = {"ann": "token-of-ann-0123456789", "bob": "token-of-bob-0123456789"}
 # What the answer is, and the status that the client must see. None: the client goes before it is over.
 KINDS: list[tuple[str, int | None]] = [

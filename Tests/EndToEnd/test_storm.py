@@ -17,7 +17,7 @@ from processes import alive, program, wait_for
 from server import CLI, Proxy
 
 # How many are asked where a process serves many, and where it serves one; with how many processes.
-COUNTS, PROCESSES = ({"V": 200, "N": 200}, 8) if IS_LONG else ({"V": 40, "N": 20}, 4)
+COUNTS, PROCESSES = ({"V": 200, "S": 200, "N": 200}, 8) if IS_LONG else ({"V": 40, "S": 20, "N": 20}, 4)
 MARKS = ["[[len:8]][[slow:0.03]]", "", "[[delay:0.3]]", "[[stop:max_tokens]]", "[[tool:weather {}]]", "[[error:529]]"]
 
 

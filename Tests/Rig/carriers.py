@@ -16,7 +16,7 @@ LOGIN = {"CLAUDE_AUTH": "login", "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-dummy-
 # A way's name is that of its carrier, behind a key or a login; its settings are claude-exec's variables.
 WAYS: dict[str, dict[str, str]] = {
     f"{payer}-{carrier}": {"CLAUDE_CARRIER": carrier} | settings
-    for payer, carrier, settings in (("key", "V", KEY), ("key", "N", KEY), ("login", "N", LOGIN))}
+    for payer, carrier, settings in (("key", "V", KEY), ("key", "N", KEY), ("login", "N", LOGIN), ("login", "S", LOGIN))}
 EACH_WAY = pytest.mark.parametrize("way", WAYS)
 
 
