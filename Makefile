@@ -49,7 +49,7 @@ test-cli: all ## table what each CLI can carry: CLIS, else CLAUDE_CLI_PATH, else
 	@[ "$(CLIS)$$CLAUDE_CLI_PATH" ] || scripts/fetch cli-older
 	@CLIS="$(CLIS)" scripts/test-cli
 
-prove: all ## give the long proofs of claude-exec: half an hour with the real CLI
+prove: all ## give the long proofs of claude-exec, which take an hour
 	@scripts/setup test
 	@LONG=1 PYTHONDONTWRITEBYTECODE=1 $(SCRATCH)/venv/bin/pytest -q -s -p no:cacheprovider -o faulthandler_timeout=0 $(PROOFS)
 
