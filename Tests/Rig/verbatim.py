@@ -15,7 +15,8 @@ from typing import Any
 
 Json = dict[str, Any]
 OWN_SYSTEM = re.compile(r"x-anthropic-billing-header: |You are Claude Code|You are a Claude agent, built on")
-OWN_REMINDER = re.compile(r"(<system-reminder>\n)?(# Environment\n|You are powered by the model |Today's date is )")
+OWN_REMINDER = re.compile(r"(<system-reminder>\n)?(# Environment\n|You are powered by the model |Today's date is |"
+                          r"As you answer the user's questions, you can use the following context:\n)")
 # The CLI sends no effort for models that it knows to have none.
 NO_EFFORT = {"claude-sonnet-4-5", "claude-haiku-4-5", "claude-opus-4-1"}
 # What stands for a member that the client left out.
@@ -126,8 +127,6 @@ class Differences:
                 and "session_id" in arrived["metadata"]["user_id"]:
             self.known.add("own: metadata")
             del arrived["metadata"]
-        if not self.way.startswith("login"):
-            return
         reminders = 0
         for message in list(arrived["messages"]):
             if message["role"] == "system" and isinstance(message["content"], str) and OWN_REMINDER.match(message["content"]):
@@ -144,7 +143,7 @@ class Differences:
         arrived["messages"] = [message for message in arrived["messages"] if message["content"] != []]
         if reminders:
             self.known.add("own: reminders")
-        if not has_marks(asked) and has_marks([arrived["system"], arrived["messages"], own]):
+        if self.way.startswith("login") and not has_marks(asked) and has_marks([arrived["system"], arrived["messages"], own]):
             self.known.add("own: cache marks, where the client has none")
             drop_marks([arrived["system"], arrived["messages"]])
 
