@@ -12,7 +12,6 @@ from typing import Any, Callable
 import generated
 from carriers import Exec
 from messages_api import SIGNATURE, THINKING, MessagesAPI
-from processes import wait_for
 from verbatim import Differences
 
 Json = dict[str, Any]
@@ -284,6 +283,5 @@ def reuse(bench: Bench) -> str:
 
 @feature("nothing of it left at the end")
 def nothing_left(bench: Bench) -> str:
-    wait_for("files are gone", lambda: bench.one.files() == [])
-    assert bench.one.close() == 0 and not bench.one.clis()
+    assert bench.one.close() == 0 and not bench.one.clis() and bench.one.files() == []
     return "yes"
