@@ -128,7 +128,7 @@ def test_through_the_server(start: Callable[..., Proxy], api: Any, cli: str, way
         asked += [threads.submit(ask, proxy, number) for number in range(count)]
         for part in (1, 2):
             wait_for("a part is answered", lambda: sum(one.done() for one in asked) >= part * count // 3, 300)
-            killed.append(proxy.stages()["claude-exec"])
+            killed.append(wait_for("a pipeline runs", lambda: proxy.stages().get("claude-exec"), 10))
             orphans = proxy.cli_processes()
             os.kill(killed[-1], signal.SIGKILL)
             wait_for("its children are dead", lambda: not any(map(alive, orphans)), 1)
