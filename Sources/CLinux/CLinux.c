@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -25,30 +24,53 @@ int clinux_set_nonblocking(int fd) {
 
 int clinux_set_pipe_size(int fd, int bytes) { return fcntl(fd, F_SETPIPE_SZ, bytes); }
 
-int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const envp[], const int fds[3], const char *cwd) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  sigset_t none, all;
-  int error;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
-  // dup2 onto itself clears close-on-exec in posix_spawn, so equal numbers are no special case; but a descriptor
-  // among 0..2 that a later step needs must not be overwritten first: callers pass descriptors above 2, or i at i.
+// What runs between vfork and exec: system calls alone, in our memory. Returns an errno, or not at all.
+static int become(const char *path, char *const argv[], char *const envp[], const int fds[3], const char *cwd, pid_t parent) {
+  sigset_t none;
+  struct sigaction standard;
+  memset(&standard, 0, sizeof standard);
+  standard.sa_handler = SIG_DFL;
+  for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
+  if (parent > 0) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return errno;
+    // Who died before that will send nothing.
+    if (getppid() != parent) _exit(127);
+  }
+  if (setpgid(0, 0) != 0) return errno;
+  // Each lies above 2, or where it is to be, and must lose its close-on-exec then.
   for (int i = 0; i < 3; i++)
-    if ((error = posix_spawn_file_actions_adddup2(&actions, fds[i], i)) != 0) goto done;
-  if ((error = posix_spawn_file_actions_addclosefrom_np(&actions, 3)) != 0) goto done;
-  if (cwd != NULL && (error = posix_spawn_file_actions_addchdir_np(&actions, cwd)) != 0) goto done;
+    if (fds[i] == i ? fcntl(i, F_SETFD, 0) != 0 : dup2(fds[i], i) != i) return errno;
+  if (syscall(SYS_close_range, 3, ~0U, 0) != 0) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return errno;
+    for (rlim_t fd = 3; fd < limit.rlim_cur; fd++) close((int)fd);
+  }
+  if (cwd != NULL && chdir(cwd) != 0) return errno;
   sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  execve(path, argv, envp);
+  return errno;
+}
+
+int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const envp[], const int fds[3], const char *cwd,
+                 int dies_with_us) {
+  pid_t parent = dies_with_us ? getpid() : 0;
+  char *const *environment = envp != NULL ? envp : environ;
+  volatile int error = 0;
+  sigset_t all, before;
   sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  error = posix_spawn(pid, path, &actions, &attributes, argv, envp != NULL ? envp : environ);
-done:
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  return error;
+  // No handler of ours may run in the child.
+  sigprocmask(SIG_SETMASK, &all, &before);
+  pid_t child = vfork();
+  if (child == 0) {
+    error = become(path, argv, (char *const *)environment, fds, cwd, parent);
+    _exit(127);
+  }
+  int failure = child < 0 ? errno : error;
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  if (child > 0 && failure != 0) waitpid(child, NULL, 0);
+  *pid = child;
+  return failure;
 }
 
 int clinux_signalfd(const int *signals, int n) {
@@ -81,5 +103,3 @@ void clinux_raise_descriptor_limit(void) {
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
 }
-
-int clinux_die_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL); }

@@ -65,17 +65,11 @@ final class Child {
   private var openOutputs: Set<Int32> = []
   private var step: Reactor.Timer?
 
-  /// Starts a process.
-  ///
-  /// - Parameter guardian: the path of setpriv(1), which makes the kernel kill the child when we die; without it a
-  ///   SIGKILL of ours would leave the child behind.
-  init(_ program: Program, guardian: String?, reactor: Reactor, handlers: Handlers) throws(Failure) {
+  init(_ program: Program, reactor: Reactor, handlers: Handlers) throws(Failure) {
     self.reactor = reactor
     self.handlers = handlers
-    var arguments = [program.path] + program.arguments
-    if let guardian { arguments = [guardian, "--pdeathsig", "KILL", "--"] + arguments }
     let pipes = try Self.pipes()
-    let started = Self.spawn(arguments, program, [pipes[0].read, pipes[1].write, pipes[2].write])
+    let started = Self.spawn(program, [pipes[0].read, pipes[1].write, pipes[2].write])
     for end in [pipes[0].read, pipes[1].write, pipes[2].write] { close(end) }
     (input, output, errors) = (pipes[0].write, pipes[1].read, pipes[2].read)
     let handle = started.error == 0 ? clinux_pidfd_open(started.pid) : -1
@@ -115,10 +109,10 @@ final class Child {
   }
 
   private static func spawn(
-    _ arguments: [String], _ program: Program, _ descriptors: [Int32]
+    _ program: Program, _ descriptors: [Int32]
   ) -> (pid: pid_t, error: Int32) {
     var pid: pid_t = 0
-    var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+    var argv: [UnsafeMutablePointer<CChar>?] = ([program.path] + program.arguments).map { strdup($0) }
     argv.append(nil)
     var environment: [UnsafeMutablePointer<CChar>?] = program.environment.map { strdup($0) }
     environment.append(nil)
@@ -126,7 +120,7 @@ final class Child {
       for text in argv { free(text) }
       for text in environment { free(text) }
     }
-    let error = clinux_spawn(&pid, arguments[0], argv, environment, descriptors, program.directory)
+    let error = clinux_spawn(&pid, program.path, argv, environment, descriptors, program.directory, 1)
     return (pid, error)
   }
 

@@ -41,7 +41,6 @@ package final class ClaudeBackend: Backend {
   let files: RunDirectory
   /// Nil where no owner's configuration is used.
   let sessions: SessionFiles?
-  let guardian: String?
   let installation: Installation
   private let port: Port
   private var models: ModelTable
@@ -67,15 +66,11 @@ package final class ClaudeBackend: Backend {
     files = try RunDirectory(under: settings.runDirectory)
     sessions = settings.auth == .key ? nil : SessionFiles(environment, neutral: files.neutral)
     sessions?.sweep()
-    guardian = Self.findGuardian(environment)
-    if guardian == nil {
-      log.write(.warning, "setpriv(1) not found: should claude-exec be killed by SIGKILL, its children go on")
-    }
     let finder = Finder(
       named: settings.cli, fallback: settings.fallbackCLI, environment: environment, directory: Self.currentDirectory)
     installation = Installation(
       finder, wish: settings.auth, environment: environment, client: settings.client, directory: files.neutral,
-      guardian: guardian, reactor: reactor, log: log)
+      reactor: reactor, log: log)
     installation.changed = { [unowned self] in
       answerHealth()
       if case .ready(let cli) = installation.state, cli.isAuthenticated {
@@ -90,11 +85,6 @@ package final class ClaudeBackend: Backend {
     guard let path = getcwd(nil, 0) else { return "/" }
     defer { free(path) }
     return String(cString: path)
-  }
-
-  private static func findGuardian(_ environment: [String: String]) -> String? {
-    let folders = ["/usr/bin", "/bin"] + (environment["PATH"] ?? "").split(separator: ":").map { String($0) }
-    return folders.map { "\($0)/setpriv" }.first { $0.hasPrefix("/") && access($0, X_OK) == 0 }
   }
 
   /// Writes records.

@@ -35,7 +35,6 @@ final class Installation {
   private let environment: [String: String]
   private let client: String
   private let directory: String
-  private let guardian: String?
   private let reactor: Reactor
   private let log: Log
   private var probedAt: UInt64 = 0
@@ -48,14 +47,13 @@ final class Installation {
   /// - Parameter wish: the mode that the operator fixed; nil for the login if there is one, else the key.
   init(
     _ finder: Finder, wish: Auth?, environment: [String: String], client: String, directory: String,
-    guardian: String?, reactor: Reactor, log: Log
+    reactor: Reactor, log: Log
   ) {
     self.finder = finder
     self.wish = wish
     self.environment = environment
     self.client = client
     self.directory = directory
-    self.guardian = guardian
     self.reactor = reactor
     self.log = log
   }
@@ -146,7 +144,7 @@ final class Installation {
         answer(text, end)
       })
     do throws(Failure) {
-      let started = try Child(program, guardian: guardian, reactor: reactor, handlers: handlers)
+      let started = try Child(program, reactor: reactor, handlers: handlers)
       child = started
       probes.append(started)
       started.closeInput()

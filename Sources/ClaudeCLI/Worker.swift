@@ -84,7 +84,7 @@ final class Worker {
           from: backend.environment, auth: key.auth, client: backend.settings.client, betas: key.betas,
           omitting: key.omitsThinking ? [Contract.noThinking] : [], folder: folder),
         directory: backend.files.neutral),
-      guardian: backend.guardian, reactor: backend.reactor,
+      reactor: backend.reactor,
       handlers: Child.Handlers(
         line: { [unowned self] in take($0) },
         tooLong: { [unowned self] in turn?.takeTooLong() },

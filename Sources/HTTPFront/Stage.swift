@@ -24,7 +24,7 @@ struct Stage {
     arguments.append(nil)
     defer { for argument in arguments { free(argument) } }
     var pid: pid_t = 0
-    let error = clinux_spawn(&pid, path, arguments, nil, [input, output, STDERR_FILENO], nil)
+    let error = clinux_spawn(&pid, path, arguments, nil, [input, output, STDERR_FILENO], nil, 0)
     guard error == 0 else {
       throw Failure(.unavailable, "\(words[0]) can't be started: \(String(cString: strerror(error)))", errno: error)
     }

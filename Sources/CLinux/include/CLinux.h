@@ -21,8 +21,10 @@ int clinux_set_pipe_size(int fd, int bytes);
 /// Starts a program as the leader of a process group of its own.
 ///
 /// `fds[0..2]` become 0, 1 and 2 and all other descriptors are closed; signals are at their defaults; the working
-/// directory is `cwd` where that isn't NULL, the environment ours where `envp` is NULL. Returns 0 and the pid, else an errno.
-int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const envp[], const int fds[3], const char *cwd);
+/// directory is `cwd` where that isn't NULL, the environment ours where `envp` is NULL. Where it dies with us, the kernel
+/// kills it as soon as the calling thread has ended, however it ends. Returns 0 and the pid, else an errno.
+int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const envp[], const int fds[3], const char *cwd,
+                 int dies_with_us);
 
 /// A descriptor that delivers the n signals given, which are blocked in this thread; -1 with errno.
 int clinux_signalfd(const int *signals, int n);
@@ -39,7 +41,4 @@ int clinux_has_ended(pid_t pid, int *status);
 
 /// Lets this process, and those it starts, open as many descriptors as the system allows it.
 void clinux_raise_descriptor_limit(void);
-
-/// Makes SIGKILL this process's fate when its parent dies.
-int clinux_die_with_parent(void);
 #endif
