@@ -118,6 +118,12 @@ package enum Contract {
   /// Those that ``Carrier/verbatim`` carries besides, with a key alone.
   package static let carriedVerbatim: Set<String> = ["messages", "system"]
 
+  /// What the names of models begin with for which the CLI sends no `output_config.effort`, on any way.
+  package static let withoutEffort = [
+    "claude-3", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-2", "claude-sonnet-4-0", "claude-sonnet-4-2",
+    "claude-sonnet-4-5", "claude-haiku-4-5",
+  ]
+
   /// What keeps the CLI's own `system` and `metadata` out of a request that has none: means the same as none.
   ///
   /// The `tools: []`, `thinking: {"type":"disabled"}` and `temperature: 1` that it adds where they are missing are

@@ -71,6 +71,9 @@ package struct MessagesRequest {
     if let header, ChildEnvironment.betas(of: header.text).refused {
       losses.append(Loss("anthropic-beta", "dropped what is no name"))
     }
+    if body["output_config"]?["effort"] != nil, Contract.withoutEffort.contains(where: { name.hasPrefix($0) }) {
+      losses.append(Loss("output_config.effort", "dropped"))
+    }
     self.losses = losses
     if isCount { try checkCount() }
   }

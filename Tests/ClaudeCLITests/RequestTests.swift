@@ -61,6 +61,19 @@ struct RequestTests {
     #expect(throws: APIError.invalid(message, param: param)) { try request(text) }
   }
 
+  @Test(
+    "the effort of models for which the CLI sends none is in the ledger",
+    arguments: [
+      ("claude-sonnet-4-5-20250929", true), ("claude-opus-4-20250514", true), ("claude-3-haiku-20240307", true),
+      ("claude-opus-4-5", false), ("claude-sonnet-4-6", false), ("claude-future-9", false),
+    ])
+  func effort(_ model: String, isLost: Bool) throws {
+    let text = #"{"model":"\#(model)","max_tokens":5,"messages":[{"role":"user","content":"hi"}]"#
+    #expect(try request(text + "}").losses.isEmpty)
+    let losses = try request(text + #","output_config":{"effort":"low"}}"#).losses
+    #expect(losses == (isLost ? [Loss("output_config.effort", "dropped")] : []))
+  }
+
   @Test("names that can't stand in an argv are no models", arguments: ["--bare", "-p", "a b", "a\u{1}", "", "ü"])
   func modelNames(_ name: String) {
     #expect(ModelName(name) == nil)

@@ -17,8 +17,6 @@ Json = dict[str, Any]
 OWN_SYSTEM = re.compile(r"x-anthropic-billing-header: |You are Claude Code|You are a Claude agent, built on")
 OWN_REMINDER = re.compile(r"(<system-reminder>\n)?(# Environment\n|You are powered by the model |Today's date is |"
                           r"As you answer the user's questions, you can use the following context:\n)")
-# The CLI sends no effort for models that it knows to have none.
-NO_EFFORT = {"claude-sonnet-4-5", "claude-haiku-4-5", "claude-opus-4-1"}
 # What stands for a member that the client left out.
 EMPTY = {"system": [[]], "metadata": [{}], "tools": [[]], "stream": [True], "temperature": [1],
          "thinking": [{"type": "disabled"}, {"type": "adaptive"}]}
@@ -69,6 +67,10 @@ class Differences:
                 left_out.append(message)
             elif fate == "dropped" and place and field.count(".") == 1:
                 del message[field.rpartition(".")[2]]
+            elif fate == "dropped" and field == "output_config.effort":
+                del body["output_config"]["effort"]
+                if not body["output_config"]:
+                    gone.append("output_config")
             elif fate == "dropped" and field in body:
                 gone.append(field)
             else:
@@ -86,7 +88,6 @@ class Differences:
 
     def _compare(self, wanted: Json, asked: Json) -> None:
         arrived = self._arrived
-        self._drop_effort(wanted)
         self._drop_own(wanted, asked)
         if not self.way.endswith("V"):
             self._make_one_form(wanted)
@@ -104,14 +105,6 @@ class Differences:
                     self.known.add("form: numbers as JavaScript has them")
                 else:
                     self.defects += list(where(as_javascript(wanted[name]), arrived[name], name))
-
-    def _drop_effort(self, wanted: Json) -> None:
-        config = dict(wanted.get("output_config") or {})
-        if wanted["model"] in NO_EFFORT and config.pop("effort", None) and "effort" not in self._arrived.get("output_config", {}):
-            self.known.add("model: effort, which it has not")
-            wanted["output_config"] = config
-            if not config:
-                del wanted["output_config"]
 
     def _drop_own(self, wanted: Json, asked: Json) -> None:
         """Takes out of what arrived the CLI's own system blocks, reminders, marks and user id."""
