@@ -7,6 +7,11 @@ import Records
 package struct FrontSettings: Sendable {
   /// Where to listen; nowhere means one connection on standard input and output.
   package var listen: [ListenAddress] = []
+  /// Why no address may be one that other machines reach; nil where it may.
+  package var loopbackOnly: String?
+  /// How long to stay without a client, with none but sockets that were passed in; nil where that is for ever, or, by
+  /// an inetd's socket, for ``FrontLimits/inetdStay``.
+  package var stay: TimeAmount?
   /// The stages to start; nil means to be a filter: records on standard output and input.
   package var pipeline: [[String]]?
   /// Where the bound ports are told, when the front is ready.
@@ -94,6 +99,12 @@ package enum FrontLimits {
   package static let maxTokensFile = 1 << 20
   /// How many tokens a request may try.
   package static let maxTokensTried = 2
+  /// How many sockets may be passed in: above the descriptors of any socket unit.
+  package static let maxPassed = 1_024
+  /// How many connections may wait to be accepted, as far as the system allows it.
+  package static let backlog: Int32 = 1_024
+  /// How long an inetd's `wait` service stays without a client, in seconds: a client's pause between two questions.
+  package static let inetdStay: Int64 = 300
   /// How much of a header goes into a record, in bytes.
   package static let maxHeaderValue = 1_024
 }
