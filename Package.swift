@@ -105,6 +105,7 @@ let package = Package(
     tests("JSONTextTests", "Jansson", "JSONText"),
     tests("JanssonTests", "Jansson", "JSONText"),
     tests("RecordsTests", "Records", "JSONText"),
+    tests("LogsTests", "Logs", "Records", "JSONText"),
     tests("ModelsTests", "Models", "Records", "JSONText"),
     tests("TranslationTests", "EventStream", "Translation", "Models", "Records", "Jansson", "JSONText"),
     tests("RateLimitTests", "RateLimit", "Records"),
