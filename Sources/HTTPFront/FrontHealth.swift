@@ -26,9 +26,11 @@ extension Front {
   /// The answer to a request whose pipeline's answer has been gathered.
   func collected(_ exchange: Exchange, _ start: AnswerStart) -> LocalAnswer {
     let type = start.headers.first(name: "content-type") ?? "application/json"
+    if exchange.route?.purpose != .relay { metrics.cli = Metrics.CLI(health: exchange.pending) }
     switch exchange.route?.purpose {
     case .ready: return start.status == 200 ? health("ready") : health("not_ready", status: 503)
     case .detailed: return detailed(start.status, exchange.pending)
+    case .metrics: return own(.metrics, exchange)
     default:
       var answer = LocalAnswer(status: start.status, contentType: type, text: "")
       answer.body = exchange.pending
@@ -41,10 +43,13 @@ extension Front {
   /// The answer to a request that failed before its answer had begun.
   func failed(_ exchange: Exchange, _ error: APIError) -> LocalAnswer {
     switch exchange.route?.purpose {
-    case .health: health("unhealthy", status: 503, error: error.message)
-    case .ready: health("not_ready", status: 503, error: error.message)
-    case .detailed: detailed(503, nil, error: error.message)
-    default: answer(error, to: exchange)
+    case .metrics:
+      metrics.cli = .unknown
+      return own(.metrics, exchange)
+    case .health: return health("unhealthy", status: 503, error: error.message)
+    case .ready: return health("not_ready", status: 503, error: error.message)
+    case .detailed: return detailed(503, nil, error: error.message)
+    default: return answer(error, to: exchange)
     }
   }
 

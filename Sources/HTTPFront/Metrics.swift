@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import JSONText
+import NIOCore
 import Records
 
 /// What the front counts, and its text for Prometheus.
@@ -41,6 +42,27 @@ package struct Metrics {
     }
   }
 
+  /// Whether the CLI can be used, as the pipeline's last health answer said.
+  enum CLI: Equatable {
+    case usable, unusable
+    /// The backend needs none, or hasn't said.
+    case unknown
+
+    init(health body: ByteBuffer?) {
+      self = .unknown
+      body?.withUnsafeReadableBytes { bytes in
+        let report = bytes.assumingMemoryBound(to: UInt8.self)
+        guard let isThere = Scan.member("claude_cli_available", of: report) else { return }
+        let isWell = Scan.member("error", of: report) == nil
+        if isThere.equals("true") {
+          self = isWell ? .usable : .unusable
+        } else if !isWell {
+          self = .unusable
+        }
+      }
+    }
+  }
+
   private struct Answered: Hashable {
     var route: Int?
     var status: Int
@@ -59,16 +81,20 @@ package struct Metrics {
   package var restarts = 0
   private var rateLimited = 0
   private var login: LoginGauges?
+  var cli = CLI.unknown
 
   package init() {}
 
   /// Counts an answer that has ended.
+  ///
+  /// - Parameters seconds, secondsToFirstEvent: of an answer of the pipeline's; nil for the front's own, which would
+  ///   hide them.
   package mutating func add(
-    route: Int?, status: Int, seconds: Double, secondsToFirstEvent: Double?, errorType: String?, account: Account
+    route: Int?, status: Int, seconds: Double?, secondsToFirstEvent: Double?, errorType: String?, account: Account
   ) {
     requests[Answered(route: route, status: status), default: 0] += 1
     answered += 1
-    durations.add(seconds)
+    if let seconds { durations.add(seconds) }
     if let secondsToFirstEvent { firstEvents.add(secondsToFirstEvent) }
     if status == 429 { rateLimited += 1 }
     if let known = account.login { login = known }
@@ -97,9 +123,10 @@ package struct Metrics {
       let route = key.route.map { Route.table[$0].path } ?? "other"
       text.sample("requests_total", [("route", route), ("status", String(key.status))], String(count))
     }
-    text.family("request_duration_seconds", "histogram", "Time from a request's head to the end of its answer.")
+    text.family("request_duration_seconds", "histogram", "Time from an API request's head to the end of its answer.")
     text.histogram("request_duration_seconds", durations)
-    text.family("time_to_first_event_seconds", "histogram", "Time from a request's head to the first of its answer.")
+    text.family(
+      "time_to_first_event_seconds", "histogram", "Time from an API request's head to the first of its answer.")
     text.histogram("time_to_first_event_seconds", firstEvents)
     text.family("errors_total", "counter", "Requests that ended with an error, by its type.")
     text.samples("errors_total", "type", errors)
@@ -113,6 +140,8 @@ package struct Metrics {
     text.sample("in_flight", [], String(inFlight))
     text.family("pipeline_restarts_total", "counter", "Pipelines started in the place of one that ended.")
     text.sample("pipeline_restarts_total", [], String(restarts))
+    text.family("claude_cli_status", "gauge", "Whether the Claude CLI can be used; nothing where none is needed.")
+    if cli != .unknown { text.sample("claude_cli_status", [], cli == .usable ? "1" : "0") }
     text.family("rate_limited_total", "counter", "Requests answered with 429.")
     text.sample("rate_limited_total", [], String(rateLimited))
     text.family("loss_total", "counter", "Fields that had no counterpart in translation, by their name.")
