@@ -115,6 +115,7 @@ final class Front {
       peer: settings.proxies.client(of: peer, forwarded: forwarded), connection: connection,
       timeout: settings.requestTimeout)
     exchanges[exchange.rid] = exchange
+    metrics.tell(inFlight: exchanges.count)
     scheduleTick()
     return exchange
   }
@@ -183,6 +184,7 @@ final class Front {
     exchange.stage = .ended
     exchange.connection = nil
     exchanges[exchange.rid] = nil
+    metrics.tell(inFlight: exchanges.count)
     release(exchange)
     exchange.endedAt = .now()
     guard let pipeline = exchange.pipeline else { return record(exchange) }

@@ -56,6 +56,12 @@ package final class Server {
     self.log = log
     self.loop = loop
     front = Front(settings, loop: loop, log: log)
+    do throws(Failure) {
+      if let file = settings.counters { front.metrics = try Metrics(file: file) }
+    } catch {
+      // What can't be counted can still be answered.
+      log.write(.warning, "the counters are this process's alone: \(error.message)")
+    }
     front.onIdle = { [unowned self] in if isStopping { endPipeline() } else { leaveIfNobodyComes() } }
     front.supervisor.onGone = { exit(0) }
     front.supervisor.onInputEnd = { [unowned self] in stop() }

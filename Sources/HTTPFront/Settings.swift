@@ -16,6 +16,8 @@ package struct FrontSettings: Sendable {
   package var pipeline: [[String]]?
   /// Where the bound ports are told, when the front is ready.
   package var notifyDescriptor: Int32?
+  /// The file of counters that processes share; nil where each has its own.
+  package var counters: String?
   package var maxBody = FrontLimits.maxBody
   package var maxInFlight = FrontLimits.maxInFlight
   /// The time for a whole answer.
@@ -79,6 +81,8 @@ package enum FrontLimits {
   package static let linger: Int64 = 2
   /// How many values a metrics label may have; more are counted as `other`.
   package static let maxLabels = 64
+  /// How many pairs of a route and a status are counted apart: far above those that there are.
+  package static let maxAnswerLabels = 512
   /// More than what stands before the body in a record, in bytes.
   package static let maxRecordHead = 1 << 20
   /// The largest head of a request, in bytes: the SDKs' have less than one thousand.

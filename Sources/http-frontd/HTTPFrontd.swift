@@ -44,6 +44,9 @@ struct HTTPFrontd: ParsableCommand {
     help: ArgumentHelp("Exit when a passed socket had no client for so long; 0 is never.", valueName: "seconds"))
   var exitAfterIdle: Int64?
 
+  @Option(help: ArgumentHelp("Keep the counters in this file, which processes may share.", valueName: "file"))
+  var counters: String?
+
   @OptionGroup var guarding: GuardOptions
 
   @Option(help: "Log what is at least this grave: debug, info, warning or error.")
@@ -76,6 +79,7 @@ struct HTTPFrontd: ParsableCommand {
     settings.maxInFlight = maxInFlight
     settings.requestTimeout = .seconds(requestTimeout)
     settings.grace = .seconds(grace)
+    settings.counters = counters
     settings.loopbackOnly = loopbackOnly
     settings.stay = exitAfterIdle.map { .seconds($0) }
     settings.chatCompletionsDialect = chatCompletionsDialect
