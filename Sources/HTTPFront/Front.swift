@@ -15,6 +15,8 @@ final class Front {
   let loop: any EventLoop
   let startedAt = NIODeadline.now()
   var metrics = Metrics()
+  /// Where it listens: an address and a port, or a path.
+  var places: [(host: String, port: Int?)] = []
   private(set) var exchanges: [RID: Exchange] = [:]
   private var connections: [ObjectIdentifier: Connection] = [:]
   private var rids = RIDMaker()

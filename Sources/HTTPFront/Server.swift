@@ -139,6 +139,7 @@ package final class Server {
   private func notify() {
     var text = ""
     func tell(_ address: String?, _ place: String, _ name: String? = nil) {
+      front.places.append((address ?? "unix:" + place, address.flatMap { _ in Int(place) }))
       text += place + "\n"
       var fields: [(name: String, value: Log.Value)] = [("address", .text(address ?? "unix")), ("port", .text(place))]
       if let name { fields.append(("name", .text(name))) }
