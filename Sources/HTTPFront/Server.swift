@@ -18,6 +18,8 @@ package final class Server {
   private let passed: [PassedSocket]
   private var listeners: [any Channel] = []
   private var isStopping = false
+  /// A signal has told it to end.
+  private var wasTold = false
   /// The end, if nobody comes before it.
   private var leaving: Scheduled<Void>?
 
@@ -204,7 +206,11 @@ package final class Server {
       }
       front.supervisor.replace()
     default:
-      guard isStopping else { return stop() }
+      guard wasTold else {
+        // Who ends because its client has gone may be told so too, by socat: that is no second time.
+        wasTold = true
+        return stop()
+      }
       front.supervisor.destroy()
       exit(0)
     }
