@@ -89,6 +89,12 @@ class Request:
         self.end(model="m1", usage={"input_tokens": 3, "output_tokens": 5},
                  loss=[{"field": "logit_bias", "fate": "dropped"}])
 
+    def answer_login(self):
+        self.http(200, "application/json")
+        self.data("{}")
+        self.end(login_limit={"status": "allowed", "windows": {
+            "five_hour": {"utilization": 0.92, "resets_at": 1795365535}, "a\"} 1": {"utilization": 0.5}}})
+
     def answer_odd(self):
         self.http(200, "application/json")
         self.data("{}")

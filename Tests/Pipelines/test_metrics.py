@@ -97,9 +97,17 @@ def test_no_rule_is_wrong() -> None:
     promtool("check", "config", MONITORING / "prometheus.yml")
 
 
-def test_alerts_and_dashboard_use_what_there_is(echo: Proxy) -> None:
+def test_alerts_and_dashboard_use_what_there_is(tmp_path: Path) -> None:
     """Every name in them is one that /metrics has, and every number of it is on the dashboard."""
-    known = families(echo.ask("GET", "/metrics").body.decode())
+    server = Front(tmp_path)
+    try:
+        server.post({"model": "login"})
+        text = server.ask("GET", "/metrics")[2].decode()
+    finally:
+        server.stop()
+    promtool("check", "metrics", text=text)
+    assert samples(text)['claude_proxy_login_limit_utilization{window="five_hour"}'] == 0.92
+    known = families(text)
     name = re.compile(r"\bclaude_proxy_\w+")
     board = json.loads((MONITORING / "dashboard.json").read_text())
     shown = {found for panel in board["panels"] for target in panel["targets"] for found in name.findall(target["expr"])}
