@@ -19,8 +19,8 @@ from typing import Any, Callable, Iterator
 import backend
 import pytest
 from processes import wait_for, with_home
+from prometheus import promtool, samples
 from server import PROGRAMS, environment
-from test_metrics import promtool, samples
 
 FRONT = PROGRAMS / "http-frontd"
 EXEC = f"{shlex.quote(str(PROGRAMS / 'claude-exec'))} | {shlex.quote(str(PROGRAMS / 'sse-encode'))}"

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Callable
 
 import pytest
+from front import STAGE, Front
 from processes import wait_for
-from server import BUILD, REPOSITORY, Proxy
-from test_front import STAGE, Front
+from prometheus import promtool, samples
+from server import REPOSITORY, Proxy
 
-PROMTOOL = BUILD / "promtool" / "promtool"
 MONITORING = REPOSITORY / "scripts" / "monitoring"
 BODY = {"model": "claude-sonnet-5-5", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}
-
-
-def promtool(*arguments: object, text: str | None = None) -> None:
-    assert PROMTOOL.exists(), "no promtool: scripts/setup test brings one"
-    said = subprocess.run([PROMTOOL, *map(str, arguments)], input=text, capture_output=True, text=True, timeout=60)
-    assert said.returncode == 0, said.stdout + said.stderr
-
-
-def samples(text: str) -> dict[str, float]:
-    """The values by name and labels."""
-    return {key: float(value) for key, _, value in
-            (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))}
 
 
 def families(text: str) -> set[str]:

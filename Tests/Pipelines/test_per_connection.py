@@ -13,8 +13,8 @@ from typing import Iterator
 
 import pytest
 from processes import name, wait_for, with_home
+from prometheus import promtool, samples
 from server import BUILD, REPOSITORY, environment, free_port
-from test_metrics import promtool, samples
 from wire import Stream, ask, connect, text_of
 
 INETD = shutil.which(str(BUILD / "inetd/usr/sbin/inetd")) or shutil.which("inetd", path="/usr/sbin:/sbin")
