@@ -66,6 +66,8 @@ let package = Package(
     room("Logs", "Records", "JSONText"),
     // Waiting on many descriptors and timers at once.
     room("Reactor", "CLinux"),
+    // Memory that processes share by a file.
+    room("SharedFile", "Records"),
     // The model table: names, successors, capabilities. Data.
     room("Models", "Records", "Jansson", "JSONText", embedding: "models.json"),
     // What every main shares: options, standard input and output, log lines, statuses.
@@ -78,7 +80,7 @@ let package = Package(
     // Between the two vendors' APIs. Pure.
     room("Translation", "Models", "Records", "Jansson", "JSONText"),
     // Who may pass, by token buckets.
-    room("RateLimit", "Records", "JSONText"),
+    room("RateLimit", "SharedFile", "Records", "JSONText"),
     // Answers without a model: an echo, or a script.
     room("Echo", "Models", "Records", "Reactor", "Jansson", "JSONText"),
     // Messages requests by way of the Claude Code CLI: the only room that knows its flags, files and lines.
@@ -89,7 +91,8 @@ let package = Package(
 
     // HTTP to records and back, and the pipeline's life. Knows no model, no token, neither API's bodies.
     room(
-      "HTTPFront", "CLinux", "Records", "Logs", "JSONText", .product(name: "NIOCore", package: "swift-nio"),
+      "HTTPFront", "SharedFile", "CLinux", "Records", "Logs", "JSONText",
+      .product(name: "NIOCore", package: "swift-nio"),
       .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
 
     program("http-frontd", "HTTPFront", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio")),
@@ -105,6 +108,7 @@ let package = Package(
     tests("JSONTextTests", "Jansson", "JSONText"),
     tests("JanssonTests", "Jansson", "JSONText"),
     tests("RecordsTests", "Records", "JSONText"),
+    tests("LogsTests", "Logs", "Records", "JSONText"),
     tests("ModelsTests", "Models", "Records", "JSONText"),
     tests("TranslationTests", "EventStream", "Translation", "Models", "Records", "Jansson", "JSONText"),
     tests("RateLimitTests", "RateLimit", "Records"),

@@ -215,7 +215,8 @@ package final class ClaudeBackend: Backend {
 
   private func answerHealth() {
     if case .probing = installation.state { return }
-    let report = installation.health
+    let now = time(nil)
+    let report = installation.health(at: now)
     let failure = installation.failure
     for (id, ctx, line) in waitingForHealth {
       var rid = id.text
@@ -228,7 +229,7 @@ package final class ClaudeBackend: Backend {
       }
       rid.withUTF8 { rid in
         ctx.withUTF8 { ctx in
-          respond(rid, isBare: id.isBare, ctx: ctx, status: report.status, report.body(time: time(nil)))
+          respond(rid, isBare: id.isBare, ctx: ctx, status: report.status, report.body(time: now))
         }
       }
     }

@@ -12,8 +12,10 @@ extension Installation {
     }
   }
 
-  /// What a `health` request is told. It names no paths.
-  var health: HealthReport {
+  /// What a `health` request is told. Only what is said of the CLI itself names paths.
+  ///
+  /// - Parameter now: seconds since the epoch; nil leaves times out.
+  func health(at now: Int?) -> HealthReport {
     var report = HealthReport(backend: "claude-exec")
     switch state {
     case .probing:
@@ -35,6 +37,24 @@ extension Installation {
         "auth": JSON(cli.auth.rawValue),
       ])
     }
+    report.cli = cli(report.cliStatus, checkedAt: now.map { $0 - age / 1_000 })
     return report
+  }
+
+  private func cli(_ status: String?, checkedAt: Int?) -> JSON {
+    let lastCheck = checkedAt.map { JSON(HealthReport.timestamp($0)) }
+    switch state {
+    case .probing: return JSON(object: ["status": JSON("probing")])
+    case .unusable(_, let version):
+      return JSON(object: [
+        "status": status.map { JSON($0) }, "version": version.map { JSON($0.description) },
+        "searched": version == nil ? JSON(loggedSearch) : nil, "last_check": lastCheck,
+      ])
+    case .ready(let cli):
+      return JSON(object: [
+        "status": JSON(status ?? "available"), "path": JSON(cli.path), "version": JSON(cli.version.description),
+        "authenticated": JSON(cli.isAuthenticated), "auth": JSON(cli.auth.rawValue), "last_check": lastCheck,
+      ])
+    }
   }
 }

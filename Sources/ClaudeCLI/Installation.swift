@@ -40,7 +40,8 @@ final class Installation {
   private var probedAt: UInt64 = 0
   private var probes: [Child] = []
   private var isProbing = false
-  private var loggedSearch = ""
+  /// The places looked at in vain, or the path found, as the log says them.
+  private(set) var loggedSearch = ""
   /// Called when ``state`` has changed.
   var changed: () -> Void = {}
 
@@ -85,7 +86,8 @@ final class Installation {
     }
   }
 
-  private var age: Int { Int((Reactor.now - probedAt) / 1_000_000) }
+  /// How old is what is known, in milliseconds.
+  var age: Int { Int((Reactor.now - probedAt) / 1_000_000) }
 
   func stop() {
     for probe in probes { probe.destroy(at: 0) }

@@ -11,9 +11,10 @@ extension Front {
     let duration = milliseconds(exchange.endedAt ?? .now())
     let first = exchange.firstEventAt.map(milliseconds)
     let account = exchange.account
+    let isRelayed = exchange.route?.purpose == .relay
     metrics.add(
-      route: exchange.routeIndex, status: exchange.status, seconds: duration / 1e3,
-      secondsToFirstEvent: first.map { $0 / 1e3 }, errorType: exchange.errorType, account: account)
+      route: exchange.routeIndex, status: exchange.status, seconds: isRelayed ? duration / 1e3 : nil,
+      secondsToFirstEvent: isRelayed ? first.map { $0 / 1e3 } : nil, errorType: exchange.errorType, account: account)
     guard log.isWritten(.info) else { return }
     var fields: [(name: String, value: Log.Value)] = [
       ("id", .text(exchange.rid.text)), ("method", .text(exchange.head.method.rawValue)),

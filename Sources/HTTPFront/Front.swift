@@ -15,6 +15,8 @@ final class Front {
   let loop: any EventLoop
   let startedAt = NIODeadline.now()
   var metrics = Metrics()
+  /// Where it listens: an address and a port, or a path.
+  var places: [(host: String, port: Int?)] = []
   private(set) var exchanges: [RID: Exchange] = [:]
   private var connections: [ObjectIdentifier: Connection] = [:]
   private var rids = RIDMaker()
@@ -115,6 +117,7 @@ final class Front {
       peer: settings.proxies.client(of: peer, forwarded: forwarded), connection: connection,
       timeout: settings.requestTimeout)
     exchanges[exchange.rid] = exchange
+    metrics.tell(inFlight: exchanges.count)
     scheduleTick()
     return exchange
   }
@@ -183,6 +186,7 @@ final class Front {
     exchange.stage = .ended
     exchange.connection = nil
     exchanges[exchange.rid] = nil
+    metrics.tell(inFlight: exchanges.count)
     release(exchange)
     exchange.endedAt = .now()
     guard let pipeline = exchange.pipeline else { return record(exchange) }

@@ -113,8 +113,8 @@ extension Front {
   private func prepare(_ exchange: Exchange, _ route: Route, id: String?) {
     exchange.collects = exchange.isHead
     switch route.purpose {
-    case .live, .metrics, .page: return
-    case .health, .ready, .detailed:
+    case .live, .page: return
+    case .health, .ready, .detailed, .metrics:
       exchange.collects = true
       exchange.deadline = exchange.startedAt + .seconds(FrontLimits.healthTimeout)
     case .relay: break
@@ -133,8 +133,8 @@ extension Front {
   func serve(_ exchange: Exchange) {
     guard let route = exchange.route else { return }
     switch route.purpose {
-    case .live, .metrics, .page: exchange.connection?.answer(exchange, own(route.purpose, exchange))
-    case .relay, .health, .ready, .detailed:
+    case .live, .page: exchange.connection?.answer(exchange, own(route.purpose, exchange))
+    case .relay, .health, .ready, .detailed, .metrics:
       if exchange.check == nil { exchange.record.writeStaticString("null") }
       exchange.record.writeStaticString("}\n")
       submit(exchange)

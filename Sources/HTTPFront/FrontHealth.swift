@@ -21,17 +21,19 @@ extension Front {
   }
 
   /// The requests that are under way, but for the one that asks.
-  private var inFlight: Int { max(0, exchanges.count - 1) }
+  var inFlight: Int { max(0, exchanges.count - 1) }
 
   /// The answer to a request whose pipeline's answer has been gathered.
   func collected(_ exchange: Exchange, _ start: AnswerStart) -> LocalAnswer {
     let type = start.headers.first(name: "content-type") ?? "application/json"
+    if exchange.route?.purpose != .relay { metrics.cli = Metrics.CLI(health: exchange.pending) }
     switch exchange.route?.purpose {
     case .ready: return start.status == 200 ? health("ready") : health("not_ready", status: 503)
     case .detailed: return detailed(start.status, exchange.pending)
+    case .metrics: return own(.metrics, exchange)
     default:
       var answer = LocalAnswer(status: start.status, contentType: type, text: "")
-      answer.body = exchange.pending
+      answer.body = exchange.route?.purpose == .health ? Self.withoutComponents(exchange.pending) : exchange.pending
       let own = ["content-type", "content-length"]
       answer.headers = start.headers.filter { !own.contains($0.name) }.map { ($0.name, $0.value) }
       return answer
@@ -41,10 +43,13 @@ extension Front {
   /// The answer to a request that failed before its answer had begun.
   func failed(_ exchange: Exchange, _ error: APIError) -> LocalAnswer {
     switch exchange.route?.purpose {
-    case .health: health("unhealthy", status: 503, error: error.message)
-    case .ready: health("not_ready", status: 503, error: error.message)
-    case .detailed: detailed(503, nil, error: error.message)
-    default: answer(error, to: exchange)
+    case .metrics:
+      metrics.cli = .unknown
+      return own(.metrics, exchange)
+    case .health: return health("unhealthy", status: 503, error: error.message)
+    case .ready: return health("not_ready", status: 503, error: error.message)
+    case .detailed: return detailed(503, nil, error: error.message)
+    default: return answer(error, to: exchange)
     }
   }
 
@@ -68,40 +73,39 @@ extension Front {
       body.append(quoted: error ?? "the pipeline's health answer can't be read")
       body.append(#","components":{"#)
       append(components: &body)
-      body.append("}}\n")
+      body.append("}")
+      append(configuration: &body)
+      body.append("}\n")
       return LocalAnswer(status: 503, text: body.text)
     }
     var body = Bytes()
     answer.withUnsafeReadableBytes { bytes in
-      var components: ByteSlice?
+      let answer = bytes.assumingMemoryBound(to: UInt8.self)
       body.append("{")
-      Scan.members(bytes.assumingMemoryBound(to: UInt8.self)) { key, value in
-        if key.equals("components") {
-          components = value
-          return true
-        }
-        body.append("\"")
-        body.append(key)
-        body.append("\":")
-        body.append(value)
-        body.append(",")
-        return true
-      }
+      body.append(members: answer, but: "components")
       body.append(#""components":{"#)
-      if let components {
-        Scan.members(components) { key, value in
-          body.append("\"")
-          body.append(key)
-          body.append("\":")
-          body.append(value)
-          body.append(",")
-          return true
-        }
-      }
+      if let components = Scan.member("components", of: answer) { body.append(members: components) }
     }
     append(components: &body)
-    body.append("}}\n")
+    body.append("}")
+    append(configuration: &body)
+    body.append("}\n")
     return LocalAnswer(status: status, text: body.text)
+  }
+
+  /// A health answer without what names paths of this machine.
+  private static func withoutComponents(_ answer: ByteBuffer) -> ByteBuffer {
+    var answer = answer
+    guard isObject(&answer) else { return answer }
+    var body = Bytes()
+    answer.withUnsafeReadableBytes {
+      body.append("{")
+      body.append(members: $0.assumingMemoryBound(to: UInt8.self), but: "components")
+    }
+    // The comma after the last member gives way.
+    body.removeLast(body.count > 1 ? 1 : 0)
+    body.append("}\n")
+    return ByteBuffer(bytes: body.slice)
   }
 
   private static func isObject(_ body: inout ByteBuffer) -> Bool {
@@ -115,21 +119,5 @@ extension Front {
       }
     }
     return isJSON && check.isComplete && check.firstByte == UInt8(ascii: "{")
-  }
-
-  private func append(components body: inout Bytes) {
-    body.append(#""api_server":{"status":"healthy","uptime":"#)
-    body.append(decimal: Int((NIODeadline.now() - startedAt).nanoseconds / 1_000_000_000))
-    body.append(#","requests_processed":"#)
-    body.append(decimal: metrics.answered)
-    body.append(#","errors":"#)
-    body.append(decimal: metrics.failed)
-    body.append(#"},"pipelines":{"state":"#)
-    body.append(quoted: supervisor.stateText)
-    body.append(#","restarts":"#)
-    body.append(decimal: metrics.restarts)
-    body.append(#","in_flight":"#)
-    body.append(decimal: inFlight)
-    body.append("}")
   }
 }

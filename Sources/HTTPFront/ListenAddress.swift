@@ -12,6 +12,19 @@ package enum ListenAddress: Equatable, Sendable {
     if case .ip(let host, _) = self { IPAddress(host)?.isLoopback ?? false } else { false }
   }
 
+  /// Whether other machines may reach it.
+  package var isOpenToOthers: Bool {
+    if case .ip = self { !isLoopback } else { false }
+  }
+
+  /// As it is written on a command line.
+  package var text: String {
+    switch self {
+    case .ip(let host, let port): (host.contains(":") ? "[\(host)]" : host) + ":\(port)"
+    case .unix(let path): "unix:" + path
+    }
+  }
+
   /// - Throws: ``Failure`` of kind `usage`.
   package init(_ text: String) throws(Failure) {
     if text.hasPrefix("unix:"), text.utf8.count > 5 {

@@ -41,6 +41,31 @@ package struct LoginGauges: Equatable {
     if windows.isEmpty, status == nil { return nil }
   }
 
+  // MARK: Among the counters
+
+  /// Replaces what the counters held of a login; what is not known is -1 there.
+  func put(into table: Counters.Table) {
+    for name in Self.names {
+      let window = windows[name]
+      table.set(window?.utilization.map { Int(($0 * 1e6).rounded()) } ?? -1, at: "login\t\(name)\tmillionths")
+      table.set(window?.resetsAt ?? -1, at: "login\t\(name)\treset")
+    }
+    table.set(status.flatMap { Self.statuses.firstIndex(of: $0) } ?? -1, at: "login\tstatus")
+  }
+
+  /// What the counters hold; nil where no backend has said anything.
+  init?(_ numbers: [String: Int]) {
+    guard let status = numbers["login\tstatus"] else { return nil }
+    if Self.statuses.indices.contains(status) { self.status = Self.statuses[status] }
+    func known(_ name: String) -> Int? { numbers[name].flatMap { $0 < 0 ? nil : $0 } }
+    for name in Self.names {
+      let window = Window(
+        utilization: known("login\t\(name)\tmillionths").map { Double($0) / 1e6 },
+        resetsAt: known("login\t\(name)\treset"))
+      if window != Window() { windows[name] = window }
+    }
+  }
+
   private static func label(_ text: ByteSlice, _ list: [String]) -> String {
     list.first { $0 == text.text } ?? "other"
   }

@@ -1,192 +1,130 @@
 // SPDX-License-Identifier: MIT
 import JSONText
+import NIOCore
 import Records
 
-/// What the front counts, and its text for Prometheus.
+/// What the front counts; its text for Prometheus is in MetricsText.swift.
 ///
-/// - SeeAlso: <https://prometheus.io/docs/instrumenting/exposition_formats/>
+/// The numbers go by the names of their samples, without their common beginning: `errors_total`, a tab, the label.
 package struct Metrics {
-  /// Counts by the value of a label, with a bound on how many values there may be.
-  struct Labelled {
-    private(set) var counts: [String: Int] = [:]
-
-    mutating func add(_ count: Int, _ label: String) {
-      let isKnown = counts[label] != nil
-      counts[isKnown || (counts.count < FrontLimits.maxLabels && Self.isPlain(label)) ? label : "other", default: 0] +=
-        count
-    }
-
-    /// Labels come from outside: what could break out of its quotes, or is longer than any name, is `other`.
-    static func isPlain(_ label: String) -> Bool {
-      !label.isEmpty && label.utf8.count <= 64
-        && label.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
-    }
-  }
-
-  /// How often a time fell below each bound.
-  struct Histogram {
+  /// The bounds of the buckets of times.
+  enum Histogram {
     /// In seconds: a cached model list takes milliseconds, a long answer minutes.
     static let bounds: [(seconds: Double, label: StaticString)] = [
       (0.005, "0.005"), (0.025, "0.025"), (0.1, "0.1"), (0.5, "0.5"), (1, "1"), (2.5, "2.5"), (5, "5"), (10, "10"),
       (30, "30"), (60, "60"), (120, "120"), (300, "300"), (600, "600"),
     ]
-    private(set) var counts = [Int](repeating: 0, count: bounds.count)
-    private(set) var sum = 0.0
-    private(set) var count = 0
 
-    mutating func add(_ seconds: Double) {
-      if let index = Self.bounds.firstIndex(where: { seconds <= $0.seconds }) { counts[index] += 1 }
-      sum += seconds
-      count += 1
+    static func add(_ seconds: Double, to name: String, in table: Counters.Table) {
+      if let index = bounds.firstIndex(where: { seconds <= $0.seconds }) { table.add(1, to: "\(name)\t\(index)") }
+      table.add(Int(seconds * 1e6), to: name + "\tmicroseconds")
+      table.add(1, to: name + "\tcount")
     }
   }
 
-  private struct Answered: Hashable {
-    var route: Int?
-    var status: Int
-  }
+  /// Whether the CLI can be used, as the pipeline's last health answer said.
+  enum CLI: Equatable {
+    case usable, unusable
+    /// The backend needs none, or hasn't said.
+    case unknown
 
-  private var requests: [Answered: Int] = [:]
-  private var errors = Labelled()
-  private var losses = Labelled()
-  /// By model, the counts by kind.
-  private var models = Labelled()
-  private var tokens: [String: [Int]] = [:]
-  private var durations = Histogram()
-  private var firstEvents = Histogram()
-  private(set) var answered = 0
-  private(set) var failed = 0
-  package var restarts = 0
-  private var rateLimited = 0
-  private var login: LoginGauges?
-
-  package init() {}
-
-  /// Counts an answer that has ended.
-  package mutating func add(
-    route: Int?, status: Int, seconds: Double, secondsToFirstEvent: Double?, errorType: String?, account: Account
-  ) {
-    requests[Answered(route: route, status: status), default: 0] += 1
-    answered += 1
-    durations.add(seconds)
-    if let secondsToFirstEvent { firstEvents.add(secondsToFirstEvent) }
-    if status == 429 { rateLimited += 1 }
-    if let known = account.login { login = known }
-    if let type = errorType ?? account.error ?? (status >= 400 ? APIError.type(of: status) : nil) {
-      failed += 1
-      errors.add(1, type)
-    }
-    for loss in account.loss { losses.add(1, loss.field) }
-    guard account.tokens.contains(where: { $0 != nil }) else { return }
-    var model = account.model ?? "other"
-    models.add(1, model)
-    if models.counts[model] == nil { model = "other" }
-    let counted = tokens[model] ?? account.tokens.map { _ in 0 }
-    tokens[model] = zip(counted, account.tokens).map { $0 + ($1 ?? 0) }
-  }
-
-  // MARK: Text
-
-  package func text(inFlight: Int) -> String {
-    var text = Bytes()
-    text.family("requests_total", "counter", "Requests answered, by route and status.")
-    for (key, count) in requests.sorted(by: {
-      ($0.key.route ?? -1, $0.key.status) < ($1.key.route ?? -1, $1.key.status)
-    }
-    ) {
-      let route = key.route.map { Route.table[$0].path } ?? "other"
-      text.sample("requests_total", [("route", route), ("status", String(key.status))], String(count))
-    }
-    text.family("request_duration_seconds", "histogram", "Time from a request's head to the end of its answer.")
-    text.histogram("request_duration_seconds", durations)
-    text.family("time_to_first_event_seconds", "histogram", "Time from a request's head to the first of its answer.")
-    text.histogram("time_to_first_event_seconds", firstEvents)
-    text.family("errors_total", "counter", "Requests that ended with an error, by its type.")
-    text.samples("errors_total", "type", errors)
-    text.family("tokens_total", "counter", "Tokens that upstream counted, by model and kind.")
-    for (model, counts) in tokens.sorted(by: { $0.key < $1.key }) {
-      for (kind, count) in zip(Account.kinds, counts) {
-        text.sample("tokens_total", [("model", model), ("kind", kind.label)], String(count))
+    init(health body: ByteBuffer?) {
+      self = .unknown
+      body?.withUnsafeReadableBytes { bytes in
+        let report = bytes.assumingMemoryBound(to: UInt8.self)
+        guard let isThere = Scan.member("claude_cli_available", of: report) else { return }
+        let isWell = Scan.member("error", of: report) == nil
+        if isThere.equals("true") {
+          self = isWell ? .usable : .unusable
+        } else if !isWell {
+          self = .unusable
+        }
       }
     }
-    text.family("in_flight", "gauge", "Requests that are being answered.")
-    text.sample("in_flight", [], String(inFlight))
-    text.family("pipeline_restarts_total", "counter", "Pipelines started in the place of one that ended.")
-    text.sample("pipeline_restarts_total", [], String(restarts))
-    text.family("rate_limited_total", "counter", "Requests answered with 429.")
-    text.sample("rate_limited_total", [], String(rateLimited))
-    text.family("loss_total", "counter", "Fields that had no counterpart in translation, by their name.")
-    text.samples("loss_total", "field", losses)
-    if let login { text.append(login) }
-    return text.text
   }
-}
 
-extension Bytes {
-  fileprivate mutating func family(_ name: StaticString, _ type: StaticString, _ help: StaticString) {
-    for (keyword, value) in [("# HELP claude_proxy_", help), ("# TYPE claude_proxy_", type)]
-      as [(StaticString, StaticString)]
-    {
-      append(keyword)
-      append(name)
-      append(" ")
-      append(value)
-      append("\n")
+  private let counters: Counters
+  var cli = CLI.unknown
+
+  /// Counts for this process alone.
+  package init() {
+    do throws(Failure) {
+      counters = try Counters(path: nil)
+    } catch {
+      fatalError(error.message)
     }
   }
 
-  /// The labels are plain: none needs escaping.
-  fileprivate mutating func sample(
-    _ name: StaticString, suffix: StaticString = "", _ labels: [(name: StaticString, value: String)], _ value: String
+  /// Counts in a file that other processes count in too.
+  ///
+  /// - Throws: ``Failure`` where it can't be used.
+  package init(file: String) throws(Failure) { counters = try Counters(path: file) }
+
+  // MARK: Counting
+
+  /// Counts an answer that has ended.
+  ///
+  /// - Parameters seconds, secondsToFirstEvent: of an answer of the pipeline's; nil for the front's own, which would
+  ///   hide them.
+  package func add(
+    route: Int?, status: Int, seconds: Double?, secondsToFirstEvent: Double?, errorType: String?, account: Account
   ) {
-    append("claude_proxy_")
-    append(name)
-    append(suffix)
-    for (index, label) in labels.enumerated() {
-      append(index == 0 ? "{" : ",")
-      append(label.name)
-      append("=\"")
-      append(text: label.value)
-      append("\"")
-    }
-    append(labels.isEmpty ? " " : "} ")
-    append(text: value)
-    append("\n")
-  }
-
-  /// What the backend last said of its login.
-  fileprivate mutating func append(_ login: LoginGauges) {
-    let windows = LoginGauges.names.compactMap { name in login.windows[name].map { (name, $0) } }
-    family("login_limit_utilization", "gauge", "The part of the login's window that is used, by window.")
-    for (name, window) in windows {
-      if let used = window.utilization { sample("login_limit_utilization", [("window", name)], String(used)) }
-    }
-    family("login_limit_reset_timestamp_seconds", "gauge", "When the login's window begins anew, by window.")
-    for (name, window) in windows {
-      guard let time = window.resetsAt else { continue }
-      sample("login_limit_reset_timestamp_seconds", [("window", name)], String(time))
-    }
-    guard let status = login.status else { return }
-    family("login_limit_status", "gauge", "1 for what the login's limits say of requests now, 0 for the rest.")
-    for each in LoginGauges.statuses {
-      sample("login_limit_status", [("status", each)], each == status ? "1" : "0")
+    counters.change { table in
+      let path = route.map { Route.table[$0].path } ?? "other"
+      let isCounted =
+        Self.label("requests_total", "\(path)|\(status)", most: FrontLimits.maxAnswerLabels, table) != "other"
+      table.add(1, to: isCounted ? "requests_total\t\(path)\t\(status)" : "requests_total\tother\tother")
+      table.add(1, to: "answered")
+      if let seconds { Histogram.add(seconds, to: "request_duration_seconds", in: table) }
+      if let secondsToFirstEvent { Histogram.add(secondsToFirstEvent, to: "time_to_first_event_seconds", in: table) }
+      if status == 429 { table.add(1, to: "rate_limited_total") }
+      if let type = errorType ?? account.error ?? (status >= 400 ? APIError.type(of: status) : nil) {
+        table.add(1, to: "failed")
+        table.add(1, to: "errors_total\t" + Self.label("errors_total", type, table))
+      }
+      if let login = account.login { login.put(into: table) }
+      for loss in account.loss { table.add(1, to: "loss_total\t" + Self.label("loss_total", loss.field, table)) }
+      guard account.tokens.contains(where: { $0 != nil }) else { return }
+      let model = Self.label("tokens_total", account.model ?? "other", table)
+      for (kind, count) in zip(Account.kinds, account.tokens) {
+        table.add(count ?? 0, to: "tokens_total\t\(model)\t\(kind.label)")
+      }
     }
   }
 
-  fileprivate mutating func samples(_ name: StaticString, _ label: StaticString, _ counts: Metrics.Labelled) {
-    for (value, count) in counts.counts.sorted(by: { $0.key < $1.key }) {
-      sample(name, [(label, value)], String(count))
-    }
+  /// Counts a pipeline started in the place of one that ended.
+  func addRestart() { counters.change { $0.add(1, to: "pipeline_restarts_total") } }
+
+  /// Says to the processes that share the counters how many requests are being answered here.
+  func tell(inFlight: Int) { counters.tell(inFlight) }
+
+  var answered: Int { counters.change { $0["answered"] ?? 0 } }
+  var failed: Int { counters.change { $0["failed"] ?? 0 } }
+  var restarts: Int { counters.change { $0["pipeline_restarts_total"] ?? 0 } }
+
+  /// All numbers, and the requests in flight elsewhere.
+  func snapshot() -> (numbers: [String: Int], inFlightElsewhere: Int) {
+    (counters.change { $0.all }, counters.othersTold)
   }
 
-  fileprivate mutating func histogram(_ name: StaticString, _ histogram: Metrics.Histogram) {
-    var below = 0
-    for (bound, count) in zip(Metrics.Histogram.bounds, histogram.counts) {
-      below += count
-      sample(name, suffix: "_bucket", [("le", bound.label.description)], String(below))
-    }
-    sample(name, suffix: "_bucket", [("le", "+Inf")], String(histogram.count))
-    sample(name, suffix: "_sum", [], String(histogram.sum))
-    sample(name, suffix: "_count", [], String(histogram.count))
+  // MARK: Labels
+
+  /// The label under which a value is counted: its own, as long as there are not too many; else `other`.
+  private static func label(
+    _ family: String, _ value: String, most: Int = FrontLimits.maxLabels, _ table: Counters.Table
+  ) -> String {
+    guard isPlain(value) else { return "other" }
+    let (seen, number) = ("seen\t\(family)\t\(value)", "seen\t\(family)")
+    if table[seen] != nil { return value }
+    guard table[number] ?? 0 < most else { return "other" }
+    table.add(1, to: seen)
+    table.add(1, to: number)
+    return value
+  }
+
+  /// Labels come from outside: what could break out of its quotes, or is longer than any name, is `other`.
+  private static func isPlain(_ label: String) -> Bool {
+    !label.isEmpty && label.utf8.count <= 64
+      && label.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
   }
 }

@@ -8,10 +8,10 @@ package struct Route: Sendable {
   package enum Purpose: Sendable {
     /// The pipeline; its answer is handed on.
     case relay
-    /// The pipeline, asked for its health.
-    case health, ready, detailed
+    /// The pipeline, asked for its health; with or without its answer, the front.
+    case health, ready, detailed, metrics
     /// The front alone.
-    case live, metrics, page
+    case live, page
   }
 
   package let method: HTTPMethod

@@ -14,8 +14,14 @@ package final class Server {
   private let log: Log
   private let loop: any EventLoop
   private let front: Front
+  /// Sockets that whoever started us has made.
+  private let passed: [PassedSocket]
   private var listeners: [any Channel] = []
   private var isStopping = false
+  /// A signal has told it to end.
+  private var wasTold = false
+  /// The end, if nobody comes before it.
+  private var leaving: Scheduled<Void>?
 
   /// Serves until told to end, or until the one connection has ended; then the process exits.
   ///
@@ -23,14 +29,17 @@ package final class Server {
   ///
   /// - Throws: ``Failure`` where it can't begin.
   package static func run(_ settings: FrontSettings, log: Log) throws(Failure) -> Never {
-    if settings.listen.isEmpty, settings.pipeline == nil {
+    StandardDescriptors.protectErrors()
+    let passed = try PassedSocket.takeAll()
+    let addresses = settings.listen + passed.map(\.address)
+    if addresses.isEmpty || passed.contains(where: \.isStandardInput), settings.pipeline == nil {
       throw Failure(.usage, "give --listen, --pipeline or both: standard input can't be the client and the pipeline")
     }
-    StandardDescriptors.protectErrors()
+    try checkReach(of: addresses.isEmpty ? ListenAddress(of: STDIN_FILENO).map { [$0] } ?? [] : addresses, settings)
     let signals = try Signals.open()
     clinux_raise_descriptor_limit()
     MultiThreadedEventLoopGroup.withCurrentThreadAsEventLoop { loop in
-      let server = Server(settings, log, loop)
+      let server = Server(settings, passed, log, loop)
       Signals.watch(signals, on: loop) { server.take(signal: $0) }
       do throws(Failure) {
         try server.front.readTokens()
@@ -43,21 +52,35 @@ package final class Server {
     throw Failure(.bug, "the event loop ended")
   }
 
-  private init(_ settings: FrontSettings, _ log: Log, _ loop: any EventLoop) {
+  private init(_ settings: FrontSettings, _ passed: [PassedSocket], _ log: Log, _ loop: any EventLoop) {
     self.settings = settings
+    self.passed = passed
     self.log = log
     self.loop = loop
     front = Front(settings, loop: loop, log: log)
-    front.onIdle = { [unowned self] in if isStopping { endPipeline() } }
+    do throws(Failure) {
+      if let file = settings.counters { front.metrics = try Metrics(file: file) }
+    } catch {
+      // What can't be counted can still be answered.
+      log.write(.warning, "the counters are this process's alone: \(error.message)")
+    }
+    front.onIdle = { [unowned self] in if isStopping { endPipeline() } else { leaveIfNobodyComes() } }
     front.supervisor.onGone = { exit(0) }
     front.supervisor.onInputEnd = { [unowned self] in stop() }
   }
 
+  private static func checkReach(of addresses: [ListenAddress], _ settings: FrontSettings) throws(Failure) {
+    guard let reason = settings.loopbackOnly, let open = addresses.first(where: \.isOpenToOthers) else { return }
+    throw Failure(.configuration, "\(open.text) is open to other machines; \(reason)")
+  }
+
   // MARK: The ways in
+
+  private var isListening: Bool { !settings.listen.isEmpty || !passed.isEmpty }
 
   private func begin() {
     let front = NIOLoopBound(self.front, eventLoop: loop)
-    guard !settings.listen.isEmpty else {
+    guard isListening else {
       StandardDescriptors.connect(on: loop) { channel, isPipe in
         let address = channel.localAddress?.ipAddress.flatMap(IPAddress.init)
         return Self.connect(channel, to: front.value, isPipe: isPipe, isLocal: address?.isLoopback ?? false)
@@ -73,43 +96,66 @@ package final class Server {
       }
       return
     }
-    let bound = settings.listen.map { bind($0, front) }
+    let bound = settings.listen.map { bind($0, front) } + passed.map { adopt($0, front) }
     EventLoopFuture.whenAllSucceed(bound, on: loop).assumeIsolated().whenComplete { [self] result in
       switch result {
       case .success(let channels):
         listeners = channels
         notify()
+        leaveIfNobodyComes()
       case .failure(let error): fail(Failure(.unavailable, "can't listen: \(error)"))
       }
     }
   }
 
   private func bind(_ address: ListenAddress, _ front: NIOLoopBound<Front>) -> EventLoopFuture<any Channel> {
-    let isLocal = address.isLoopback
-    let bootstrap = ServerBootstrap(group: loop)
-      .serverChannelOption(.backlog, value: 1_024)
-      .childChannelOption(.allowRemoteHalfClosure, value: true)
-      .childChannelInitializer { Self.connect($0, to: front.value, isPipe: false, isLocal: isLocal) }
+    let bootstrap = bootstrap(address, front)
     switch address {
     case .ip(let host, let port):
-      return
-        bootstrap
-        .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-        .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-        .bind(host: host, port: port)
+      return bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1).bind(host: host, port: port)
     case .unix(let path):
       return bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true)
     }
   }
 
+  private func adopt(_ socket: PassedSocket, _ front: NIOLoopBound<Front>) -> EventLoopFuture<any Channel> {
+    let descriptor = socket.descriptor
+    return bootstrap(socket.address, front).withBoundSocket(descriptor).map { channel in
+      // NIO has made its queue as short as its own default is.
+      listen(descriptor, FrontLimits.backlog)
+      return channel
+    }
+  }
+
+  private func bootstrap(_ address: ListenAddress, _ front: NIOLoopBound<Front>) -> ServerBootstrap {
+    let isLocal = address.isLoopback
+    let bootstrap = ServerBootstrap(group: loop)
+      .serverChannelOption(.backlog, value: FrontLimits.backlog)
+      .childChannelOption(.allowRemoteHalfClosure, value: true)
+      .childChannelInitializer { Self.connect($0, to: front.value, isPipe: false, isLocal: isLocal) }
+    guard case .ip = address else { return bootstrap }
+    return bootstrap.childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+  }
+
   /// Says where it listens: to the log, and to who waits for it.
   private func notify() {
     var text = ""
-    for listener in listeners {
-      let address = listener.localAddress
-      let place = address?.port.map(String.init) ?? address?.pathname ?? ""
+    func tell(_ address: String?, _ place: String, _ name: String? = nil) {
+      front.places.append((address ?? "unix:" + place, address.flatMap { _ in Int(place) }))
       text += place + "\n"
-      log.write(.info, "listening", fields: [("address", .text(address?.ipAddress ?? "unix")), ("port", .text(place))])
+      var fields: [(name: String, value: Log.Value)] = [("address", .text(address ?? "unix")), ("port", .text(place))]
+      if let name { fields.append(("name", .text(name))) }
+      log.write(.info, "listening", fields: fields)
+    }
+    for listener in listeners.prefix(settings.listen.count) {
+      let address = listener.localAddress
+      tell(address?.ipAddress, address?.port.map(String.init) ?? address?.pathname ?? "")
+    }
+    for socket in passed {
+      switch socket.address {
+      case .ip(let host, let port): tell(host, String(port), socket.name)
+      case .unix(let path): tell(nil, path, socket.name)
+      }
     }
     guard let descriptor = settings.notifyDescriptor else { return }
     text.withUTF8 { _ = write(descriptor, $0.baseAddress, $0.count) }
@@ -152,7 +198,7 @@ package final class Server {
   private func take(signal: Int32) {
     switch signal {
     case SIGCHLD: front.supervisor.childEnded()
-    case SIGHUP where !settings.listen.isEmpty:
+    case SIGHUP where isListening:
       do throws(Failure) {
         try front.readTokens()
       } catch {
@@ -160,7 +206,11 @@ package final class Server {
       }
       front.supervisor.replace()
     default:
-      guard isStopping else { return stop() }
+      guard wasTold else {
+        // Who ends because its client has gone may be told so too, by socat: that is no second time.
+        wasTold = true
+        return stop()
+      }
       front.supervisor.destroy()
       exit(0)
     }
@@ -176,6 +226,21 @@ package final class Server {
     loop.assumeIsolated().scheduleTask(in: settings.grace) { [self] in
       front.cancelAll()
       endPipeline()
+    }
+  }
+
+  /// Ends when no client was there for a while: whoever keeps the sockets starts us again for the next one, which
+  /// waits in the socket's queue.
+  private func leaveIfNobodyComes() {
+    // A socket of our own would be gone.
+    guard front.isIdle, settings.listen.isEmpty, !passed.isEmpty else { return }
+    let own = passed.contains(where: \.isStandardInput) ? TimeAmount.seconds(FrontLimits.inetdStay) : nil
+    guard let stay = settings.stay ?? own, stay > .zero else { return }
+    leaving?.cancel()
+    leaving = loop.assumeIsolated().scheduleTask(in: stay) { [self] in
+      guard front.isIdle, !isStopping else { return }
+      log.write(.info, "no client came")
+      stop()
     }
   }
 

@@ -7,10 +7,17 @@ import Records
 package struct FrontSettings: Sendable {
   /// Where to listen; nowhere means one connection on standard input and output.
   package var listen: [ListenAddress] = []
+  /// Why no address may be one that other machines reach; nil where it may.
+  package var loopbackOnly: String?
+  /// How long to stay without a client, with none but sockets that were passed in; nil where that is for ever, or, by
+  /// an inetd's socket, for ``FrontLimits/inetdStay``.
+  package var stay: TimeAmount?
   /// The stages to start; nil means to be a filter: records on standard output and input.
   package var pipeline: [[String]]?
   /// Where the bound ports are told, when the front is ready.
   package var notifyDescriptor: Int32?
+  /// The file of counters that processes share; nil where each has its own.
+  package var counters: String?
   package var maxBody = FrontLimits.maxBody
   package var maxInFlight = FrontLimits.maxInFlight
   /// The time for a whole answer.
@@ -74,6 +81,8 @@ package enum FrontLimits {
   package static let linger: Int64 = 2
   /// How many values a metrics label may have; more are counted as `other`.
   package static let maxLabels = 64
+  /// How many pairs of a route and a status are counted apart: far above those that there are.
+  package static let maxAnswerLabels = 512
   /// More than what stands before the body in a record, in bytes.
   package static let maxRecordHead = 1 << 20
   /// The largest head of a request, in bytes: the SDKs' have less than one thousand.
@@ -94,6 +103,12 @@ package enum FrontLimits {
   package static let maxTokensFile = 1 << 20
   /// How many tokens a request may try.
   package static let maxTokensTried = 2
+  /// How many sockets may be passed in: above the descriptors of any socket unit.
+  package static let maxPassed = 1_024
+  /// How many connections may wait to be accepted, as far as the system allows it.
+  package static let backlog: Int32 = 1_024
+  /// How long an inetd's `wait` service stays without a client, in seconds: a client's pause between two questions.
+  package static let inetdStay: Int64 = 300
   /// How much of a header goes into a record, in bytes.
   package static let maxHeaderValue = 1_024
 }

@@ -18,6 +18,17 @@ enum StandardDescriptors {
     return (input, output)
   }
 
+  /// Takes a listening standard input; where standard output is the same, /dev/null takes its place too.
+  static func takeInput() -> Int32 {
+    let outputIsSame = areSocket
+    let input = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+    let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+    dup2(null, STDIN_FILENO)
+    if outputIsSame { dup2(null, STDOUT_FILENO) }
+    close(null)
+    return input
+  }
+
   /// Keeps log lines out of the answers: under inetd standard error is the client's connection too.
   static func protectErrors() {
     var (client, errors) = (stat(), stat())

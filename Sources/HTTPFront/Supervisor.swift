@@ -91,7 +91,7 @@ final class Supervisor {
     front.pipelineEnded(pipeline)
     guard wasCurrent, !isStopping else { return }
     guard front.settings.pipeline != nil else { return onInputEnd() }
-    front.metrics.restarts += 1
+    front.metrics.addRestart()
     let wasYoung = NIODeadline.now() - pipeline.startedAt < .milliseconds(FrontLimits.youth)
     pause = wasYoung ? min(max(pause * 2, FrontLimits.firstPause), FrontLimits.longestPause) : 0
     scheduleStart()

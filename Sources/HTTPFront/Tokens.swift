@@ -16,6 +16,8 @@ package struct Tokens: Sendable {
   /// Without any, all clients are let in.
   package var isEmpty: Bool { list.isEmpty }
 
+  package var count: Int { list.count }
+
   /// Takes lines of `NAME:TOKEN` or `TOKEN`; empty ones and those that begin with `#` are passed over.
   ///
   /// A name may stand more than once: so a token is replaced without a moment when neither is good.

@@ -3,18 +3,36 @@ import Glibc
 import JSONText
 import Records
 
-/// The operator's log: one JSON object a line on stderr.
+/// The operator's log: one JSON object a line on stderr, or one line of words.
 ///
 /// `{"ts":"2026-11-22T10:00:00.000Z","level":"info","program":"oai2anth","msg":"…", …}`. Never a prompt, an answer
 /// or a secret.
 package struct Log: Sendable {
+  /// What a line looks like.
+  package enum Format: Equatable, Sendable {
+    /// For programs: an object.
+    case json
+    /// For a person, `TIME LEVEL PROGRAM: MESSAGE NAME=VALUE...`.
+    case text(isColoured: Bool)
+
+    /// What `LOG_FORMAT` asks for: text, or anything else; with colours on a terminal, unless `NO_COLOR` is set.
+    package static func ofEnvironment() -> Format {
+      func variable(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
+      guard variable("LOG_FORMAT") == "text" else { return .json }
+      return .text(
+        isColoured: isatty(STDERR_FILENO) == 1 && variable("NO_COLOR").isEmpty && variable("TERM") != "dumb")
+    }
+  }
+
   package let program: String
   /// What is below it is not written.
   package var level: Output.Note.Level
+  private let format: Format
 
-  package init(program: String, level: Output.Note.Level = .info) {
+  package init(program: String, level: Output.Note.Level = .info, format: Format = .ofEnvironment()) {
     self.program = program
     self.level = level
+    self.format = format
   }
 
   private static let order: [Output.Note.Level] = [.debug, .info, .warning, .error]
@@ -38,9 +56,24 @@ package struct Log: Sendable {
 
   package func write(_ level: Output.Note.Level, _ message: String, fields: [(name: String, value: Value)]) {
     guard isWritten(level) else { return }
+    let line = line(level, message, fields, at: Self.timestamp())
+    // One write a line, so that the lines of many programs on one stderr stay whole. A log that can't be written is
+    // no reason to stop serving.
+    _ = Glibc.write(STDERR_FILENO, line.slice.baseAddress, line.count)
+  }
+
+  /// The line as it is written, with its line feed.
+  package func line(
+    _ level: Output.Note.Level, _ message: String, _ fields: [(name: String, value: Value)], at time: String
+  ) -> Bytes {
     var line = Bytes()
+    if case .text(let isColoured) = format {
+      line.append(
+        words: .init(time: time, level: level, program: program, message: message, isColoured: isColoured), fields)
+      return line
+    }
     line.append(#"{"ts":""#)
-    line.append(text: Self.timestamp())
+    line.append(text: time)
     line.append(#"","level":""#)
     line.append(text: level.rawValue)
     line.append(#"","program":"#)
@@ -54,9 +87,7 @@ package struct Log: Sendable {
       line.append(value)
     }
     line.append("}\n")
-    // One write a line, so that the lines of many programs on one stderr stay whole. A log that can't be written is
-    // no reason to stop serving.
-    _ = Glibc.write(STDERR_FILENO, line.slice.baseAddress, line.count)
+    return line
   }
 
   package func write(_ note: Output.Note) {
@@ -89,15 +120,18 @@ package struct Log: Sendable {
 }
 
 extension Bytes {
+  mutating func append(tenths number: Double) {
+    let tenths = Int((number * 10).rounded())
+    append(decimal: tenths / 10)
+    append(".")
+    append(decimal: abs(tenths % 10))
+  }
+
   fileprivate mutating func append(_ value: Log.Value) {
     switch value {
     case .text(let text): append(quoted: text)
     case .number(let number): append(decimal: number)
-    case .tenths(let number):
-      let tenths = Int((number * 10).rounded())
-      append(decimal: tenths / 10)
-      append(".")
-      append(decimal: abs(tenths % 10))
+    case .tenths(let number): append(tenths: number)
     case .list(let texts):
       append("[")
       for (index, text) in texts.enumerated() {

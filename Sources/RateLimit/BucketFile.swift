@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-import Glibc
 import Records
+import SharedFile
 
 /// Token buckets in a file that processes share, or in memory alone.
 ///
@@ -28,37 +28,25 @@ package struct BucketFile {
   /// How many slots a caller's may be in, from its hash on.
   private static let probes = 16
 
+  private let memory: SharedMemory
   private let table: UnsafeMutablePointer<Slot>
-  private let file: Int32
 
   /// - Parameter path: of the shared file, made where there is none; nil keeps the buckets in memory.
   package init(path: String?) throws(Failure) {
-    let size = Self.slots * MemoryLayout<Slot>.stride
-    if let path {
-      file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-      guard file >= 0, ftruncate(file, off_t(size)) == 0 else {
-        throw Failure(.system, "\(path) can't be opened: \(String(cString: strerror(errno)))", errno: errno)
-      }
-    } else {
-      file = -1
-    }
-    let flags = path == nil ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED
-    guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, flags, file, 0), memory != MAP_FAILED else {
-      throw Failure(.system, "the buckets can't be mapped: \(String(cString: strerror(errno)))", errno: errno)
-    }
-    table = memory.bindMemory(to: Slot.self, capacity: Self.slots)
+    memory = try SharedMemory(path: path, size: Self.slots * MemoryLayout<Slot>.stride)
+    table = memory.base.bindMemory(to: Slot.self, capacity: Self.slots)
   }
 
   /// Takes one token of a caller's bucket.
   ///
   /// - Parameter now: microseconds since the epoch.
   package func take(_ caller: String, at now: Int, _ rule: RateLimiter.Rule) -> Verdict {
-    if file >= 0 { while flock(file, LOCK_EX) != 0, errno == EINTR {} }
-    defer { if file >= 0 { flock(file, LOCK_UN) } }
-    let slot = slot(of: Self.hash(caller), now)
-    let (fullAt, verdict) = Self.weigh(fullAt: Int(slot.pointee.fullAt), now, rule)
-    slot.pointee.fullAt = Int64(fullAt)
-    return verdict
+    memory.locked {
+      let slot = slot(of: UInt64(hashing: caller.utf8), now)
+      let (fullAt, verdict) = Self.weigh(fullAt: Int(slot.pointee.fullAt), now, rule)
+      slot.pointee.fullAt = Int64(fullAt)
+      return verdict
+    }
   }
 
   /// Whether a bucket that will be full at that time has a token, and when it will be full then.
@@ -90,12 +78,5 @@ package struct BucketFile {
     }
     best.pointee = Slot(caller: caller, fullAt: 0)
     return best
-  }
-
-  /// FNV-1a: the same in every process, which Swift's own hashes aren't.
-  private static func hash(_ text: String) -> UInt64 {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    return hash
   }
 }

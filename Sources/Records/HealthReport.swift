@@ -12,6 +12,8 @@ package struct HealthReport {
   /// `not_authenticated` and the like.
   package var cliStatus: String?
   package var details: JSON?
+  /// What is known of the CLI, its path too; http-frontd shows it at `/health/detailed` alone.
+  package var cli: JSON?
 
   package init(backend: String) { self.backend = backend }
 
@@ -27,6 +29,7 @@ package struct HealthReport {
       "version": JSON(Product.version), "timestamp": time.map { JSON(Self.timestamp($0)) },
       "claude_cli_available": JSON(isCLIAvailable ?? false), "claude_cli_status": cliStatus.map { JSON($0) },
       "backend": JSON(backend), "error": error.map { JSON($0) }, "details": details,
+      "components": cli.map { JSON(object: ["claude_cli": $0]) },
     ])
   }
 

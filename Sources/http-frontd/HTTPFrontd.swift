@@ -37,6 +37,16 @@ struct HTTPFrontd: ParsableCommand {
   @Option(help: ArgumentHelp("The API at /v1/chat/completions: openai, anthropic or auto.", valueName: "dialect"))
   var chatCompletionsDialect = Dialect.auto
 
+  @Option(help: ArgumentHelp("Refuse addresses that other machines reach, giving this reason.", valueName: "reason"))
+  var loopbackOnly: String?
+
+  @Option(
+    help: ArgumentHelp("Exit when a passed socket had no client for so long; 0 is never.", valueName: "seconds"))
+  var exitAfterIdle: Int64?
+
+  @Option(help: ArgumentHelp("Keep the counters in this file, which processes may share.", valueName: "file"))
+  var counters: String?
+
   @OptionGroup var guarding: GuardOptions
 
   @Option(help: "Log what is at least this grave: debug, info, warning or error.")
@@ -58,6 +68,9 @@ struct HTTPFrontd: ParsableCommand {
     guard maxInFlight > 0, requestTimeout > 0, grace >= 0 else {
       throw Failure(.usage, "--max-in-flight and --request-timeout are to be above 0, --grace 0 or more")
     }
+    guard (0...31_536_000).contains(exitAfterIdle ?? 0) else {
+      throw Failure(.usage, "--exit-after-idle is to be 0 to 31536000 seconds")
+    }
     var settings = FrontSettings()
     for address in listen { settings.listen.append(try ListenAddress(address)) }
     if let pipeline { settings.pipeline = try PipelineText.stages(of: pipeline) }
@@ -66,6 +79,9 @@ struct HTTPFrontd: ParsableCommand {
     settings.maxInFlight = maxInFlight
     settings.requestTimeout = .seconds(requestTimeout)
     settings.grace = .seconds(grace)
+    settings.counters = counters
+    settings.loopbackOnly = loopbackOnly
+    settings.stay = exitAfterIdle.map { .seconds($0) }
     settings.chatCompletionsDialect = chatCompletionsDialect
     settings.version = version
     try guarding.apply(to: &settings)

@@ -172,7 +172,7 @@ struct RecordTests {
     func lines(_ metrics: Metrics) -> [String] {
       metrics.text(inFlight: 0).split(separator: "\n").map(String.init).filter { $0.contains("login_limit") }
     }
-    var metrics = Metrics()
+    let metrics = Metrics()
     var account = Account()
     func add() {
       metrics.add(route: 0, status: 200, seconds: 1, secondsToFirstEvent: nil, errorType: nil, account: account)
@@ -215,7 +215,7 @@ struct RecordTests {
 struct MetricsTests {
   @Test("counts and histograms")
   func counts() {
-    var metrics = Metrics()
+    let metrics = Metrics()
     var account = Account()
     account.model = "m"
     account.tokens = [3, 4, nil, nil]
@@ -241,10 +241,27 @@ struct MetricsTests {
 
   @Test("labels are bounded, and can't break out of their quotes")
   func labels() {
-    var labelled = Metrics.Labelled()
-    for number in 0..<1_000 { labelled.add(1, "model-\(number)") }
-    labelled.add(1, "a\"} 1\n")
-    #expect(labelled.counts.count <= FrontLimits.maxLabels + 1)
-    #expect(labelled.counts["other"] == 1_001 - FrontLimits.maxLabels)
+    let metrics = Metrics()
+    for number in 0..<1_000 {
+      for name in number > 0 ? ["model-\(number)"] : ["a\"} 1\n", "", "x\ty", String(repeating: "m", count: 65)] {
+        var account = Account()
+        account.model = name
+        account.tokens = [1, nil, nil, nil]
+        account.loss = [Account.Loss(field: name, fate: "dropped")]
+        metrics.add(
+          route: 0, status: 100 + number % 900, seconds: nil, secondsToFirstEvent: nil, errorType: name,
+          account: account)
+      }
+    }
+    let lines = metrics.text(inFlight: 0).split(separator: "\n")
+    for (family, most) in [
+      ("tokens_total", 4 * (FrontLimits.maxLabels + 1)), ("loss_total", FrontLimits.maxLabels + 1),
+      ("errors_total", FrontLimits.maxLabels + 1), ("requests_total", FrontLimits.maxAnswerLabels + 1),
+    ] {
+      let samples = lines.filter { $0.hasPrefix("claude_proxy_\(family){") }
+      #expect(samples.count == most)
+      #expect(samples.reduce(0) { $0 + (Int($1.split(separator: " ")[1]) ?? 0) } == 1_003)
+    }
+    #expect(lines.contains(#"claude_proxy_loss_total{field="other"} \#(1_003 - FrontLimits.maxLabels)"#))
   }
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A stand-in for the whole pipeline: request records on stdin, http records on stdout.
 
-The request's model says how it is answered. STAGE_LOG names a file that gets all lines of stdin; with STAGE_STUCK=1
+The request's model says how it is answered. STAGE_HEALTH is the answer to a health request. STAGE_LOG names a file that gets all lines of stdin; with STAGE_STUCK=1
 cancels are not answered.
 """
 
@@ -52,6 +52,9 @@ class Request:
 
     def answer(self):
         if self.ctx["op"] == "health":
+            if "STAGE_HEALTH" in os.environ:
+                report = json.loads(os.environ["STAGE_HEALTH"])
+                return self.whole(503 if "error" in report else 200, report)
             return self.whole(200, {"status": "healthy", "components": {"claude_cli": {"status": "found"}}})
         kind = getattr(self, "answer_" + str(self.body.get("model", "")), None)
         return kind() if kind else self.whole(200, self.record)
@@ -85,6 +88,18 @@ class Request:
             time.sleep(self.body.get("pace", 0.01))
         self.end(model="m1", usage={"input_tokens": 3, "output_tokens": 5},
                  loss=[{"field": "logit_bias", "fate": "dropped"}])
+
+    def answer_login(self):
+        self.http(200, "application/json")
+        self.data("{}")
+        self.end(login_limit={"status": "allowed", "windows": {
+            "five_hour": {"utilization": 0.92, "resets_at": 1795365535}, "a\"} 1": {"utilization": 0.5}}})
+
+    def answer_odd(self):
+        self.http(200, "application/json")
+        self.data("{}")
+        self.end(model=self.body["name"], usage={"input_tokens": 7},
+                 loss=[{"field": self.body["name"], "fate": "dropped"}])
 
     def answer_token(self):
         self.http(200, "text/event-stream")

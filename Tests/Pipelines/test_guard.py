@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from test_front import FRONT, JSON, Front, check_error, eventually, read_all, read_until
+from front import FRONT, JSON, Front, check_error, eventually, read_all, read_until, start
 
 SECRET = "token-that-nobody-may-see"
 
@@ -29,19 +29,6 @@ def guarded(tmp_path_factory):
     server.tokens = tokens
     yield server
     assert server.stop() == 0
-
-
-@pytest.fixture
-def start(tmp_path):
-    servers = []
-
-    def start(*options, **keywords):
-        servers.append(Front(tmp_path, *options, **keywords))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
 
 
 def requests(server):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from test_front import Front, read_all
+from front import Front, read_all
 
 HOST = b"host: localhost\r\n"
 TYPE = b"content-type: application/json\r\n"

@@ -6,12 +6,14 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Iterator
 
 import pytest
-from processes import name, with_home, wait_for
+from processes import name, wait_for, with_home
+from prometheus import promtool, samples
 from server import BUILD, REPOSITORY, environment, free_port
 from wire import Stream, ask, connect, text_of
 
@@ -119,3 +121,66 @@ def test_the_log_stays_out_of_the_answer(listener: Listener) -> None:
         assert ask(listener.port, "POST", "/v1/messages", BODY, connection=connection).status == 200
     connection.close()
     wait_for("the log has its lines", lambda: (listener.home / "inetd.log").read_text().count("/v1/messages") >= 3)
+
+
+# What the processes count together
+
+
+def figures(listener: Listener) -> dict[str, float]:
+    text = ask(listener.port, "GET", "/metrics").body.decode()
+    promtool("check", "metrics", text=text)
+    return samples(text)
+
+
+def fronts(listener: Listener) -> set[int]:
+    return {pid for pid in with_home(listener.home) if name(pid) == "http-frontd"}
+
+
+def test_any_of_them_counts_all(listener: Listener) -> None:
+    """Twenty clients at once, each with a process of its own: not one answer is missing in the sum."""
+    streams = [Stream(listener.port, "/v1/messages", BODY | {"stream": True}) for _ in range(20)]
+    for stream in streams:
+        assert "over here" in text_of(list(stream))
+        stream.close()
+    for _ in range(3):
+        assert ask(listener.port, "POST", "/v1/messages", b"{").status == 400
+    wait_for("the processes are gone", lambda: not listener.ours())
+    got = figures(listener)
+    assert got['claude_proxy_requests_total{route="/v1/messages",status="200"}'] == 20
+    assert got['claude_proxy_requests_total{route="/v1/messages",status="400"}'] == 3
+    assert got["claude_proxy_request_duration_seconds_count"] == 23
+    assert got['claude_proxy_request_duration_seconds_bucket{le="+Inf"}'] == 23
+    assert got['claude_proxy_errors_total{type="invalid_request_error"}'] == 3
+    assert got['claude_proxy_tokens_total{model="claude-sonnet-5-5",kind="output"}'] >= 20
+    detailed = ask(listener.port, "GET", "/health/detailed").json["components"]["api_server"]
+    assert (detailed["requests_processed"], detailed["errors"]) == (24, 3)
+
+
+def test_those_that_were_killed_are_not_in_flight(listener: Listener) -> None:
+    """A gauge that a dead process left behind would never go down again; its counts stay."""
+    streams = []
+    slow = BODY | {"stream": True, "messages": [{"role": "user", "content": "[[len:500]] [[slow:0.1]]"}]}
+    for _ in range(3):
+        streams.append(Stream(listener.port, "/v1/messages", slow))
+        next(iter(streams[-1]))
+    assert figures(listener)["claude_proxy_in_flight"] == 3
+    victim, *_ = fronts(listener)
+    os.kill(victim, signal.SIGKILL)
+    wait_for("it is missed", lambda: figures(listener)["claude_proxy_in_flight"] == 2)
+    for stream in streams:
+        stream.go()
+    wait_for("none is left", lambda: figures(listener)["claude_proxy_in_flight"] == 0)
+    wait_for("both were counted", lambda: figures(listener).get(
+        'claude_proxy_requests_total{route="/v1/messages",status="200"}') == 2)
+
+
+@pytest.mark.parametrize("listener", ["socat"], indirect=True)
+def test_a_file_that_holds_no_counters(listener: Listener) -> None:
+    """It stays as it is, and so does the service."""
+    folder = listener.home / "run"
+    folder.mkdir(mode=0o700)
+    (folder / "counters").write_bytes(b"something else" * 100)
+    assert ask(listener.port, "POST", "/v1/messages", BODY).status == 200
+    assert figures(listener)["claude_proxy_in_flight"] == 0
+    assert (folder / "counters").read_bytes().startswith(b"something else")
+    assert "holds no counters of this version" in listener.log.read_text()

@@ -29,7 +29,7 @@ def test_what_is_in_force() -> None:
 
 
 @pytest.mark.parametrize("settings", [
-    {"HOST": "0.0.0.0"}, {"HOST": "::"}, {"HOST": "192.0.2.1"}, {"PORT": "http"}, {"PORT": "123456"},
+    {"HOST": "0.0.0.0"}, {"HOST": "0.0.0.0", "ALLOW_UNAUTHENTICATED": "0"}, {"HOST": "::"}, {"HOST": "192.0.2.1"}, {"PORT": "http"}, {"PORT": "123456"},
     {"BACKEND": "nothing"}, {"MAX_BODY": "1 MiB"}, {"MAX_HEADER": "64k"}, {"HOST": "0.0.0.0", "AUTH_TOKEN": "secret"}, {"RUN_DIR": "/tmp"}])
 def test_refused_at_the_start(settings: dict[str, str]) -> None:
     """Open to others without a token, not a setting, not safe: exit 78, the setting's name, and no secret."""

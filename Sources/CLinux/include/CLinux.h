@@ -41,4 +41,10 @@ int clinux_has_ended(pid_t pid, int *status);
 
 /// Lets this process, and those it starts, open as many descriptors as the system allows it.
 void clinux_raise_descriptor_limit(void);
+
+/// Locks one byte of a file for as long as this open file is open; 0, or -1 with errno where another one has it.
+int clinux_lock_byte(int fd, off_t at);
+
+/// Tells whether another open file has locked that byte: 0 or 1, -1 with errno.
+int clinux_byte_is_locked(int fd, off_t at);
 #endif

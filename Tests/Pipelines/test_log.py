@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""The log as an operator reads it: JSON for programs, words for a person."""
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+from typing import Callable
+
+import pytest
+from processes import wait_for
+from server import PROGRAMS, Proxy, environment
+from test_scripts import SCRIPTS, run
+
+BODY = {"model": "claude-sonnet-5-5", "max_tokens": 50, "messages": [{"role": "user", "content": "secret thoughts"}]}
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+FILTERS = ["rate-limit", "model-map", "oai2anth", "anth2oai", "sse-encode", "claude-echo"]
+
+
+def test_words(start: Callable[..., Proxy]) -> None:
+    """Each line has its time, level and program; a request's says what an operator asks for, on one line."""
+    proxy = start(BACKEND="claude-echo", LOG_FORMAT="text")
+    assert proxy.ask("POST", "/v1/messages", BODY, {"x-request-id": "my own \"id\" [2J"}).status == 200
+    assert proxy.ask("GET", "/nothing%20here?a=b").status == 404
+    wait_for("both are logged", lambda: proxy.log.read_text().count(" info http-frontd: request ") >= 3)
+    text = proxy.log.read_text()
+    for line in text.splitlines():
+        assert re.match(rf"{TIME} (debug|info|warning|error) [a-z0-9-]+: ", line), line
+    assert "\x1b" not in text and "secret" not in text
+    [line] = [line for line in text.splitlines() if " method=POST " in line]
+    assert re.search(
+        r'request id=\S+ method=POST path=/v1/messages status=200 duration_ms=[\d.]+ ttft_ms=[\d.]+ bytes=\d+ '
+        r'peer=127\.0\.0\.1 client_id="my own \\"id\\" \[2J" model=\S+ tokens_input=\d+ tokens_output=\d+', line), line
+    assert re.search(r"path=/nothing%20here status=404 .*error=not_found_error", text)
+
+
+def test_json_unless_told_otherwise(echo: Proxy) -> None:
+    echo.ask("GET", "/health/live")
+    wait_for("it is logged", lambda: '"msg":"request"' in echo.log.read_text())
+    for line in echo.log.read_text().splitlines():
+        assert {"ts", "level", "program", "msg"} <= json.loads(line).keys()
+
+
+@pytest.mark.parametrize("program", FILTERS)
+def test_every_filter(program: str, tmp_path: Path) -> None:
+    """A line that can't be read is one line of the log, in the form asked for."""
+    for form, pattern in (("text", rf"{TIME} \w+ {program}: "), ("json", rf'{{"ts":"{TIME}","level":"\w+","program":"{program}"')):
+        said = subprocess.run(
+            [PROGRAMS / program, "--strict-input"], input=b'{"rid":7}\n', capture_output=True, timeout=20,
+            env=environment(tmp_path, LOG_FORMAT=form))
+        lines = said.stderr.decode().splitlines()
+        assert lines and all(re.match(pattern, line) for line in lines), said
+
+
+@pytest.mark.parametrize("settings, is_coloured", [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_colours_on_a_terminal(tmp_path: Path, settings: dict[str, str], is_coloured: bool) -> None:
+    ours, theirs = pty.openpty()
+    subprocess.run([PROGRAMS / "sse-encode", "--strict-input"], input=b'{"rid":7}\n', stdout=subprocess.DEVNULL,
+                   stderr=theirs, timeout=20, env=environment(tmp_path, LOG_FORMAT="text", **settings))
+    os.close(theirs)
+    said = os.read(ours, 4_096)
+    os.close(ours)
+    assert (b"\x1b[31merror\x1b[0m sse-encode: " in said) == is_coloured and (b"\x1b" in said) == is_coloured, said
+
+
+def test_a_form_that_is_none(tmp_path: Path) -> None:
+    said = run(SCRIPTS / "claude-proxy", "--check", LOG_FORMAT="xml")
+    assert said.returncode == 78 and "LOG_FORMAT" in said.stderr
