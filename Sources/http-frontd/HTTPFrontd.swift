@@ -28,6 +28,12 @@ struct HTTPFrontd: ParsableCommand {
   @Option(help: ArgumentHelp("How many requests may be answered at once.", valueName: "n"))
   var maxInFlight = FrontLimits.maxInFlight
 
+  @Option(help: ArgumentHelp("How many bytes of bodies and answers may wait in all.", valueName: "bytes"))
+  var maxBuffered = FrontLimits.maxBuffered
+
+  @Option(help: ArgumentHelp("How many pipelines run beside each other.", valueName: "n"))
+  var pipelines = 1
+
   @Option(help: ArgumentHelp("The time for a whole answer.", valueName: "seconds"))
   var requestTimeout = FrontLimits.requestTimeout
 
@@ -58,12 +64,20 @@ struct HTTPFrontd: ParsableCommand {
     guard maxInFlight > 0, requestTimeout > 0, grace >= 0 else {
       throw Failure(.usage, "--max-in-flight and --request-timeout are to be above 0, --grace 0 or more")
     }
+    guard maxBuffered >= maxBody else {
+      throw Failure(.usage, "--max-buffered is to be at least --max-body, \(maxBody) bytes")
+    }
+    guard (1...FrontLimits.maxPipelines).contains(pipelines) else {
+      throw Failure(.usage, "--pipelines is to be 1 to \(FrontLimits.maxPipelines)")
+    }
     var settings = FrontSettings()
     for address in listen { settings.listen.append(try ListenAddress(address)) }
     if let pipeline { settings.pipeline = try PipelineText.stages(of: pipeline) }
     settings.notifyDescriptor = notifyFd
     settings.maxBody = maxBody
     settings.maxInFlight = maxInFlight
+    settings.maxBuffered = maxBuffered
+    settings.pipelines = pipelines
     settings.requestTimeout = .seconds(requestTimeout)
     settings.grace = .seconds(grace)
     settings.chatCompletionsDialect = chatCompletionsDialect
