@@ -26,6 +26,11 @@ final class Connection: ChannelInboundHandler {
   private(set) var awaitedSince = NIODeadline.now()
   private var requestIsWhole = true
   private var isClosing = false
+  /// What came of a body while there was no room for it; nothing more is read then.
+  private var held: [ByteBuffer] = []
+  private var heldSince: NIODeadline?
+  /// What the front counts as waiting for this client, in bytes.
+  private var counted = 0
 
   init(front: Front, peer: String, address: String?, isPipe: Bool, isLocal: Bool) {
     self.front = front
@@ -83,7 +88,7 @@ final class Connection: ChannelInboundHandler {
     case .end:
       requestIsWhole = true
       self.await(current == nil ? .request : .nothing)
-      if let current, current.stage == .arriving { requestEnded(current) }
+      if heldSince == nil, let current, current.stage == .arriving { requestEnded(current) }
     }
   }
 
@@ -100,17 +105,58 @@ final class Connection: ChannelInboundHandler {
 
   private func take(_ bytes: ByteBuffer, of exchange: Exchange) {
     guard exchange.check != nil else { return }
+    guard heldSince == nil else { return held.append(bytes) }
     guard exchange.bodyBytes + bytes.readableBytes <= front.settings.maxBody else {
       return refuse(exchange, front.answer(.tooLarge(front.settings.maxBody), to: exchange))
     }
-    guard front.reserve(bytes.readableBytes) else {
-      return refuse(exchange, front.answer(.overloaded, to: exchange))
+    guard front.reserve(bytes.readableBytes, for: exchange) else {
+      held.append(bytes)
+      heldSince = .now()
+      return readOn(false)
     }
     do throws(JSONCheck.Fault) {
       try exchange.take(bytes)
     } catch {
       refuse(exchange, front.answer(.notJSON(error), to: exchange))
     }
+  }
+
+  private func readOn(_ reads: Bool) {
+    try? context?.channel.syncOptions?.setOption(.autoRead, value: reads)
+  }
+
+  /// Goes on with a body that had to wait for room; gives up when that takes too long.
+  func tryHeld(_ now: NIODeadline) {
+    guard let since = heldSince else { return }
+    let pieces = held
+    (held, heldSince) = ([], nil)
+    for piece in pieces {
+      if let current, current.stage == .arriving { take(piece, of: current) }
+    }
+    if heldSince != nil {
+      heldSince = since
+      if now - since > .seconds(FrontLimits.roomTimeout) {
+        giveUp(.overloaded)
+        (held, heldSince) = ([], nil)
+        readOn(true)
+      }
+      return
+    }
+    readOn(true)
+    if requestIsWhole, let current, current.stage == .arriving { requestEnded(current) }
+  }
+
+  /// Tells the front how much waits for the client now.
+  func recount() {
+    let waiting = context == nil ? 0 : bytesWaiting
+    guard waiting != counted else { return }
+    front.answersWait(waiting - counted)
+    counted = waiting
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    recount()
+    context.fireChannelWritabilityChanged()
   }
 
   private func requestEnded(_ exchange: Exchange) {
@@ -194,6 +240,7 @@ final class Connection: ChannelInboundHandler {
   // Comes for every channel, also for one that was closed before it was active.
   func handlerRemoved(context: ChannelHandlerContext) {
     self.context = nil
+    recount()
     front.closed(self, address: address)
   }
 

@@ -61,6 +61,7 @@ extension Connection {
   func flush(_ exchange: Exchange) {
     write(pendingOf: exchange)
     context?.flush()
+    recount()
     // Nothing holds the bytes any more where the system took them: their memory is used again.
     if exchange.pending.capacity > 256 << 10 { exchange.pending = ByteBuffer() } else { exchange.pending.clear() }
   }

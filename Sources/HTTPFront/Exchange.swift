@@ -85,6 +85,8 @@ final class Exchange {
   }
 
   var route: Route? { routeIndex.map { Route.table[$0] } }
+  /// Bytes of its answer that the client has not yet taken.
+  var bytesWaiting: Int { connection?.bytesWaiting ?? 0 }
   var isDelivered: Bool { length.map { bytesOut >= $0 } ?? false }
   /// HTTP/1.0: knows no chunks, and closes unless asked not to.
   var isOld: Bool { head.version.major == 1 && head.version.minor == 0 }

@@ -26,6 +26,8 @@ final class Front {
   private var queue: [Exchange] = []
   /// Bytes of request bodies that have not been written to a pipeline.
   private var bodyBytes = 0
+  /// Bytes of answers that clients have not yet taken.
+  private var answerBytes = 0
   private var tickIsScheduled = false
   private(set) var isStopping = false
   /// Told when the last connection has closed.
@@ -123,10 +125,36 @@ final class Front {
   }
 
   /// Counts bytes of a body that is to be kept; false where there is no room.
-  func reserve(_ bytes: Int) -> Bool {
-    guard bodyBytes + supervisor.bytesWaiting + bytes <= FrontLimits.maxBuffered else { return false }
+  ///
+  /// The body that has been arriving for the longest time always has room, or each might wait for the others.
+  func reserve(_ bytes: Int, for exchange: Exchange) -> Bool {
+    let buffered = bodyBytes + supervisor.bytesWaiting + answerBytes
+    guard buffered + bytes <= settings.maxBuffered || isOldest(exchange) else { return false }
     bodyBytes += bytes
     return true
+  }
+
+  private func isOldest(_ exchange: Exchange) -> Bool {
+    !exchanges.values.contains {
+      $0.stage == .arriving && $0.bodyBytes > 0 && $0.startedAt < exchange.startedAt
+    }
+  }
+
+  /// Counts bytes of answers that begin or end to wait.
+  func answersWait(_ change: Int) {
+    answerBytes += change
+    guard change > 0, answerBytes > settings.maxBuffered else { return }
+    // Not within that client's own write.
+    loop.assumeIsolated().execute { [self] in shed() }
+  }
+
+  /// Gives up the client that leaves the most behind, where all of them together leave too much.
+  private func shed() {
+    guard answerBytes > settings.maxBuffered,
+      let worst = exchanges.values.max(by: { $0.bytesWaiting < $1.bytesWaiting }), worst.bytesWaiting > 0
+    else { return }
+    log.write(.warning, "clients take too little: the slowest is given up", ["id": worst.rid.text])
+    worst.connection?.abandon(worst)
   }
 
   private func release(_ exchange: Exchange) {
@@ -273,7 +301,10 @@ final class Front {
         }
       }
     }
-    for connection in connections.values { connection.checkPatience(now) }
+    for connection in connections.values {
+      connection.tryHeld(now)
+      connection.checkPatience(now)
+    }
     supervisor.checkCancelled(now)
   }
 }

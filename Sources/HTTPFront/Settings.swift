@@ -20,6 +20,10 @@ package struct FrontSettings: Sendable {
   package var counters: String?
   package var maxBody = FrontLimits.maxBody
   package var maxInFlight = FrontLimits.maxInFlight
+  /// How many bytes of bodies and answers may wait in all.
+  package var maxBuffered = FrontLimits.maxBuffered
+  /// How many pipelines run beside each other.
+  package var pipelines = 1
   /// The time for a whole answer.
   package var requestTimeout = TimeAmount.seconds(FrontLimits.requestTimeout)
   /// The time that answers under way have when the front is told to end.
@@ -60,6 +64,10 @@ package enum FrontLimits {
   package static let requestTimeout: Int64 = 600
   /// How long answers under way may go on after SIGTERM, in seconds.
   package static let grace: Int64 = 30
+  /// How long a body may wait for room among what is buffered, in seconds.
+  package static let roomTimeout: Int64 = 5
+  /// The most pipelines: more than any machine's processors give work to.
+  package static let maxPipelines = 64
   /// How long a health record may take, in seconds: below a probe's usual patience.
   package static let healthTimeout: Int64 = 5
   /// How long a cancelled request may stay without its `end`, in seconds; then the pipeline is stuck.

@@ -3,10 +3,10 @@ import Logs
 import NIOCore
 import Records
 
-/// Keeps a pipeline running.
+/// Keeps one pipeline running, or several beside each other.
 final class Supervisor {
-  /// Where new requests go; nil while there is none.
-  private(set) var current: Pipeline?
+  /// Those that take new requests.
+  private var running: [Pipeline] = []
   /// Those that are drained or ended.
   private var leaving: [Pipeline] = []
   /// The time before the next start; grows while pipelines die young.
@@ -20,31 +20,44 @@ final class Supervisor {
 
   init(_ front: Front) { self.front = front }
 
-  var stateText: String { current != nil ? "running" : isStopping ? "stopping" : "restarting" }
-  var bytesWaiting: Int { current?.bytesWaiting ?? 0 }
-  var inFlight: Int { leaving.reduce(current?.open ?? 0) { $0 + $1.open } }
-  var awaitsEnds: Bool { current?.cancelled.isEmpty == false || leaving.contains { !$0.cancelled.isEmpty } }
+  /// Where new requests go, the one with the fewest; nil while there is none.
+  var current: Pipeline? { running.count == 1 ? running[0] : running.min { $0.open < $1.open } }
+  private var all: [Pipeline] { running + leaving }
 
+  var stateText: String { !running.isEmpty ? "running" : isStopping ? "stopping" : "restarting" }
+  var bytesWaiting: Int { running.reduce(0) { $0 + $1.bytesWaiting } }
+  var inFlight: Int { all.reduce(0) { $0 + $1.open } }
+  var awaitsEnds: Bool { all.contains { !$0.cancelled.isEmpty } }
+
+  /// Starts what is missing.
+  ///
   /// - Throws: ``Failure`` where a stage can't be started.
   func start() throws(Failure) {
+    while running.count < front.settings.pipelines { try startOne() }
+  }
+
+  private func startOne() throws(Failure) {
     let front = self.front
     let pipeline = try Pipeline(
       front.settings.pipeline, loop: front.loop, log: front.log, reader: { RecordReader($0, front: front) },
       onEnd: { [unowned self] in ended($0) }, onGone: { [unowned self] in gone($0) })
-    guard pipeline.takesRecords else { return }
-    current = pipeline
+    running.append(pipeline)
     front.submitQueue()
   }
 
   /// New requests go to a new pipeline, the old one ends when its requests are answered.
   func replace() {
-    guard !isStopping, front.settings.pipeline != nil, let old = current else { return }
+    guard !isStopping, front.settings.pipeline != nil, !running.isEmpty else { return }
+    let old = running
+    running = []
     do throws(Failure) {
-      leaving.append(old)
+      leaving += old
       try start()
-      old.drain()
+      for pipeline in old { pipeline.drain() }
     } catch {
-      leaving.removeAll { $0 === old }
+      for pipeline in running { pipeline.drain() }
+      leaving = leaving.filter { left in !old.contains { $0 === left } } + running
+      running = old
       front.log.write(.error, "the pipeline stays as it is: \(error.message)")
     }
   }
@@ -53,26 +66,24 @@ final class Supervisor {
   func stop() {
     guard !isStopping else { return }
     isStopping = true
-    if let current { leaving.append(current) }
-    current = nil
+    leaving += running
+    running = []
     if leaving.isEmpty { return onGone() }
     for pipeline in leaving { pipeline.end() }
   }
 
   func destroy() {
     isStopping = true
-    current?.destroy()
-    for pipeline in leaving { pipeline.destroy() }
+    for pipeline in all { pipeline.destroy() }
   }
 
   func childEnded() {
-    for pipeline in leaving { pipeline.checkStages() }
-    current?.checkStages()
+    for pipeline in all { pipeline.checkStages() }
   }
 
   /// A pipeline that leaves a cancelled request without its `end` is stuck.
   func checkCancelled(_ now: NIODeadline) {
-    for pipeline in leaving + (current.map { [$0] } ?? []) {
+    for pipeline in all {
       guard let late = pipeline.cancelled.first(where: { $0.value.until <= now }) else { continue }
       front.log.write(
         .error, "the pipeline is stuck: a cancelled request got no end within \(FrontLimits.cancelTimeout) s",
@@ -83,13 +94,13 @@ final class Supervisor {
 
   private func ended(_ pipeline: Pipeline) {
     front.recordCancelled(of: pipeline)
-    let wasCurrent = current === pipeline
-    if wasCurrent {
-      current = nil
+    let wasRunning = running.contains { $0 === pipeline }
+    if wasRunning {
+      running.removeAll { $0 === pipeline }
       leaving.append(pipeline)
     }
     front.pipelineEnded(pipeline)
-    guard wasCurrent, !isStopping else { return }
+    guard wasRunning, !isStopping else { return }
     guard front.settings.pipeline != nil else { return onInputEnd() }
     front.metrics.addRestart()
     let wasYoung = NIODeadline.now() - pipeline.startedAt < .milliseconds(FrontLimits.youth)
@@ -99,7 +110,7 @@ final class Supervisor {
 
   private func scheduleStart() {
     front.loop.assumeIsolated().scheduleTask(in: .milliseconds(pause)) { [self] in
-      guard !isStopping, current == nil else { return }
+      guard !isStopping, running.count < front.settings.pipelines else { return }
       do throws(Failure) {
         try start()
         front.log.write(.info, "the pipeline was started again")

@@ -28,6 +28,12 @@ struct HTTPFrontd: ParsableCommand {
   @Option(help: ArgumentHelp("How many requests may be answered at once.", valueName: "n"))
   var maxInFlight = FrontLimits.maxInFlight
 
+  @Option(help: ArgumentHelp("How many bytes of bodies and answers may wait in all.", valueName: "bytes"))
+  var maxBuffered = FrontLimits.maxBuffered
+
+  @Option(help: ArgumentHelp("How many pipelines run beside each other.", valueName: "n"))
+  var pipelines = 1
+
   @Option(help: ArgumentHelp("The time for a whole answer.", valueName: "seconds"))
   var requestTimeout = FrontLimits.requestTimeout
 
@@ -71,12 +77,20 @@ struct HTTPFrontd: ParsableCommand {
     guard (0...31_536_000).contains(exitAfterIdle ?? 0) else {
       throw Failure(.usage, "--exit-after-idle is to be 0 to 31536000 seconds")
     }
+    guard maxBuffered >= maxBody else {
+      throw Failure(.usage, "--max-buffered is to be at least --max-body, \(maxBody) bytes")
+    }
+    guard (1...FrontLimits.maxPipelines).contains(pipelines) else {
+      throw Failure(.usage, "--pipelines is to be 1 to \(FrontLimits.maxPipelines)")
+    }
     var settings = FrontSettings()
     for address in listen { settings.listen.append(try ListenAddress(address)) }
     if let pipeline { settings.pipeline = try PipelineText.stages(of: pipeline) }
     settings.notifyDescriptor = notifyFd
     settings.maxBody = maxBody
     settings.maxInFlight = maxInFlight
+    settings.maxBuffered = maxBuffered
+    settings.pipelines = pipelines
     settings.requestTimeout = .seconds(requestTimeout)
     settings.grace = .seconds(grace)
     settings.counters = counters

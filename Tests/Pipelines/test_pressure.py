@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""http-frontd under pressure: what may wait in all, slow clients, and several pipelines."""
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+
+import pytest
+from test_front import JSON, Front, eventually, read_all, read_until
+
+
+@pytest.fixture
+def start(tmp_path):
+    servers = []
+
+    def start(*options, **keywords):
+        servers.append(Front(tmp_path, *options, **keywords))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def head(length: int) -> bytes:
+    return (f"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            f"content-length: {length}\r\nconnection: close\r\n\r\n").encode()
+
+
+def body(size: int) -> bytes:
+    text = b'{"model":"error","messages":"' + b"x" * size
+    return text[: size - 2] + b'"}'
+
+
+SMALL = ["--max-body", "1000000", "--max-buffered", "1000000"]
+
+
+def test_a_body_waits_for_room(start):
+    """Not read on meanwhile, and answered when there is room."""
+    server = start(*SMALL)
+    with server.socket() as first, server.socket() as second:
+        first.sendall(head(900_000) + body(900_000)[:700_000])
+        time.sleep(0.3)
+        second.sendall(head(600_000))
+        second.setblocking(False)
+        sent = 0
+        until = time.monotonic() + 1.5
+        whole = body(600_000)
+        while sent < len(whole) and time.monotonic() < until:
+            try:
+                sent += second.send(whole[sent:])
+            except BlockingIOError:
+                time.sleep(0.05)
+        assert server.post({})[0] == 200, "a small one finds room"
+        first.sendall(body(900_000)[700_000:])
+        assert b" 429 " in read_all(first)
+        second.setblocking(True)
+        second.sendall(whole[sent:])
+        assert b" 429 " in read_all(second)
+    assert [len(json.dumps(record)) > 500_000 for record in server.seen()].count(True) == 2
+
+
+def test_a_body_that_finds_no_room_is_refused(start):
+    server = start(*SMALL)
+    with server.socket() as first, server.socket() as second:
+        first.sendall(head(900_000) + body(900_000)[:700_000])
+        time.sleep(0.3)
+        second.sendall(head(600_000) + body(600_000)[:400_000])
+        began = time.monotonic()
+        answer = read_until(second, b"overloaded_error")
+        assert answer.startswith(b"HTTP/1.1 529 ") and b"retry-after: 5\r\n" in answer
+        assert 4 < time.monotonic() - began < 9
+        first.sendall(body(900_000)[700_000:])
+        assert b" 429 " in read_all(first)
+    assert server.post({})[0] == 200
+
+
+def test_the_slowest_client_is_given_up(start):
+    """Where all that clients leave is too much; others are served as before."""
+    server = start(*SMALL)
+    slow = server.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.sendall(head(18) + b'{"model":"flood" }')
+    eventually(lambda: any("the slowest is given up" in line["msg"] for line in server.log()), 20)
+    for _ in range(5):
+        assert server.post({})[0] == 200
+    slow.close()
+    lines = [line for line in server.log() if line.get("path") == "/v1/messages"]
+    assert [line["error"] for line in lines if line.get("error")] == ["client_gone"]
+
+
+def test_pipelines_beside_each_other(start):
+    """A request goes to the least busy; a stage's end fails only what that pipeline has."""
+    server = start("--pipelines", "3")
+    assert len(server.stages()) == 6
+    streams = []
+    for number in range(2):
+        connection = server.connect()
+        connection.request("POST", "/v1/messages", json.dumps({"model": "stream", "n": 60, "pace": 0.02}), JSON)
+        streams.append(connection.getresponse())
+    assert server.post({"model": "die"})[0] == 502
+    assert server.post({})[0] == 200
+    for answer in streams:
+        assert answer.read().endswith(b'{"i":59}\n\n')
+    eventually(lambda: len(server.stages()) == 6)
+
+
+def test_all_pipelines_are_replaced(start):
+    server = start("--pipelines", "2")
+    before = set(server.stages())
+    connection = server.connect()
+    connection.request("POST", "/v1/messages", json.dumps({"model": "stream", "n": 20, "pace": 0.03}), JSON)
+    answer = connection.getresponse()
+    server.process.send_signal(signal.SIGHUP)
+    eventually(lambda: len(server.stages()) >= 6)
+    assert server.post({})[0] == 200
+    assert answer.read().endswith(b'{"i":19}\n\n')
+    eventually(lambda: len(server.stages()) == 4)
+    assert not before & set(server.stages())
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("options", [["--pipelines", "0"], ["--pipelines", "65"], ["--max-buffered", "1000"]])
+def test_wrong_options(tmp_path, options):
+    with pytest.raises(AssertionError):
+        Front(tmp_path, *options)
+    assert "--" in (tmp_path / "log").read_text()
