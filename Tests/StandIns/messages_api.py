@@ -16,6 +16,7 @@ last user message; any number may be given:
     [[notext]]                no text block
     [[say:TEXT]]              TEXT is the answer
     [[len:N]]                 N words are the answer
+    [[clock:N]]               N deltas, each the time when it is sent, of CLOCK_MONOTONIC in seconds
     [[cite]]                  a citation in the text block
     [[stop:REASON]]           stop_reason REASON
     [[slow:S]]                S seconds between deltas
@@ -171,6 +172,8 @@ def compose(marks: Marks, results: list[Json], number: int) -> list[Json]:
         text = ANSWER
         if "say" in marks:
             text = marks.get("say")
+        elif "clock" in marks:
+            text = " ".join(["clock"] * int(marks.get("clock")))
         elif "len" in marks:
             text = " ".join(f"word{i}" for i in range(int(marks.get("len"))))
         elif results and not marks.text.strip():
@@ -385,6 +388,8 @@ class Handler(BaseHTTPRequestHandler):
             if event["type"] == "content_block_delta":
                 self.pause(gap)
                 deltas += 1
+                if "clock" in marks:
+                    event["delta"]["text"] = f"{time.monotonic():.6f}"
             self.send_event(event)
             if deltas == 1 and "sse_error" in marks:
                 failed = marks.get("sse_error") or "overloaded_error"
