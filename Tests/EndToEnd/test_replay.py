@@ -89,8 +89,8 @@ def test_conversations(one: Login, api: MessagesAPI) -> None:
             assert "Agent SDK" in texts[1]
             for name in set(body) - {"messages", "system"}:
                 assert sent[name] == body[name]
-    assert len(one.clis()) <= 2 and not one.files()
-    assert one.close() == 0 and not one.clis()
+    assert len(one.clis()) <= 2
+    assert one.close() == 0 and not one.clis() and not one.files()
 
 
 @pytest.mark.parametrize("body", [
