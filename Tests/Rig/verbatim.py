@@ -153,7 +153,8 @@ class Differences:
         else:
             parts = result.get("content", [])
             own = [part for part in parts if part["type"] == "text" and OWN_REMINDER.match(part["text"])]
-            result["content"] = [part for part in parts if part not in own]
+            if own:
+                result["content"] = [part for part in parts if part not in own]
             if own and result["content"] and result["content"][-1]["type"] == "text":
                 # And a line break before them.
                 result["content"][-1]["text"] = result["content"][-1]["text"].removesuffix("\n")
