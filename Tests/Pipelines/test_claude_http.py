@@ -56,18 +56,6 @@ def run(tmp_path: Path) -> Iterator[Callable[..., HTTPBackend]]:
         yield run_one
 
 
-@pytest.fixture(scope="module")
-def standin() -> Iterator[MessagesAPI]:
-    with MessagesAPI() as api:
-        yield api
-
-
-@pytest.fixture
-def api(standin: MessagesAPI) -> MessagesAPI:
-    standin.reset()
-    return standin
-
-
 def stream_in_chunks(size: int) -> Callable[[Wire, Request], None]:
     def play(wire: Wire, _: Request) -> None:
         wire.head(request_id="req_1")

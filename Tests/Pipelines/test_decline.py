@@ -53,18 +53,6 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Chained]]:
         yield run_one
 
 
-@pytest.fixture(scope="module")
-def standin() -> Iterator[MessagesAPI]:
-    with MessagesAPI() as api:
-        yield api
-
-
-@pytest.fixture
-def api(standin: MessagesAPI) -> MessagesAPI:
-    standin.reset()
-    return standin
-
-
 @pytest.mark.parametrize("carrier", ["N", "V"])
 def test_as_it_came(run, carrier: str) -> None:
     """By status, before the first event only; no loss of the CLI's carriage sticks to it."""

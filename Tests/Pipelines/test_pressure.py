@@ -8,20 +8,7 @@ import socket
 import time
 
 import pytest
-from test_front import JSON, Front, eventually, read_all, read_until
-
-
-@pytest.fixture
-def start(tmp_path):
-    servers = []
-
-    def start(*options, **keywords):
-        servers.append(Front(tmp_path, *options, **keywords))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
+from front import JSON, Front, eventually, read_all, read_until, start
 
 
 def head(length: int) -> bytes:
