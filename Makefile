@@ -21,7 +21,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench-filters bench-cli fuzz mutants install clean help test-agents test-cli prove compare
+.PHONY: all run demo test check lint format golden bench-filters bench-cli bench-streams fuzz mutants install clean help test-agents test-cli prove compare
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -77,6 +77,10 @@ bench-filters: all ## measure the filters alone, beside cat, jq and C with Janss
 bench-cli: all ## measure how fast claude-exec and the real CLI bring a request to the API
 	@scripts/setup test
 	@$(SCRATCH)/venv/bin/python3 Tests/Bench/cli.py
+
+bench-streams: all ## hold 2,000 streams, then 10,000 idle connections, and measure what they take
+	@python3 Tests/Load/streams.py streams
+	@python3 Tests/Load/streams.py idle
 
 fuzz: ## try the properties on FUZZ_CASES cases, and random bytes on every parser and filter
 	@scripts/setup build

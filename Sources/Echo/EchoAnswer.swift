@@ -20,6 +20,8 @@ final class EchoAnswer {
   private let inputTokens: Int
   private let blocks: [Block]
   var timer: Reactor.Timer?
+  /// When its next step is due, by the reactor's clock in nanoseconds; 0 before the first one.
+  var due: UInt64 = 0
 
   /// What the text is made of.
   private enum Words {

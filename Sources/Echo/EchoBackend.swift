@@ -137,7 +137,10 @@ package final class EchoBackend: Backend {
   private func wait(_ seconds: Double, _ answer: EchoAnswer, _ then: @escaping (EchoBackend) -> Void) {
     // A pace of hours times a million words is for ever too.
     let nanoseconds = UInt64(min(seconds, 86_400) * 1_000_000_000)
-    answer.timer = reactor.at(Reactor.now + nanoseconds) { [unowned self] in then(self) }
+    // From when this step was due, not from when it came: who is late once would stay late, and all that were late
+    // together would stay together.
+    answer.due = (answer.due == 0 ? Reactor.now : answer.due) + nanoseconds
+    answer.timer = reactor.at(answer.due) { [unowned self] in then(self) }
   }
 
   private func fail(_ answer: EchoAnswer, _ error: APIError, withContext: Bool) {

@@ -21,6 +21,8 @@ final class Connection: ChannelInboundHandler {
   /// The listener's address is loopback's: only programs of this machine come here, but browsers are among them.
   let isLocal: Bool
   var context: ChannelHandlerContext?
+  /// The context of the handler next to the socket: bytes that need no encoder go this way.
+  var wire: ChannelHandlerContext?
   private(set) var current: Exchange?
   private(set) var awaited = Awaited.request
   private(set) var awaitedSince = NIODeadline.now()
@@ -30,7 +32,7 @@ final class Connection: ChannelInboundHandler {
   private var held: [ByteBuffer] = []
   private var heldSince: NIODeadline?
   /// What the front counts as waiting for this client, in bytes.
-  private var counted = 0
+  private(set) var counted = 0
 
   init(front: Front, peer: String, address: String?, isPipe: Bool, isLocal: Bool) {
     self.front = front

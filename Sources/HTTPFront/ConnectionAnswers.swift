@@ -30,7 +30,9 @@ extension Connection {
     exchange.stage = .answering
     exchange.isEventStream = start.headers.first(name: "content-type")?.hasPrefix("text/event-stream") ?? false
     let headers = start.headers
-    exchange.length = headers.first(name: "content-length").flatMap { Int($0) }
+    if HTTPResponseStatus(statusCode: start.status).mayHaveResponseBody {
+      exchange.length = headers.first(name: "content-length").flatMap { Int($0) }
+    }
     if exchange.isOld, !headers.contains(name: "content-length") { exchange.keepsConnection = false }
     write(headers, of: exchange)
   }
@@ -51,26 +53,31 @@ extension Connection {
     } else if exchange.isOld {
       headers.add(name: "connection", value: "keep-alive")
     }
-    let head = HTTPResponseHead(
-      version: exchange.isOld ? .http1_0 : .http1_1,
-      status: HTTPResponseStatus(statusCode: exchange.status), headers: headers)
+    let status = HTTPResponseStatus(statusCode: exchange.status)
+    // As the encoder will see it: a length wins, and HTTP/1.0 knows no chunks.
+    if !status.mayHaveResponseBody {
+      exchange.framing = .none
+    } else {
+      exchange.framing = exchange.isOld || headers.contains(name: "content-length") ? .plain : .chunks
+    }
+    let head = HTTPResponseHead(version: exchange.isOld ? .http1_0 : .http1_1, status: status, headers: headers)
     context?.write(wrapOutboundOut(.head(head)), promise: nil)
   }
 
   /// Writes what has come for the client in this wake-up.
   func flush(_ exchange: Exchange) {
     write(pendingOf: exchange)
-    context?.flush()
+    wire?.flush()
     recount()
-    // Nothing holds the bytes any more where the system took them: their memory is used again.
-    if exchange.pending.capacity > 256 << 10 { exchange.pending = ByteBuffer() } else { exchange.pending.clear() }
+    exchange.pending.clear()
   }
 
   private func write(pendingOf exchange: Exchange) {
-    guard exchange.pending.readableBytes > 0, let context else { return }
-    exchange.bytesOut += exchange.pending.readableBytes
+    guard !exchange.pending.isEmpty, exchange.framing != .none, let wire else { return }
+    exchange.bytesOut += exchange.pending.count
     exchange.lastWrite = .now()
-    context.write(wrapOutboundOut(.body(.byteBuffer(exchange.pending))), promise: nil)
+    // Past the encoder, which would make three buffers of a chunk, and past the handlers before it.
+    wire.write(NIOAny(exchange.framing == .chunks ? exchange.pending.chunk() : exchange.pending.bytes), promise: nil)
   }
 
   /// Ends an answer that the pipeline has made.
@@ -93,7 +100,7 @@ extension Connection {
     }
     var event = Bytes()
     event.append(event: error, dialect: exchange.dialect, rid: exchange.rid)
-    exchange.pending.writeBytes(event.slice)
+    exchange.pending.append(event.slice)
     exchange.keepsConnection = false
     finish(exchange)
   }

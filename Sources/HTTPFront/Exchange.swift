@@ -19,6 +19,15 @@ final class Exchange {
     case ended
   }
 
+  /// How the end of an answer's body is told (RFC 9112, 6.3).
+  enum Framing {
+    case chunks
+    /// By its length, or by the end of the connection.
+    case plain
+    /// There is no body.
+    case none
+  }
+
   let rid: RID
   let head: HTTPRequestHead
   let path: String
@@ -57,7 +66,9 @@ final class Exchange {
   var collects = false
   var collected: AnswerStart?
   /// What waits for the end of this wake-up.
-  var pending = ByteBuffer()
+  var pending = PendingBody()
+  /// How the end of the body is told.
+  var framing = Framing.none
   var isDirty = false
   var bytesOut = 0
   var lastWrite = NIODeadline.now()
@@ -87,6 +98,8 @@ final class Exchange {
   var route: Route? { routeIndex.map { Route.table[$0] } }
   /// Bytes of its answer that the client has not yet taken.
   var bytesWaiting: Int { connection?.bytesWaiting ?? 0 }
+  /// Bytes that the answer's head has promised and that have not come; less than 0 where more came.
+  var missing: Int { length.map { $0 - bytesOut - pending.count } ?? 0 }
   var isDelivered: Bool { length.map { bytesOut >= $0 } ?? false }
   /// HTTP/1.0: knows no chunks, and closes unless asked not to.
   var isOld: Bool { head.version.major == 1 && head.version.minor == 0 }
@@ -110,20 +123,5 @@ final class Exchange {
       }
     }
     if let fault { throw fault }
-  }
-
-  /// Appends what the inside of a JSON string stands for to what waits for the client; false where it is none.
-  @inline(__always)
-  func append(unescaped inside: ByteSlice) -> Bool {
-    guard inside.count > 0 else { return true }
-    var isWhole = true
-    pending.writeWithUnsafeMutableBytes(minimumWritableBytes: inside.count) { room in
-      guard let count = unescape(inside, into: room.baseAddress!.assumingMemoryBound(to: UInt8.self)) else {
-        isWhole = false
-        return 0
-      }
-      return count
-    }
-    return isWhole
   }
 }

@@ -262,7 +262,7 @@ final class Front {
       exchange.isDirty = false
       guard exchange.stage == .answering, !exchange.collects, let connection = exchange.connection else { continue }
       connection.flush(exchange)
-      if connection.bytesWaiting > FrontLimits.maxWaiting {
+      if connection.counted > FrontLimits.maxWaiting {
         log.write(.warning, "the client takes too little", ["id": exchange.rid.text])
         connection.abandon(exchange)
       }
@@ -296,7 +296,7 @@ final class Front {
           continue
         }
         if exchange.isEventStream, !exchange.collects, now - exchange.lastWrite >= .seconds(FrontLimits.keepAlive) {
-          exchange.pending.writeStaticString(":\n\n")
+          exchange.pending.append(":\n\n")
           connection.flush(exchange)
         }
       }

@@ -26,14 +26,15 @@ extension Front {
   /// The answer to a request whose pipeline's answer has been gathered.
   func collected(_ exchange: Exchange, _ start: AnswerStart) -> LocalAnswer {
     let type = start.headers.first(name: "content-type") ?? "application/json"
-    if exchange.route?.purpose != .relay { metrics.cli = Metrics.CLI(health: exchange.pending) }
+    if exchange.route?.purpose != .relay { metrics.cli = Metrics.CLI(health: exchange.pending.bytes) }
     switch exchange.route?.purpose {
     case .ready: return start.status == 200 ? health("ready") : health("not_ready", status: 503)
-    case .detailed: return detailed(start.status, exchange.pending)
+    case .detailed: return detailed(start.status, exchange.pending.bytes)
     case .metrics: return own(.metrics, exchange)
     default:
       var answer = LocalAnswer(status: start.status, contentType: type, text: "")
-      answer.body = exchange.route?.purpose == .health ? Self.withoutComponents(exchange.pending) : exchange.pending
+      answer.body =
+        exchange.route?.purpose == .health ? Self.withoutComponents(exchange.pending.bytes) : exchange.pending.bytes
       let own = ["content-type", "content-length"]
       answer.headers = start.headers.filter { !own.contains($0.name) }.map { ($0.name, $0.value) }
       return answer

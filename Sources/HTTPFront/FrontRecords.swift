@@ -49,8 +49,11 @@ extension Front {
   private func take(data line: Line, of exchange: Exchange) {
     let payload = line.payload
     guard exchange.stage == .answering, payload.count >= 2, payload[0] == UInt8(ascii: "\""),
-      payload[payload.count - 1] == UInt8(ascii: "\""), exchange.append(unescaped: payload.cut(1, payload.count - 1))
+      payload[payload.count - 1] == UInt8(ascii: "\""),
+      exchange.pending.append(unescaped: payload.cut(1, payload.count - 1))
     else { return takeBroken(line) }
+    // What is too much would be taken for the next answer.
+    if exchange.missing < 0 { return takeBroken(line) }
     if exchange.firstEventAt == nil { exchange.firstEventAt = .now() }
     mark(exchange)
   }
@@ -76,6 +79,9 @@ extension Front {
     guard exchange.stage == .answering else { return fail(exchange, .noAnswer) }
     if let start = exchange.collected {
       exchange.connection?.answer(exchange, collected(exchange, start))
+    } else if exchange.missing > 0 {
+      // The client would wait for the rest for ever.
+      takeBroken(line)
     } else {
       exchange.connection?.finish(exchange)
     }

@@ -10,6 +10,10 @@ final class Arrivals: ChannelInboundHandler {
 
   init(_ connection: Connection) { self.connection = connection }
 
+  func handlerAdded(context: ChannelHandlerContext) { connection.wire = context }
+
+  func handlerRemoved(context: ChannelHandlerContext) { connection.wire = nil }
+
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     connection.bytesCame()
     context.fireChannelRead(data)

@@ -89,6 +89,18 @@ class Request:
         self.end(model="m1", usage={"input_tokens": 3, "output_tokens": 5},
                  loss=[{"field": "logit_bias", "fate": "dropped"}])
 
+    def answer_empty(self):
+        """An answer whose status allows no body, with one."""
+        self.http(self.body["status"], "text/plain")
+        self.data("HTTP/1.1 200 OK\r\n\r\n")
+        self.end()
+
+    def answer_length(self):
+        """An answer of another length than it says."""
+        self.http(200, "text/plain", **{"content-length": "10"})
+        self.data("x" * self.body["n"])
+        self.end()
+
     def answer_login(self):
         self.http(200, "application/json")
         self.data("{}")

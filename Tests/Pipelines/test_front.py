@@ -114,6 +114,24 @@ def test_origin(front):
     assert front.ask("POST", "/v1/messages", "{}", JSON | same)[0] == 200
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_a_body_gets_none(front, status):
+    """Or its bytes would be the answer to the next request."""
+    with front.socket() as client:
+        client.sendall(request({"model": "empty", "status": status}) + request({"model": "error"}))
+        heads = [read_until(client, b"\r\n\r\n")]
+        heads = (heads[0] if b" 429 " in heads[0] else heads[0] + read_until(client, b"error")).split(b"HTTP/1.1 ")
+    assert [head[:3] for head in heads] == [b"", b"%d" % status, b"429"]
+
+
+@pytest.mark.parametrize("length", [9, 11])
+def test_an_answer_of_another_length_than_it_says_is_broken_off(front, length):
+    """Neither may the client wait for more, nor take what is too much for the next answer."""
+    answer = front.raw(request({"model": "length", "n": length}))
+    assert answer.partition(b"\r\n\r\n")[2] in (b"", b"x" * 9)
+    assert front.post({"model": "error"})[0] == 429
+
+
 # Bodies
 
 
