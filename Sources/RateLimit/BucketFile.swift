@@ -41,8 +41,10 @@ package struct BucketFile {
   ///
   /// - Parameter now: microseconds since the epoch.
   package func take(_ caller: String, at now: Int, _ rule: RateLimiter.Rule) -> Verdict {
-    memory.locked {
-      let slot = slot(of: UInt64(hashing: caller.utf8), now)
+    var caller = caller
+    let hash = caller.withUTF8 { UInt64(hashing: $0) }
+    return memory.locked {
+      let slot = slot(of: hash, now)
       let (fullAt, verdict) = Self.weigh(fullAt: Int(slot.pointee.fullAt), now, rule)
       slot.pointee.fullAt = Int64(fullAt)
       return verdict
