@@ -19,6 +19,13 @@ package struct IPAddress: Hashable, Sendable {
     }
   }
 
+  /// As it is written, in its shortest form.
+  var text: String {
+    var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+    inet_ntop(bytes.count == 4 ? AF_INET : AF_INET6, bytes, &text, socklen_t(text.count))
+    return text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+  }
+
   package var isLoopback: Bool {
     bytes.count == 4 ? bytes[0] == 127 : bytes.last == 1 && bytes.dropLast().allSatisfy { $0 == 0 }
   }

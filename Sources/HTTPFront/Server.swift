@@ -35,7 +35,7 @@ package final class Server {
     if addresses.isEmpty || passed.contains(where: \.isStandardInput), settings.pipeline == nil {
       throw Failure(.usage, "give --listen, --pipeline or both: standard input can't be the client and the pipeline")
     }
-    try checkReach(of: addresses.isEmpty ? ListenAddress(of: STDIN_FILENO).map { [$0] } ?? [] : addresses, settings)
+    try checkReach(of: addresses.isEmpty ? ownAddress.map { [$0] } ?? [] : addresses, settings)
     let signals = try Signals.open()
     clinux_raise_descriptor_limit()
     MultiThreadedEventLoopGroup.withCurrentThreadAsEventLoop { loop in
@@ -69,9 +69,16 @@ package final class Server {
     front.supervisor.onInputEnd = { [unowned self] in stop() }
   }
 
+  /// Where the one connection came to that we are started for, if anybody knows.
+  private static var ownAddress: ListenAddress? {
+    if case .ip(let host, let port)? = ListenAddress(of: STDIN_FILENO) { return .ip(host: host, port: port) }
+    return ToldConnection().local.map { .ip(host: $0, port: 0) }
+  }
+
   private static func checkReach(of addresses: [ListenAddress], _ settings: FrontSettings) throws(Failure) {
     guard let reason = settings.loopbackOnly, let open = addresses.first(where: \.isOpenToOthers) else { return }
-    throw Failure(.configuration, "\(open.text) is open to other machines; \(reason)")
+    let place = if case .ip(let host, 0) = open { host } else { open.text }
+    throw Failure(.configuration, "\(place) is open to other machines; \(reason)")
   }
 
   // MARK: The ways in
@@ -82,8 +89,10 @@ package final class Server {
     let front = NIOLoopBound(self.front, eventLoop: loop)
     guard isListening else {
       StandardDescriptors.connect(on: loop) { channel, isPipe in
-        let address = channel.localAddress?.ipAddress.flatMap(IPAddress.init)
-        return Self.connect(channel, to: front.value, isPipe: isPipe, isLocal: address?.isLoopback ?? false)
+        let told = ToldConnection()
+        let address = (channel.localAddress?.ipAddress ?? told.local).flatMap(IPAddress.init)
+        return Self.connect(
+          channel, to: front.value, isPipe: isPipe, isLocal: address?.isLoopback ?? false, toldPeer: told.peer)
       }
       .assumeIsolated().whenComplete { [self] result in
         switch result {
@@ -169,10 +178,10 @@ package final class Server {
   }
 
   private static func connect(
-    _ channel: any Channel, to front: Front, isPipe: Bool, isLocal: Bool
+    _ channel: any Channel, to front: Front, isPipe: Bool, isLocal: Bool, toldPeer: String? = nil
   ) -> EventLoopFuture<Void> {
     channel.eventLoop.makeCompletedFuture {
-      let peer = channel.remoteAddress?.ipAddress ?? (isPipe ? "pipe" : "unix")
+      let peer = channel.remoteAddress?.ipAddress ?? toldPeer ?? (isPipe ? "pipe" : "unix")
       let address = front.address(counted: peer)
       guard front.enter(address) else { throw Refused() }
       let pipeline = channel.pipeline.syncOperations

@@ -184,3 +184,39 @@ def test_a_file_that_holds_no_counters(listener: Listener) -> None:
     assert figures(listener)["claude_proxy_in_flight"] == 0
     assert (folder / "counters").read_bytes().startswith(b"something else")
     assert "holds no counters of this version" in listener.log.read_text()
+
+
+# Who is at the other end, as whoever holds the connection tells it: socat, and UCSPI servers such as s6-tcpserver.
+TOLD = [{"SOCAT_PEERADDR": "{peer}", "SOCAT_SOCKADDR": "{local}"}, {"TCPREMOTEIP": "{peer}", "TCPLOCALIP": "{local}"}]
+
+
+def through_a_pipe(home: Path, told: dict[str, str], host: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    request = f"GET /v1/models HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+    return subprocess.run([SCRIPT], input=request, capture_output=True, text=True, timeout=20,
+                          env=environment(home, BACKEND="claude-echo", **told, **settings))
+
+
+@pytest.mark.parametrize("told", TOLD, ids=["socat", "ucspi"])
+def test_the_told_addresses_count(tmp_path: Path, told: dict[str, str]) -> None:
+    def ends(peer: str, local: str) -> dict[str, str]:
+        return {name: value.format(peer=peer, local=local) for name, value in told.items()}
+
+    good = through_a_pipe(tmp_path, ends("127.0.0.1", "127.0.0.1"), "localhost")
+    assert good.stdout.startswith("HTTP/1.1 200 "), good
+    assert '"peer":"127.0.0.1"' in good.stderr
+    # A page that has made its name stand for 127.0.0.1.
+    rebound = through_a_pipe(tmp_path, ends("127.0.0.1", "127.0.0.1"), "evil.example")
+    assert rebound.stdout.startswith("HTTP/1.1 403 "), rebound
+    # Another machine, and no token.
+    open_to_others = through_a_pipe(tmp_path, ends("192.0.2.7", "192.0.2.1"), "192.0.2.1")
+    assert (open_to_others.returncode, open_to_others.stdout) == (78, ""), open_to_others
+    assert "192.0.2.1 is open to other machines; set AUTH_TOKEN" in open_to_others.stderr
+    # And on purpose: its address is known, and counted.
+    meant = through_a_pipe(tmp_path, ends("192.0.2.7", "192.0.2.1"), "192.0.2.1", ALLOW_UNAUTHENTICATED="1")
+    assert meant.stdout.startswith("HTTP/1.1 200 ") and '"peer":"192.0.2.7"' in meant.stderr, meant
+
+
+def test_socat_tells_an_ipv6_address_in_brackets(tmp_path: Path) -> None:
+    told = {name: "[0000:0000:0000:0000:0000:0000:0000:0001]" for name in TOLD[0]}
+    said = through_a_pipe(tmp_path, told, "[::1]")
+    assert said.stdout.startswith("HTTP/1.1 200 ") and '"peer":"::1"' in said.stderr, said

@@ -150,6 +150,8 @@ def test_unix_socket(run: Callable[..., Running], tmp_path: Path) -> None:
     wait_for("it listens", lambda: server.says("listening"))
     assert is_answered(path) and os.path.exists(path)
     wait_for("it is logged", lambda: [line for line in server.says("request") if line["peer"] == "unix"])
+    server.process.terminate()
+    assert server.process.wait(10) == 0 and not os.path.exists(path)
 
 
 def test_filter_with_a_fifo(run: Callable[..., Running], tmp_path: Path) -> None:
