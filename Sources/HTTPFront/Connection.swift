@@ -87,9 +87,13 @@ final class Connection: ChannelInboundHandler {
       self.await(.body)
       // Without a current exchange it is the rest of one that was refused.
       if let current, current.stage == .arriving { take(bytes, of: current) }
-    case .end:
+    case .end(let trailers):
       requestIsWhole = true
       self.await(current == nil ? .request : .nothing)
+      if let trailers, let current, current.stage == .arriving, let error = front.wrongTrailers(trailers) {
+        current.keepsConnection = false
+        return answer(current, front.answer(error, to: current))
+      }
       if heldSince == nil, let current, current.stage == .arriving { requestEnded(current) }
     }
   }

@@ -108,7 +108,7 @@ final class Front {
   // MARK: Requests
 
   func open(_ head: HTTPRequestHead, peer: String, connection: Connection) -> Exchange {
-    let (path, _) = RequestRecord.split(head.uri)
+    let path = RequestTarget(head.uri).path
     var index: Int?
     if case .found(let found, _) = Route.find(head.method, path) { index = found }
     var dialect = index.map { Route.table[$0].dialect } ?? .anthropic

@@ -12,11 +12,12 @@ extension Front {
       exchange.keepsConnection = false
       return answer(error, to: exchange)
     }
-    if let error = wrongHost(exchange) { return answer(error, to: exchange) }
-    if let origin = headers.first(name: "origin") {
-      if headers[canonicalForm: "origin"].count == 1, settings.origins.allows(origin) {
+    if let error = wrongHost(exchange) ?? wrongExpectation(headers) { return answer(error, to: exchange) }
+    let origins = headers["origin"]
+    if let origin = origins.first {
+      if origins.count == 1, settings.origins.allows(origin) {
         exchange.origin = origin
-      } else if !Self.isSameOrigin(origin, host: headers.first(name: "host")) {
+      } else if origins.count > 1 || !Self.isSameOrigin(origin, host: headers.first(name: "host")) {
         return answer(APIError(status: 403, "requests from pages of this origin are not allowed"), to: exchange)
       }
       if exchange.origin != nil, exchange.head.method == .OPTIONS,
@@ -32,11 +33,7 @@ extension Front {
     let route = Route.table[index]
     if let error = locked(exchange, route) { return answer(error, to: exchange) }
     if route.method == .POST {
-      let type = headers.first(name: "content-type")
-      guard Self.isJSON(type) else {
-        let message = "the content type is \(type ?? "not given"); expected application/json"
-        return answer(APIError(status: 415, message), to: exchange)
-      }
+      if let error = wrongContent(headers) { return answer(error, to: exchange) }
       if let length = headers.first(name: "content-length").flatMap({ Int($0) }), length > settings.maxBody {
         return answer(.tooLarge(settings.maxBody), to: exchange)
       }
@@ -51,7 +48,16 @@ extension Front {
   /// Whoever stands between us and the client may see another end of this request than we do (RFC 9112, 6.1).
   private func wrongFraming(_ exchange: Exchange) -> APIError? {
     let head = exchange.head
-    if exchange.isOld, head.headers.contains(name: "transfer-encoding") { return .invalid("HTTP/1.0 knows no chunks") }
+    let codings = head.headers["transfer-encoding"].map(trimmed)
+    if exchange.isOld, !codings.isEmpty { return .invalid("HTTP/1.0 knows no chunks") }
+    // The decoder goes by the last of a list, and takes an empty one for none.
+    guard codings.isEmpty || codings.count == 1 && codings[0].lowercased() == "chunked" else {
+      return .invalid("the transfer coding is not chunked alone")
+    }
+    // Gateways that hand headers on as variables make these two of them (RFC 3875, 4.1.18).
+    if head.headers.contains(name: "content_length") || head.headers.contains(name: "transfer_encoding") {
+      return .invalid("a header's name is nearly content-length or transfer-encoding")
+    }
     if head.method == .CONNECT { return .invalid("CONNECT is for proxies of another kind") }
     let upgrades = head.headers[canonicalForm: "connection"].contains { $0.lowercased() == "upgrade" }
     // Who offers another protocol is served by this one; the decoder takes nothing more after it.
@@ -61,15 +67,57 @@ extension Front {
 
   /// A page that has made its name stand for our address is told from our own by that name.
   private func wrongHost(_ exchange: Exchange) -> APIError? {
-    let hosts = exchange.head.headers[canonicalForm: "host"]
-    guard let host = hosts.first, hosts.count == 1 else {
-      return hosts.isEmpty && exchange.isOld ? nil : .invalid("there are \(hosts.count) host headers; expected one")
+    let target = RequestTarget(exchange.head.uri)
+    guard target.isWellFormed, target.path != "*" || exchange.head.method == .OPTIONS else {
+      return .invalid("this is not the path or the URL of something here")
     }
-    guard Hosts.name(of: String(host)) != nil || host.isEmpty && exchange.connection?.isLocal != true else {
+    let hosts = exchange.head.headers["host"].map(trimmed)
+    guard hosts.count == 1 || hosts.isEmpty && exchange.isOld else {
+      return .invalid("there are \(hosts.count) host headers; expected one")
+    }
+    // The target's is the one that counts (RFC 9112, 3.2.2), but others may have gone by the header.
+    if let authority = target.authority, let host = hosts.first, authority.lowercased() != host.lowercased() {
+      return .invalid("the host header and the request's URL name different hosts")
+    }
+    guard let host = target.authority ?? hosts.first else { return nil }
+    guard Hosts.name(of: host) != nil || host.isEmpty && exchange.connection?.isLocal != true else {
       return .invalid("the host header names no host")
     }
-    guard exchange.connection?.isLocal == true, !settings.hosts.allows(String(host)) else { return nil }
+    guard exchange.connection?.isLocal == true, !settings.hosts.allows(host) else { return nil }
     return APIError(status: 403, "this server isn't called \(host); ALLOWED_HOSTS would have to name it")
+  }
+
+  /// There is one expectation that can be met (RFC 9110, 10.1.1).
+  private func wrongExpectation(_ headers: HTTPHeaders) -> APIError? {
+    let isKnown = headers[canonicalForm: "expect"].allSatisfy { $0.lowercased() == "100-continue" }
+    return isKnown ? nil : APIError(status: 417, "the only expectation that can be met is 100-continue")
+  }
+
+  /// What is not said to be JSON, plainly, is not read as JSON (RFC 9110, 8.3 and 8.4).
+  private func wrongContent(_ headers: HTTPHeaders) -> APIError? {
+    let types = headers["content-type"]
+    guard types.count <= 1, Self.isJSON(types.first) else {
+      return APIError(
+        status: 415, "the content type is \(types.first ?? "not given"); expected application/json, once")
+    }
+    guard headers[canonicalForm: "content-encoding"].allSatisfy({ $0.lowercased() == "identity" }) else {
+      return APIError(
+        status: 415, "the body is encoded; expected it without a content-encoding",
+        headers: [("accept-encoding", "identity")])
+    }
+    return nil
+  }
+
+  /// Fields that had to be known before the body, or be checked (RFC 9110, 6.5.1); others are passed over.
+  private static let notTrailers: Set<String> = [
+    "authorization", "connection", "content-encoding", "content-length", "content-type", "cookie", "expect", "host",
+    "origin", "te", "trailer", "transfer-encoding", "upgrade", "x-api-key", "x-forwarded-for",
+  ]
+
+  /// What is wrong with the headers behind a body.
+  func wrongTrailers(_ trailers: HTTPHeaders) -> APIError? {
+    guard let wrong = trailers.first(where: { Self.notTrailers.contains($0.name.lowercased()) }) else { return nil }
+    return .invalid("\(wrong.name.lowercased()) can't come behind the body")
   }
 
   /// Lets in who has a token, where there are any; else why not.
@@ -148,6 +196,9 @@ extension Front {
     guard let type else { return false }
     var essence = type.prefix { $0 != ";" }.lowercased()
     while let last = essence.last, last == " " || last == "\t" { essence.removeLast() }
+    guard essence.utf8.allSatisfy({ isHostByte($0) || $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "+") }) else {
+      return false
+    }
     return essence == "application/json" || essence.hasSuffix("+json") && essence.contains("/")
   }
 

@@ -25,7 +25,7 @@ package struct Hosts: Sendable {
     let end = name.hasPrefix("[") ? name.firstIndex(of: "]").map { name.index(after: $0) } : name.firstIndex(of: ":")
     if let end {
       let rest = name[end...]
-      guard rest.isEmpty || rest.first == ":" && rest.dropFirst().utf8.allSatisfy(isDigit) else { return nil }
+      guard rest.isEmpty || rest.first == ":" && isPort(rest.dropFirst()) else { return nil }
       name = name[..<end]
     }
     if name.hasPrefix("[") {
@@ -34,6 +34,11 @@ package struct Hosts: Sendable {
     }
     return !name.isEmpty && name.utf8.allSatisfy(isHostByte) ? String(name) : nil
   }
+}
+
+/// No digits stand for the scheme's own port (RFC 3986, 3.2.3).
+private func isPort(_ text: Substring) -> Bool {
+  text.isEmpty || text.utf8.allSatisfy(isDigit) && UInt16(text) != nil
 }
 
 func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }

@@ -30,10 +30,10 @@ package enum RequestRecord {
     }
     record.append(#","http":{"method":"#)
     record.append(quoted: head.method.rawValue)
-    let (path, query) = split(head.uri)
+    let target = RequestTarget(head.uri)
     record.append(#","path":"#)
-    record.append(quoted: path)
-    if let query {
+    record.append(quoted: target.path)
+    if let query = target.query {
       record.append(#","query":"#)
       record.append(quoted: query)
     }
@@ -62,18 +62,6 @@ package enum RequestRecord {
     record.append("\n")
   }
 
-  /// The path and the query of a request's target.
-  package static func split(_ uri: String) -> (path: String, query: String?) {
-    var target = uri[...]
-    // The form that proxies are asked with: http://host/path (RFC 9112, 3.2.2).
-    if !target.hasPrefix("/"), let scheme = target.range(of: "://") {
-      target = target[scheme.upperBound...]
-      target = target.firstIndex(of: "/").map { target[$0...] } ?? "/"
-    }
-    guard let mark = target.firstIndex(of: "?") else { return (String(target), nil) }
-    return (String(target[..<mark]), String(target[target.index(after: mark)...]))
-  }
-
   private static func headers(of head: HTTPRequestHead) -> [(name: String, value: String)] {
     var taken: [(name: String, value: String)] = []
     for (name, value) in head.headers {
@@ -97,17 +85,5 @@ package enum RequestRecord {
     if headers.contains(name: "x-api-key") { return "x-api-key" }
     guard let value = headers.first(name: "authorization") else { return nil }
     return value.prefix(7).lowercased() == "bearer " ? "bearer" : nil
-  }
-}
-
-extension Substring {
-  /// The first place where that text stands.
-  fileprivate func range(of text: String) -> Range<Index>? {
-    var at = startIndex
-    while at < endIndex {
-      if self[at...].hasPrefix(text) { return at..<index(at, offsetBy: text.count) }
-      at = index(after: at)
-    }
-    return nil
   }
 }

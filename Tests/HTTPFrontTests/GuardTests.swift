@@ -35,6 +35,8 @@ struct GuardTests {
     ("evil.example", false), ("localhost.evil.example", false), ("127.0.0.1.evil.example", false), ("", false),
     ("localhost:", true), ("localhost:x", false), ("user@localhost", false), ("localhost, evil", false),
     ("[::1", false), ("[::2]", false), ("0.0.0.0", false), ("127.1", false), ("localhost:80:80", false),
+    ("localhost:65535", true), ("localhost:65536", false), ("localhost:99999999999999999999", false),
+    ("localhost:-1", false), ("localhost:+1", false), ("[::1]x", false), ("[::1%25lo]", false), ("localhost.", false),
   ])
   func hosts(_ host: String, _ isAllowed: Bool) {
     #expect(Hosts("my.name, port.only:7").allows(host) == isAllowed)

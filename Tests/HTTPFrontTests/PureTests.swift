@@ -33,6 +33,30 @@ struct PipelineTextTests {
   }
 }
 
+@Suite("what is asked for")
+struct RequestTargetTests {
+  private static func target(
+    _ path: String, _ query: String? = nil, at authority: String? = nil, isWellFormed: Bool = true
+  ) -> RequestTarget {
+    var target = RequestTarget("/")
+    (target.path, target.query, target.authority, target.isWellFormed) = (path, query, authority, isWellFormed)
+    return target
+  }
+
+  @Test(arguments: [
+    ("/a", target("/a")), ("/a?", target("/a", "")), ("/a?b?c", target("/a", "b?c")), ("//a/b", target("//a/b")),
+    ("/?http://b/", target("/", "http://b/")), ("*", target("*")),
+    ("http://a", target("/", at: "a")), ("HTTPS://A:1/b", target("/b", at: "A:1")),
+    ("http://a?b=/c", target("/", "b=/c", at: "a")), ("http:///b", target("/b", at: "")),
+    ("http://a@b/c", target("/c", at: "a@b")), ("http://a/b?c=://d/", target("/b", "c=://d/", at: "a")),
+    ("/a#b", target("/a#b", isWellFormed: false)), ("/a?b#c", target("/a", "b#c", isWellFormed: false)),
+    ("http://a#b", target("#b", at: "a", isWellFormed: false)), ("a", target("a", isWellFormed: false)),
+    ("ftp://a/b", target("ftp://a/b", isWellFormed: false)), ("http:/a", target("http:/a", isWellFormed: false)),
+    ("a:80", target("a:80", isWellFormed: false)), ("", target("", isWellFormed: false)),
+  ])
+  func forms(_ uri: String, _ target: RequestTarget) { #expect(RequestTarget(uri) == target) }
+}
+
 @Suite("routes")
 struct RouteTests {
   private func find(_ method: HTTPMethod, _ path: String) -> String {
@@ -52,6 +76,11 @@ struct RouteTests {
     (.GET, "/v1/models/a/b", "unknown"),
     (.GET, "/v1/models/%zz", "unknown"),
     (.GET, "/v1/models/%ff", "unknown"),
+    (.GET, "/v1/models/a%0d%0ab", "unknown"),
+    (.GET, "/v1/models/a%00", "unknown"),
+    (.GET, "/v1/models/a%7F", "unknown"),
+    (.GET, "/v1/models/a%c2%9fb", "unknown"),
+    (.GET, "/v1/models/a%C2%A0b", "/v1/models/{id} a\u{A0}b"),
     (.GET, "/v1/messages", "POST OPTIONS"),
     (.POST, "/", "GET HEAD OPTIONS"),
     (.OPTIONS, "/health", "GET HEAD OPTIONS"),
