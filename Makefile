@@ -13,7 +13,7 @@ export SCRATCH
 
 PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai sse-encode claude-exec claude-http claude-echo
 SCRIPTS = claude-proxy claude-proxy-inetd
-FUZZ_TARGETS = check lexer records model-map oai2anth oai2anth-auto anth2oai sse-encode
+FUZZ_TARGETS = front check lexer records model-map oai2anth oai2anth-auto anth2oai sse-encode
 PAGES = $(wildcard Sources/*/*.[1-8])
 # Static: a filter starts in a millisecond, and runs where there is no Swift. Package.swift says which programs are
 # static altogether (all but those that do TLS); the objects are the same.

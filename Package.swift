@@ -126,6 +126,10 @@ let package = Package(
 if Context.environment["FUZZ"] != nil {
   package.targets.append(
     .executableTarget(
-      name: "fuzz", dependencies: ["EventStream", "Translation", "Models", "Records", "Jansson", "JSONText"],
-      path: "Tests/Fuzz", swiftSettings: strict))
+      name: "fuzz",
+      dependencies: [
+        "HTTPFront", "EventStream", "Translation", "Models", "Logs", "Records", "Jansson", "JSONText",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
+      ],
+      path: "Tests/Fuzz", exclude: ["seeds.py"], swiftSettings: strict))
 }

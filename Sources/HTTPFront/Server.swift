@@ -177,7 +177,7 @@ package final class Server {
     exit(failure.kind.rawValue)
   }
 
-  private static func connect(
+  static func connect(
     _ channel: any Channel, to front: Front, isPipe: Bool, isLocal: Bool, toldPeer: String? = nil
   ) -> EventLoopFuture<Void> {
     channel.eventLoop.makeCompletedFuture {
