@@ -44,6 +44,16 @@ def test_json_unless_told_otherwise(echo: Proxy) -> None:
         assert {"ts", "level", "program", "msg"} <= json.loads(line).keys()
 
 
+@pytest.mark.parametrize("level, shown", [("warning", []), ("info", ["info"]), ("debug", ["info"])])
+def test_level(start: Callable[..., Proxy], level: str, shown: list[str]) -> None:
+    """LOG_LEVEL is the front's too: a server that starts says so by info lines."""
+    proxy = start(BACKEND="claude-echo", LOG_LEVEL=level)
+    levels = [json.loads(line)["level"] for line in proxy.log.read_text().splitlines()]
+    assert sorted({*levels} - {"debug"}) == shown
+    arguments = Path(f"/proc/{proxy.process.pid}/cmdline").read_text().split("\0")
+    assert arguments[arguments.index("--log-level") + 1] == level
+
+
 @pytest.mark.parametrize("program", FILTERS)
 def test_every_filter(program: str, tmp_path: Path) -> None:
     """A line that can't be read is one line of the log, in the form asked for."""
