@@ -9,6 +9,8 @@ PROOFS = $(addprefix Tests/EndToEnd/test_,verbatim.py keep_apart.py storm.py inj
 # How long each fuzz target runs, in seconds, and on how many cases each property is tried.
 FUZZ_SECONDS ?= 60
 FUZZ_CASES ?= 100000
+# How long the mixed load of many clients goes on, in seconds.
+SOAK_SECONDS ?= 600
 export SCRATCH
 
 PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai sse-encode claude-exec claude-http claude-echo
@@ -21,7 +23,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench-filters bench-cli bench-streams fuzz mutants install clean help test-agents test-cli prove compare
+.PHONY: all run demo test check lint format golden bench-filters bench-cli bench-streams fuzz mutants install clean help test-agents test-cli soak prove compare
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -48,6 +50,10 @@ test-cli: all ## table what each CLI can carry: CLIS, else CLAUDE_CLI_PATH, else
 	@scripts/setup run test
 	@[ "$(CLIS)$$CLAUDE_CLI_PATH" ] || scripts/fetch cli-older
 	@CLIS="$(CLIS)" scripts/test-cli
+
+soak: all ## good and bad clients together for SOAK_SECONDS, with every answer checked and nothing left behind
+	@scripts/setup test
+	@$(SCRATCH)/venv/bin/python3 -B Tests/Soak/soak.py --seconds $(SOAK_SECONDS)
 
 prove: all ## give the long proofs of claude-exec, which take an hour
 	@scripts/setup test

@@ -95,3 +95,9 @@ def memory(pid: int) -> int:
     """What the process takes of the machine's memory, in kB: pages that it shares count by its share (PSS)."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def cpu_time(pid: int) -> float:
+    """The processor time that it has used, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
