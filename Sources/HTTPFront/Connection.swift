@@ -26,6 +26,8 @@ final class Connection: ChannelInboundHandler {
   private(set) var current: Exchange?
   private(set) var awaited = Awaited.request
   private(set) var awaitedSince = NIODeadline.now()
+  /// What the client had not taken of its answers when that was last looked at, in bytes.
+  private var untaken = 0
   private var requestIsWhole = true
   private var isClosing = false
   /// What came of a body while there was no room for it; nothing more is read then.
@@ -50,6 +52,13 @@ final class Connection: ChannelInboundHandler {
   private func await(_ awaited: Awaited) {
     self.awaited = awaited
     awaitedSince = .now()
+  }
+
+  /// Who still takes its last answer isn't idle.
+  func checkTaken() {
+    let left = bytesWaiting
+    if left < untaken { awaitedSince = .now() }
+    untaken = left
   }
 
   /// Bytes came; what they are isn't known yet.
@@ -196,8 +205,11 @@ final class Connection: ChannelInboundHandler {
     // The next request of a pipelining client comes from within the write.
     current = nil
     if requestIsWhole { self.await(.request) }
-    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-    if closes { close(lingering: !requestIsWhole) }
+    guard closes else { return context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil) }
+    let written = context.eventLoop.makePromise(of: Void.self)
+    // Not before the system has it all: closing throws away what still waits for a slow client.
+    written.futureResult.assumeIsolated().whenComplete { [self] _ in close(lingering: !requestIsWhole) }
+    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
   }
 
   /// Breaks an answer off: the client sees that it isn't whole.

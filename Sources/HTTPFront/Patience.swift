@@ -38,7 +38,9 @@ extension Connection {
     let settings = front.settings
     switch awaited {
     case .nothing: return
-    case .request: if now - awaitedSince > settings.idleTimeout { context?.close(promise: nil) }
+    case .request:
+      checkTaken()
+      if now - awaitedSince > settings.idleTimeout { context?.close(promise: nil) }
     case .head: if now - awaitedSince > settings.headerTimeout { giveUp(.slowHead) }
     case .body: if now - awaitedSince > settings.bodyTimeout { giveUp(.slowBody) }
     }

@@ -79,6 +79,14 @@ class Request:
         write("garbage\n")
         write('{"rid":"%s","data":\n' % self.rid)
 
+    def answer_small(self):
+        """Many events of 300 bytes, each in a write of its own, then the end, unless the client is gone."""
+        self.http(200, "text/event-stream")
+        for number in range(self.body["n"]):
+            self.data("data: %08d%s\n\n" % (number, "x" * 284))
+            time.sleep(0.00005)
+        self.end()
+
     def answer_stream(self):
         self.http(200, "text/event-stream")
         for number in range(self.body.get("n", 3)):

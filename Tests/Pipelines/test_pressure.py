@@ -2,13 +2,14 @@
 """http-frontd under pressure: what may wait in all, slow clients, and several pipelines."""
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import socket
 import time
 
 import pytest
-from front import JSON, Front, eventually, read_all, read_until, start
+from front import JSON, Front, eventually, read_all, read_until, request, start
 
 
 def head(length: int) -> bytes:
@@ -76,6 +77,31 @@ def test_the_slowest_client_is_given_up(start):
     slow.close()
     lines = [line for line in server.log() if line.get("path") == "/v1/messages"]
     assert [line["error"] for line in lines if line.get("error")] == ["client_gone"]
+
+
+@pytest.mark.parametrize("options, version, headers", [
+    ([], "1.0", []), ([], "1.1", ["connection: close"]), ([], "1.1", []), (["--keep-alive-timeout", "3"], "1.1", [])],
+    ids=["HTTP/1.0", "close", "keep-alive", "shorter than the answer takes"])
+def test_a_client_that_reads_late(start, options, version, headers):
+    """It gets all of its answer, be it slow or fast."""
+    server = start(*options)
+    count = 16_000
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.settimeout(20)
+    slow.connect(("127.0.0.1", server.port))
+    with slow:
+        slow.sendall(request({"model": "small", "n": count}, *headers, version=version))
+        eventually(lambda: any(line["msg"] == "request" for line in server.log()), 60)
+        assert server.ask("GET", "/health/ready")[0] == 200
+        answer, data, began = http.client.HTTPResponse(slow), [], time.monotonic()
+        answer.begin()
+        while piece := answer.read(20_000):
+            data.append(piece)
+            # For longer than the time-out, where one is given.
+            while options and 20_000 * len(data) > 1_000_000 * (time.monotonic() - began):
+                time.sleep(0.01)
+    assert b"".join(data) == b"".join(b"data: %08d%s\n\n" % (number, b"x" * 284) for number in range(count))
 
 
 def test_pipelines_beside_each_other(start):
