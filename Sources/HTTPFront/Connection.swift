@@ -35,6 +35,8 @@ final class Connection: ChannelInboundHandler {
   private var heldSince: NIODeadline?
   /// What the front counts as waiting for this client, in bytes.
   private(set) var counted = 0
+  /// Within ``flush(_:)``, which may be told that there is room again by its own write.
+  var isFlushing = false
 
   init(front: Front, peer: String, address: String?, isPipe: Bool, isLocal: Bool) {
     self.front = front
@@ -56,7 +58,7 @@ final class Connection: ChannelInboundHandler {
 
   /// Who still takes its last answer isn't idle.
   func checkTaken() {
-    let left = bytesWaiting
+    let left = bytesWritten
     if left < untaken { awaitedSince = .now() }
     untaken = left
   }
@@ -170,7 +172,11 @@ final class Connection: ChannelInboundHandler {
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
-    recount()
+    if !isFlushing { recount() }
+    // What had to wait for room goes on.
+    if !isFlushing, context.channel.isWritable, let current, current.stage == .answering, !current.collects {
+      flush(current)
+    }
     context.fireChannelWritabilityChanged()
   }
 

@@ -64,12 +64,18 @@ extension Connection {
     context?.write(wrapOutboundOut(.head(head)), promise: nil)
   }
 
-  /// Writes what has come for the client in this wake-up.
+  /// Writes what has come for the client in this wake-up, if the system has room for it.
+  ///
+  /// Else it waits, in one piece, for ``channelWritabilityChanged(context:)``: a write of its own for each event would
+  /// hold many times the event's bytes.
   func flush(_ exchange: Exchange) {
+    guard let wire, wire.channel.isWritable else { return recount() }
+    isFlushing = true
     write(pendingOf: exchange)
-    wire?.flush()
-    recount()
+    wire.flush()
+    isFlushing = false
     exchange.pending.clear()
+    recount()
   }
 
   private func write(pendingOf exchange: Exchange) {
@@ -83,6 +89,8 @@ extension Connection {
   /// Ends an answer that the pipeline has made.
   func finish(_ exchange: Exchange) {
     write(pendingOf: exchange)
+    exchange.pending.clear()
+    recount()
     front.finished(exchange)
     end(exchange)
   }
@@ -111,9 +119,16 @@ extension Connection {
     abort()
   }
 
-  /// How many bytes were written that the client has not yet taken.
-  var bytesWaiting: Int {
+  /// How many bytes were written that the system has not yet taken; none where it is only a few.
+  var bytesWritten: Int {
     guard let channel = context?.channel, !channel.isWritable else { return 0 }
     return (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+  }
+
+  /// How many bytes wait for the client.
+  var bytesWaiting: Int {
+    let written = bytesWritten
+    guard written > 0, let current, !current.collects else { return written }
+    return written + current.pending.count
   }
 }

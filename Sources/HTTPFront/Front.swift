@@ -288,14 +288,16 @@ final class Front {
       if exchange.deadline <= now {
         fail(exchange, .timeout)
       } else if exchange.stage == .answering, let connection = exchange.connection {
-        let taken = exchange.bytesOut - connection.bytesWaiting
+        let taken = exchange.bytesOut - connection.bytesWritten
         if taken > exchange.taken.bytes || connection.bytesWaiting == 0 {
           exchange.taken = (taken, now)
         } else if now - exchange.taken.at > .seconds(FrontLimits.maxStall) {
           connection.abandon(exchange)
           continue
         }
-        if exchange.isEventStream, !exchange.collects, now - exchange.lastWrite >= .seconds(FrontLimits.keepAlive) {
+        if exchange.isEventStream, !exchange.collects, exchange.pending.isEmpty,
+          now - exchange.lastWrite >= .seconds(FrontLimits.keepAlive)
+        {
           exchange.pending.append(":\n\n")
           connection.flush(exchange)
         }

@@ -69,8 +69,8 @@ struct PendingBody {
     return buffer
   }
 
-  /// Forgets the bytes; where nothing else holds their memory any more, it is used again.
+  /// Forgets the bytes; where nothing else holds their memory any more, it is used again, else begun small.
   mutating func clear() {
-    if buffer.capacity > Self.kept { buffer = ByteBuffer() } else { buffer.clear() }
+    if buffer.capacity > Self.kept { buffer = ByteBuffer() } else { buffer.clear(minimumCapacity: 0) }
   }
 }
