@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A minute of `make soak`, and less of it with claude-http: good and bad clients together, nothing wrong, nothing left."""
+"""A minute of `make soak`, and less of it with claude-http: good and bad clients, nothing wrong, nothing left."""
 from __future__ import annotations
 
 import os

@@ -29,12 +29,12 @@ SPACES = [" ", " ", " ", "  ", "\n", "\t", "\r\n"]
 ODD = ["", "", "", "", "é", "世界", "🦉", '"', "\\n", "\\", "</a>", "\u2028", "data:", "\u0001", "{}"]
 
 
-def words(rng: random.Random, mark: str, count: int) -> str:
-    """Words of which no other request has one."""
-    text = ""
+def words(rng: random.Random, mark: str, count: int, filling: int) -> str:
+    """Words of which no other request has one, each with so many bytes of filling."""
+    parts = []
     for number in range(count):
-        text += f"{mark}.{number}{rng.choice(ODD)}" + (rng.choice(SPACES) if number + 1 < count else "")
-    return text
+        parts += [f"{mark}.{number}", rng.choice(ODD), "x" * filling, rng.choice(SPACES)]
+    return "".join(parts[:-1])
 
 
 def http(method: str, path: str, headers: Json, body: bytes | None = None, version: str = "1.1",
@@ -193,12 +193,12 @@ class Maker:
         return f"{self._session}-{next(self._numbers)}"
 
     def chat(self, count: int, pace: float = 0, delay: float = 0, extra: str = "", image: int = 0,
-             is_stream: bool | None = None, route: int | None = None) -> Asked:
+             is_stream: bool | None = None, route: int | None = None, filling: int = 0) -> Asked:
         """A chat of so many words. Pace and delay in seconds, image in bytes; the extra is a kind of answer's part."""
         rng, client = self._rng, self.client_id()
         path, headers, is_openai = ROUTES[rng.randrange(len(ROUTES)) if route is None else route]
         stream = rng.random() < 0.6 if is_stream is None else is_stream
-        due = words(rng, client, count)
+        due = words(rng, client, count, filling)
         marks = (f"[[slow:{pace}]]" if pace else "") + (f"[[delay:{delay}]]" if delay else "")
         asked = Asked(client, path, headers | {"x-request-id": client}, b"", is_openai, stream, due)
         if extra == "tool":

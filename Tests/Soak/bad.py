@@ -179,13 +179,18 @@ async def idle(s: Session, client: Client) -> None:
 
 
 async def stall(s: Session, _: Client) -> None:
-    """It stops reading, for long, and then takes all that was left: nothing may be lost."""
+    """It stops reading, for long, and then takes all that was left: nothing may be lost, also where it was the last."""
     client = await Client.open(s.port, room=4096)
+    way = s.rng.choice(["keep-alive", "close", "HTTP/1.0"])
     try:
-        asked = s.make.chat(9000, is_stream=s.rng.random() < 0.7)
-        began = await s.ask(client, asked.client, asked.wire())
+        # More than the system takes for it.
+        asked = s.make.chat(5000, filling=600, is_stream=s.rng.random() < 0.7)
+        wire = asked.wire("1.0") if way == "HTTP/1.0" else asked.wire(connection=way)
+        began = await s.ask(client, asked.client, wire)
         await asyncio.sleep(s.rng.uniform(2, 8))
         await s.answer(client, asked, began)
+        if way != "keep-alive" and await client.until_closed(LATE):
+            raise Wrong(f"{asked.client}: something came after the answer")
     finally:
         client.close()
 
@@ -195,7 +200,7 @@ async def leave_behind(s: Session, size: tuple[int, int], seconds: float) -> Non
     client = await Client.open(s.port, room=4096)
     try:
         asked = s.make.chat(1, is_stream=True)
-        marks = f"[[len:{size[0]}]][[pad:{size[1]}]]" if s.echoes else f"[[say:{'words ' * (size[0] * size[1] // 50)}]]"
+        marks = f"[[len:{size[0]}]][[pad:{size[1]}]]" if s.echoes else f"[[say:{('x' * size[1] + ' ') * size[0]}]]"
         asked.body = json.dumps({"model": MODEL, "max_tokens": 9, "stream": True,
                                  "messages": [{"role": "user", "content": marks}]}).encode()
         await s.ask(client, asked.client, asked.wire())
@@ -224,4 +229,4 @@ async def flood(s: Session, _: Client) -> None:
 
 KINDS: list[tuple[Callable[[Session, Client], Awaitable[None]], int]] = [
     (vanish_asking, 30), (vanish_answered, 20), (vanish_pipelining, 8), (garbage_behind, 6), (garbage, 20), (noise, 5),
-    (too_large, 4), (drip, 5), (slow_body, 4), (idle, 2), (stall, 2)]
+    (too_large, 4), (drip, 5), (slow_body, 4), (idle, 2), (stall, 1)]
