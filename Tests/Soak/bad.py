@@ -183,8 +183,9 @@ async def stall(s: Session, _: Client) -> None:
     client = await Client.open(s.port, room=4096)
     way = s.rng.choice(["keep-alive", "close", "HTTP/1.0"])
     try:
-        # More than the system takes for it.
-        asked = s.make.chat(5000, filling=600, is_stream=s.rng.random() < 0.7)
+        # More than the system takes for it; the stand-in for the API is slow with many pieces.
+        count, filling = (5000, 600) if s.echoes else (250, 12_000)
+        asked = s.make.chat(count, filling=filling, is_stream=s.rng.random() < 0.7)
         wire = asked.wire("1.0") if way == "HTTP/1.0" else asked.wire(connection=way)
         began = await s.ask(client, asked.client, wire)
         await asyncio.sleep(s.rng.uniform(2, 8))
@@ -200,7 +201,9 @@ async def leave_behind(s: Session, size: tuple[int, int], seconds: float) -> Non
     client = await Client.open(s.port, room=4096)
     try:
         asked = s.make.chat(1, is_stream=True)
-        marks = f"[[len:{size[0]}]][[pad:{size[1]}]]" if s.echoes else f"[[say:{('x' * size[1] + ' ') * size[0]}]]"
+        # The stand-in takes two milliseconds for each.
+        marks = (f"[[len:{size[0]}]][[pad:{size[1]}]]" if s.echoes else
+                 f"[[say:{('x' * (20 * size[1]) + ' ') * (size[0] // 20)}]]")
         asked.body = json.dumps({"model": MODEL, "max_tokens": 9, "stream": True,
                                  "messages": [{"role": "user", "content": marks}]}).encode()
         await s.ask(client, asked.client, asked.wire())

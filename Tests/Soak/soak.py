@@ -77,7 +77,7 @@ class Soak:
             while due <= now:
                 due += PER_SESSION / self.rate
                 if len(self._tasks) < MOST:
-                    self._start("mixed")
+                    self._start()
             await asyncio.sleep(0.005)
         self.ending.set()
         _, late = await asyncio.wait(self._tasks, timeout=LAST) if self._tasks else (set(), set())
@@ -91,18 +91,19 @@ class Soak:
             if isinstance(result, Exception):
                 raise result
 
-    def _start(self, side: str, *whats: Kind) -> asyncio.Task[None]:
+    def _start(self, *whats: Kind) -> asyncio.Task[None]:
         self._numbers += 1
         # Its own numbers: whatever else happens, it does the same again.
         name = f"{self.seed:x}.{self._numbers}"
-        task = asyncio.create_task(self._session(name, whats), name=f"{name} ({side})")
+        task = asyncio.create_task(self._session(name, whats), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def _session(self, name: str, whats: tuple[Kind, ...]) -> None:
         """One client that does one thing after the other, or what chance gives it if it is told nothing."""
-        rng = random.Random(name)
+        task, rng = asyncio.current_task(), random.Random(name)
+        assert task
         session = Session(self.proxy.port, self.ledger, rng, Maker(rng, name, self.echoes), "", self.ending,
                           self.echoes, self.large)
         try:
@@ -110,6 +111,7 @@ class Soak:
             try:
                 for what in whats or self._chosen(rng):
                     session.kind = what.__name__
+                    task.set_name(f"{name} {session.kind}")
                     await what(session, client)
             finally:
                 client.close()
@@ -136,11 +138,11 @@ class Soak:
                 return
             # The stages are new when the last SIGHUP of the warm-up is over: they get the largest at once.
             if self.echoes and (number % 20 == 0 or self.hangups != hangups and self.hangups <= 3):
-                self._start("large", bad.flood)
+                self._start(bad.flood)
             hangups = self.hangups
             still = [task for task in still if not task.done()]
-            still += [self._start("large", bad.never_read) for _ in range(2 - len(still))]
-            self._start("large", good.image)
+            still += [self._start(bad.never_read) for _ in range(2 - len(still))]
+            self._start(good.image)
             await asyncio.sleep(1.5)
 
     async def _hang_up(self) -> None:
@@ -153,7 +155,7 @@ class Soak:
         """Samples, as long as the load lasts."""
         while True:
             await asyncio.to_thread(self._sample)
-            await asyncio.sleep(max(1, self.seconds / 300))
+            await asyncio.sleep(max(0.5, self.seconds / 300))
 
     def _sample(self) -> None:
         answer = self.proxy.ask("GET", "/metrics", headers=KEY)

@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).resolve().parents[1] / "StandIns" / "messages_api.py"
 @contextlib.contextmanager
 def standin() -> Iterator[dict[str, str]]:
     """The settings by which a server uses it."""
-    process = subprocess.Popen([sys.executable, SCRIPT, "--gap", "0"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, SCRIPT], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
         port = int(process.stdout.readline().split()[-1].rpartition(":")[2])

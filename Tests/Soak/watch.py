@@ -11,8 +11,8 @@ from processes import children, cpu_time, descriptors, memory, name, status
 # compared: what is in flight comes and goes, what is kept stays.
 GROWTH = 1.05
 # And so many kB: what an allocator keeps by chance in a process of a few megabytes. It is more where the largest thing
-# stands whole in memory: a body in the front, an answer that comes at once in claude-echo.
-SLACK, MORE_SLACK = 4 << 10, {"http-frontd": 16 << 10, "claude-echo": 20 << 10}
+# stands whole in memory: a body in the front and in claude-http, an answer that comes at once in claude-echo.
+SLACK, MORE_SLACK = 4 << 10, {"http-frontd": 16 << 10, "claude-http": 16 << 10, "claude-echo": 20 << 10}
 
 
 @dataclass
