@@ -31,6 +31,9 @@ extension Front {
     let match = Route.find(exchange.head.method, exchange.path)
     guard case .found(let index, let id) = match else { return unrouted(exchange, match) }
     let route = Route.table[index]
+    if !headers.contains(name: "origin"), !settings.origins.allowsAll, Self.isForeign(headers, route) {
+      return answer(APIError(status: 403, "requests from pages of other origins are not allowed"), to: exchange)
+    }
     if let error = locked(exchange, route) { return answer(error, to: exchange) }
     if route.method == .POST {
       if let error = wrongContent(headers) { return answer(error, to: exchange) }
@@ -206,6 +209,23 @@ extension Front {
   static func isSameOrigin(_ origin: String, host: String?) -> Bool {
     guard let host, !host.isEmpty else { return false }
     return origin.lowercased() == "http://" + host.lowercased() || origin.lowercased() == "https://" + host.lowercased()
+  }
+}
+
+extension Front {
+  /// Whether a page of another origin makes this request, which names no origin: an image's, a script's, a frame's.
+  ///
+  /// Browsers say where such a request comes from in a header of their own. A link to one of our pages may be followed;
+  /// no link asks the backend.
+  ///
+  /// - SeeAlso: <https://www.w3.org/TR/fetch-metadata/>
+  static func isForeign(_ headers: HTTPHeaders, _ route: Route) -> Bool {
+    guard let site = headers.first(name: "sec-fetch-site"), site == "cross-site" || site == "same-site" else {
+      return false
+    }
+    let isLink =
+      headers.first(name: "sec-fetch-mode") == "navigate" && headers.first(name: "sec-fetch-dest") == "document"
+    return route.purpose == .relay || !isLink
   }
 }
 

@@ -10,7 +10,8 @@ package struct Origins: Sendable {
   }
 
   private var patterns: [Pattern] = []
-  private var allowsAll = false
+  /// Whether any page may ask.
+  package private(set) var allowsAll = false
 
   /// No other origin than our own.
   package static let none = Origins()
@@ -56,10 +57,12 @@ package struct Origins: Sendable {
 
   // MARK: What the browser is told
 
-  /// The headers of ours that a page may read, as it may any answer's content type.
+  /// The headers of an answer that a page may read: ours, those by which the vendors' SDKs try again, and, by the star,
+  /// whatever the upstream says of its limits. (Browsers know the star since 2019; it holds as no credentials of the
+  /// browser's own are allowed.)
   package static let exposed = [
-    "x-request-id", "request-id", "x-claude-model", "x-proxy-loss", "retry-after", "x-ratelimit-limit",
-    "x-ratelimit-remaining", "x-ratelimit-reset",
+    "x-request-id", "request-id", "x-claude-model", "x-proxy-loss", "retry-after", "retry-after-ms", "x-should-retry",
+    "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "*",
   ].joined(separator: ", ")
 
   /// How long a browser may remember a preflight's answer: a day, in seconds.

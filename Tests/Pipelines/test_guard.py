@@ -181,8 +181,37 @@ def test_a_page_that_is_not(guarded, origin, method, headers):
     assert len(requests(guarded)) == before
 
 
+@pytest.mark.parametrize("site, mode, dest, asks, looks", [
+    ("cross-site", "no-cors", "image", 403, 403), ("same-site", "no-cors", "script", 403, 403),
+    ("cross-site", "navigate", "iframe", 403, 403), ("cross-site", "navigate", "document", 403, 200),
+    ("same-origin", "cors", "empty", 200, 200), ("none", "navigate", "document", 200, 200)])
+def test_a_page_that_names_no_origin(guarded, site, mode, dest, asks, looks):
+    """Browsers name none for what they load without being asked by a script: they say where it comes from otherwise."""
+    headers = {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest, "x-api-key": f"{SECRET}-1"}
+    before = len(requests(guarded))
+    for path, status in [("/v1/models", asks), ("/health", looks), ("/metrics", looks), ("/", looks)]:
+        answered, answer_headers, body = guarded.ask("GET", path, headers=headers)
+        assert answered == status, path
+        if status == 403:
+            check_error(answered, answer_headers, body, 403, "permission_error")
+    assert len(requests(guarded)) == before + (asks == 200)
+
+
+@pytest.mark.parametrize("origin, status, allowed", [
+    ("https://a.example", 204, "true"), ("https://evil.example", 403, None), ("null", 403, None)])
+def test_a_page_from_outside_of_the_private_network(guarded, origin, status, allowed):
+    """Its browser asks whether it may, in the preflight (Private Network Access)."""
+    ask = {"origin": origin, "access-control-request-method": "POST", "access-control-request-private-network": "true"}
+    answered, headers, _ = guarded.ask("OPTIONS", "/v1/messages", headers=ask)
+    assert (answered, headers.get("access-control-allow-private-network")) == (status, allowed)
+    del ask["access-control-request-private-network"]
+    answered, headers, _ = guarded.ask("OPTIONS", "/v1/messages", headers=ask)
+    assert answered == status and "access-control-allow-private-network" not in headers
+
+
 def test_all_pages(start):
     server = start("--cors-origins", "*")
+    assert server.ask("GET", "/v1/models", headers={"sec-fetch-site": "cross-site"})[0] == 200
     for origin in ["https://any.example", "null"]:
         status, headers, _ = server.ask("GET", "/v1/models", headers={"origin": origin})
         assert status == 200 and headers["access-control-allow-origin"] == origin

@@ -45,7 +45,7 @@ class Proxy:
 
     def __init__(self, home: Path, scripts: Path = REPOSITORY / "scripts", **settings: str):
         self.home = home
-        self.port = free_port()
+        self.port = int(settings.pop("PORT", 0)) or free_port()
         self.log = home / "log"
         home.mkdir(parents=True, exist_ok=True)
         with open(self.log, "wb") as log:
