@@ -49,6 +49,8 @@ final class Exchange {
 
   /// The record, while the body arrives.
   var record = ByteBuffer()
+  /// Where in the record its time stands, in bytes from its start.
+  var timeAt = 0
   var check: JSONCheck?
   var bodyBytes = 0
 

@@ -172,7 +172,7 @@ extension Front {
     }
     if route.method == .POST { exchange.check = JSONCheck() }
     var head = Bytes()
-    RequestRecord.head(
+    exchange.timeAt = RequestRecord.head(
       exchange.rid, exchange.head, route: route, dialect: exchange.dialect, modelID: id, peer: exchange.peer,
       key: exchange.key, time: microseconds(), into: &head)
     let length = exchange.head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0

@@ -13,10 +13,13 @@ package enum RequestRecord {
   ]
 
   /// The record up to where the body stands.
+  ///
+  /// - Returns: where its time stands.
+  @discardableResult
   package static func head(
     _ rid: RID, _ head: HTTPRequestHead, route: Route, dialect: Dialect, modelID: String?, peer: String,
     key: String? = nil, time: Int, into record: inout Bytes
-  ) {
+  ) -> Int {
     record.append(#"{"rid":""#)
     record.append(text: rid.text)
     record.append(#"","ctx":{"op":""#)
@@ -50,8 +53,10 @@ package enum RequestRecord {
     record.append(#","peer":"#)
     record.append(quoted: peer)
     record.append(#","time":"#)
+    let timeAt = record.count
     record.append(decimal: time)
     record.append(#"}},"request":"#)
+    return timeAt
   }
 
   /// A record that ends a request's work.

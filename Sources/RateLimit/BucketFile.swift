@@ -5,8 +5,9 @@ import SharedFile
 /// Token buckets in a file that processes share, or in memory alone.
 ///
 /// A bucket is one number: the time, in microseconds since the epoch, at which it will be full again (the generic cell
-/// rate algorithm, which needs no refilling). The file is a table of slots of 16 bytes, a caller's hash and that
-/// time; it is locked for each look, so that processes of one connection each count together.
+/// rate algorithm, which needs no refilling). The file is 16 bytes that say what it is, the latest time that was
+/// seen, and from byte 32 on a table of slots of 16 bytes, a caller's hash and that time; it is locked for each look, so
+/// that processes of one connection each count together.
 package struct BucketFile {
   package struct Verdict: Equatable {
     package var passes: Bool
@@ -27,14 +28,29 @@ package struct BucketFile {
   private static let slots = 65_536
   /// How many slots a caller's may be in, from its hash on.
   private static let probes = 16
+  /// "claude-buckets 2": what is written otherwise begins the file.
+  private static let mark = (UInt64(0x622D_6564_7561_6C63), UInt64(0x3220_7374_656B_6375))
+  private static let (latestAt, tableAt) = (16, 32)
+  private static let size = tableAt + slots * MemoryLayout<Slot>.stride
+  /// How much older than another one a request may be that comes after it, in microseconds: more than any waits on its
+  /// way here. Only a clock that was set back is further behind.
+  private static let late = 60_000_000
 
   private let memory: SharedMemory
   private let table: UnsafeMutablePointer<Slot>
 
-  /// - Parameter path: of the shared file, made where there is none; nil keeps the buckets in memory.
+  /// - Parameter path: of the shared file, made where there is none; nil keeps the buckets in memory. What else the file
+  ///   holds, such as another version's buckets, goes: all are full then.
   package init(path: String?) throws(Failure) {
-    memory = try SharedMemory(path: path, size: Self.slots * MemoryLayout<Slot>.stride)
-    table = memory.base.bindMemory(to: Slot.self, capacity: Self.slots)
+    memory = try SharedMemory(path: path, size: Self.size)
+    table = (memory.base + Self.tableAt).bindMemory(to: Slot.self, capacity: Self.slots)
+    let base = memory.base
+    memory.locked {
+      guard (base.load(as: UInt64.self), base.load(fromByteOffset: 8, as: UInt64.self)) != Self.mark else { return }
+      base.initializeMemory(as: UInt8.self, repeating: 0, count: Self.size)
+      base.storeBytes(of: Self.mark.0, as: UInt64.self)
+      base.storeBytes(of: Self.mark.1, toByteOffset: 8, as: UInt64.self)
+    }
   }
 
   /// Takes one token of a caller's bucket.
@@ -44,11 +60,21 @@ package struct BucketFile {
     var caller = caller
     let hash = caller.withUTF8 { UInt64(hashing: $0) }
     return memory.locked {
+      let now = latest(now)
       let slot = slot(of: hash, now)
       let (fullAt, verdict) = Self.weigh(fullAt: Int(slot.pointee.fullAt), now, rule)
       slot.pointee.fullAt = Int64(fullAt)
       return verdict
     }
+  }
+
+  /// The time that counts: processes come to the lock in another order than their requests came to them, and one that is
+  /// merely late must not take back what others have used up.
+  private func latest(_ now: Int) -> Int {
+    let seen = Int(memory.base.load(fromByteOffset: Self.latestAt, as: Int64.self))
+    if now < seen, now + Self.late >= seen { return seen }
+    memory.base.storeBytes(of: Int64(now), toByteOffset: Self.latestAt, as: Int64.self)
+    return now
   }
 
   /// Whether a bucket that will be full at that time has a token, and when it will be full then.

@@ -4,60 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
-import shutil
 import signal
 import subprocess
 from pathlib import Path
 from typing import Iterator
 
 import pytest
+from listener import Listener
 from processes import name, wait_for, with_home
 from prometheus import promtool, samples
-from server import BUILD, REPOSITORY, environment, free_port
 from wire import Stream, ask, connect, text_of
 
-INETD = shutil.which(str(BUILD / "inetd/usr/sbin/inetd")) or shutil.which("inetd", path="/usr/sbin:/sbin")
-SCRIPT = REPOSITORY / "scripts" / "claude-proxy-inetd"
 BODY = {"model": "claude-sonnet-5-5", "max_tokens": 50, "messages": [{"role": "user", "content": "over here"}]}
-
-
-class Listener:
-    """A program that listens on a port and starts ours for each connection."""
-
-    def __init__(self, kind: str, home: Path):
-        self.home, self.port, self.log = home, free_port(), home / "log"
-        if kind == "socat":
-            command = ["socat", f"TCP-LISTEN:{self.port},bind=127.0.0.1,reuseaddr,fork", f"EXEC:{SCRIPT}"]
-        else:
-            assert INETD, "no inetd: scripts/setup test brings one"
-            user = pwd.getpwuid(os.getuid()).pw_name
-            table = home / "inetd.conf"
-            table.write_text(f"127.0.0.1:{self.port} stream tcp nowait {user} {SCRIPT} {SCRIPT.name}\n")
-            command = [INETD, "-i", str(table)]
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                command, env=environment(home, BACKEND="claude-echo", LOG_FILE=str(home / "inetd.log")),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        wait_for(f"{kind} listens", self.listens)
-
-    def listens(self) -> bool:
-        wanted = f" 0100007F:{self.port:04X} 00000000:0000 0A "
-        return wanted in Path("/proc/net/tcp").read_text()
-
-    def ours(self) -> set[str]:
-        """Our processes that serve a connection now."""
-        names = {name(pid) for pid in with_home(self.home) - {self.process.pid}}
-        return names - {"socat", "inetd", ""}
 
 
 @pytest.fixture(params=["socat", "inetd"])
 def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listener]:
     started = Listener(request.param, tmp_path)
     yield started
-    started.process.terminate()
-    started.process.wait(5)
-    wait_for("nothing is left", lambda: not with_home(started.home))
+    started.stop()
 
 
 def test_two_answers_on_one_connection(listener: Listener, tmp_path: Path) -> None:
