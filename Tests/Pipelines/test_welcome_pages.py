@@ -2,7 +2,6 @@
 """Pages whose origin is allowed, in a real browser: they ask as the vendors' SDKs do there, and read all they need."""
 from __future__ import annotations
 
-import json
 from typing import Any, Iterator
 
 import pytest
