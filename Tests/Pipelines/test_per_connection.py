@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from listener import Listener
+from listener import SCRIPT, Listener
 from processes import name, wait_for, with_home
 from prometheus import promtool, samples
+from server import environment
 from wire import Stream, ask, connect, text_of
 
 BODY = {"model": "claude-sonnet-5-5", "max_tokens": 50, "messages": [{"role": "user", "content": "over here"}]}
