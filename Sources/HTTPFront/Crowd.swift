@@ -2,12 +2,18 @@
 
 /// How many are connected, in all and from each address.
 package struct Crowd {
-  private let most: Int
-  private let mostFromOne: Int
+  private var most: Int
+  private var mostFromOne: Int
   private(set) var count = 0
   private var byAddress: [String: Int] = [:]
 
   package init(most: Int, mostFromOne: Int) {
+    self.most = most
+    self.mostFromOne = mostFromOne
+  }
+
+  /// Sets other limits; who is in stays in.
+  package mutating func limit(to most: Int, fromOne mostFromOne: Int) {
     self.most = most
     self.mostFromOne = mostFromOne
   }

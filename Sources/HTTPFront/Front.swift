@@ -10,8 +10,8 @@ import Records
 ///
 /// All of it happens on one event loop.
 final class Front {
-  let settings: FrontSettings
-  let log: Log
+  private(set) var settings: FrontSettings
+  private(set) var log: Log
   let loop: any EventLoop
   let startedAt = NIODeadline.now()
   var metrics = Metrics()
@@ -38,21 +38,26 @@ final class Front {
   /// When a refused connection was last worth a line in the log.
   private var lastRefusal: NIODeadline?
 
-  init(_ settings: FrontSettings, loop: any EventLoop, log: Log) {
+  init(_ settings: FrontSettings, loop: any EventLoop) {
     self.settings = settings
     self.loop = loop
-    self.log = log
+    log = settings.log
     tokens = settings.tokens
     crowd = Crowd(most: settings.maxConnections, mostFromOne: settings.maxConnectionsPerAddress)
     supervisor = Supervisor(self)
   }
 
-  /// Reads the file of tokens, again; where it can't be read, all stays as it was.
+  /// Puts settings in force: for new connections and requests, but for the time-outs, which are for all.
   ///
-  /// - Throws: ``Failure``.
-  func readTokens() throws(Failure) {
-    if let file = settings.tokensFile { tokens = try settings.tokens.adding(file: file) }
+  /// - Parameter tokens: those of the settings, and of the file that they name.
+  func apply(_ settings: FrontSettings, tokens: Tokens) {
+    self.settings = settings
+    self.tokens = tokens
+    log = settings.log
+    crowd.limit(to: settings.maxConnections, fromOne: settings.maxConnectionsPerAddress)
   }
+
+  func newRID() -> RID { rids.next() }
 
   // MARK: Connections
 

@@ -20,6 +20,17 @@ extension Front {
     }
   }
 
+  /// The record of a health request of our own.
+  func healthRecord(_ rid: RID) -> ByteBuffer {
+    let route = Route.table.first { $0.purpose == .ready }!
+    var record = Bytes()
+    RequestRecord.head(
+      rid, HTTPRequestHead(version: .http1_1, method: route.method, uri: route.path), route: route,
+      dialect: route.dialect, modelID: nil, peer: "127.0.0.1", time: microseconds(), into: &record)
+    record.append("null}\n")
+    return ByteBuffer(bytes: record.slice)
+  }
+
   /// The requests that are under way, but for the one that asks.
   var inFlight: Int { max(0, exchanges.count - 1) }
 

@@ -26,7 +26,8 @@ extension Front {
 
   /// A record for a request that is over: cancelled, or not ours at all.
   private func takeStray(_ line: Line, from pipeline: Pipeline) {
-    guard let rid = RID(line.rid), let cancelled = pipeline.cancelled[rid] else {
+    guard let rid = RID(line.rid), !supervisor.take(line.kind, of: rid, from: pipeline) else { return }
+    guard let cancelled = pipeline.cancelled[rid] else {
       if log.isWritten(.debug) { log.write(.debug, "a record of an unknown request", ["id": line.rid.text]) }
       return
     }

@@ -26,6 +26,13 @@ final class Pipeline {
   var open = 0
   /// Requests cancelled whose `end` is still to come, and until when it must.
   var cancelled: [RID: (exchange: Exchange, until: NIODeadline)] = [:]
+  /// How far the health request has come that a new one is asked before it takes the place of another.
+  enum Trial {
+    case asked(RID)
+    case answering(RID)
+    case passed
+  }
+  var trial = Trial.passed
   private var stages: [Stage]
   private var channel: (any Channel)?
   /// Records written before the channel was there.
@@ -40,7 +47,8 @@ final class Pipeline {
 
   /// - Throws: ``Failure`` of kind `unavailable`, with nothing left behind.
   init(
-    _ commands: [[String]]?, loop: any EventLoop, log: Log, reader: (Pipeline) -> RecordReader,
+    _ commands: [[String]]?, environment: Environment, loop: any EventLoop, log: Log,
+    reader: (Pipeline) -> RecordReader,
     onEnd: @escaping (Pipeline) -> Void, onGone: @escaping (Pipeline) -> Void
   ) throws(Failure) {
     self.loop = loop
@@ -49,7 +57,7 @@ final class Pipeline {
     self.onGone = onGone
     let (input, output): (Int32, Int32)
     if let commands {
-      (stages, input, output) = try Self.start(commands)
+      (stages, input, output) = try Self.start(commands, environment)
     } else {
       stages = []
       (input, output) = StandardDescriptors.take()
@@ -84,7 +92,9 @@ final class Pipeline {
   }
 
   /// Starts the stages from the first to the last, and returns our ends of the pipe.
-  private static func start(_ commands: [[String]]) throws(Failure) -> ([Stage], input: Int32, output: Int32) {
+  private static func start(
+    _ commands: [[String]], _ environment: Environment
+  ) throws(Failure) -> ([Stage], input: Int32, output: Int32) {
     var stages: [Stage] = []
     var ends: [Int32] = [-1, -1]
     func pipe() throws(Failure) {
@@ -100,7 +110,7 @@ final class Pipeline {
       for words in commands {
         try pipe()
         defer { close(ends[1]) }
-        stages.append(try Stage(words, input: input, output: ends[1]))
+        stages.append(try Stage(words, input: input, output: ends[1], environment: environment))
         close(input)
         input = ends[0]
       }

@@ -10,8 +10,10 @@ import Records
 
 /// The program: ways in, the pipeline, and the way out.
 package final class Server {
+  /// Those that it was started with; what is in force is the front's.
   private let settings: FrontSettings
-  private let log: Log
+  private let manager = ServiceManager.ofEnvironment()
+  private var reloader: Reloader!
   private let loop: any EventLoop
   private let front: Front
   /// Sockets that whoever started us has made.
@@ -28,7 +30,7 @@ package final class Server {
   /// All of it happens in this thread: there is no other.
   ///
   /// - Throws: ``Failure`` where it can't begin.
-  package static func run(_ settings: FrontSettings, log: Log) throws(Failure) -> Never {
+  package static func run(_ settings: FrontSettings, parse: @escaping FrontSettings.Parse) throws(Failure) -> Never {
     StandardDescriptors.protectErrors()
     let passed = try PassedSocket.takeAll()
     let addresses = settings.listen + passed.map(\.address)
@@ -39,10 +41,10 @@ package final class Server {
     let signals = try Signals.open()
     clinux_raise_descriptor_limit()
     MultiThreadedEventLoopGroup.withCurrentThreadAsEventLoop { loop in
-      let server = Server(settings, passed, log, loop)
+      let server = Server(settings, passed, loop, parse)
       Signals.watch(signals, on: loop) { server.take(signal: $0) }
       do throws(Failure) {
-        try server.front.readTokens()
+        server.front.apply(settings, tokens: try settings.allTokens())
         try server.front.supervisor.start()
       } catch {
         server.fail(error)
@@ -52,12 +54,17 @@ package final class Server {
     throw Failure(.bug, "the event loop ended")
   }
 
-  private init(_ settings: FrontSettings, _ passed: [PassedSocket], _ log: Log, _ loop: any EventLoop) {
+  private init(
+    _ settings: FrontSettings, _ passed: [PassedSocket], _ loop: any EventLoop, _ parse: @escaping FrontSettings.Parse
+  ) {
     self.settings = settings
     self.passed = passed
-    self.log = log
     self.loop = loop
-    front = Front(settings, loop: loop, log: log)
+    front = Front(settings, loop: loop)
+    let addresses = settings.listen + passed.map(\.address)
+    reloader = Reloader(
+      front, parse: parse, reach: { (new) throws(Failure) in try Self.checkReach(of: addresses, new) },
+      manager: manager)
     do throws(Failure) {
       if let file = settings.counters { front.metrics = try Metrics(file: file) }
     } catch {
@@ -75,11 +82,13 @@ package final class Server {
     return ToldConnection().local.map { .ip(host: $0, port: 0) }
   }
 
-  private static func checkReach(of addresses: [ListenAddress], _ settings: FrontSettings) throws(Failure) {
+  static func checkReach(of addresses: [ListenAddress], _ settings: FrontSettings) throws(Failure) {
     guard let reason = settings.loopbackOnly, let open = addresses.first(where: \.isOpenToOthers) else { return }
     let place = if case .ip(let host, 0) = open { host } else { open.text }
     throw Failure(.configuration, "\(place) is open to other machines; \(reason)")
   }
+
+  private var log: Log { front.log }
 
   // MARK: The ways in
 
@@ -111,6 +120,7 @@ package final class Server {
       case .success(let channels):
         listeners = channels
         notify()
+        manager?.tell("READY=1", "STATUS=Serving")
         leaveIfNobodyComes()
       case .failure(let error): fail(Failure(.unavailable, "can't listen: \(error)"))
       }
@@ -206,20 +216,17 @@ package final class Server {
 
   private func take(signal: Int32) {
     switch signal {
-    case SIGCHLD: front.supervisor.childEnded()
-    case SIGHUP where isListening:
-      do throws(Failure) {
-        try front.readTokens()
-      } catch {
-        log.write(.error, "the tokens stay as they are: \(error.message)")
-      }
-      front.supervisor.replace()
+    case SIGCHLD:
+      front.supervisor.childEnded()
+      reloader.childEnded()
+    case SIGHUP where isListening: if !isStopping { reloader.begin() }
     default:
       guard wasTold else {
         // Who ends because its client has gone may be told so too, by socat: that is no second time.
         wasTold = true
         return stop()
       }
+      reloader.destroy()
       front.supervisor.destroy()
       exit(0)
     }
@@ -229,10 +236,12 @@ package final class Server {
   private func stop() {
     guard !isStopping else { return }
     isStopping = true
+    manager?.tell("STOPPING=1", "STATUS=Letting answers under way end")
+    reloader.destroy()
     for listener in listeners { listener.close(promise: nil) }
     front.quiesce()
     if front.isIdle { return endPipeline() }
-    loop.assumeIsolated().scheduleTask(in: settings.grace) { [self] in
+    loop.assumeIsolated().scheduleTask(in: front.settings.grace) { [self] in
       front.cancelAll()
       endPipeline()
     }
@@ -244,7 +253,7 @@ package final class Server {
     // A socket of our own would be gone.
     guard front.isIdle, settings.listen.isEmpty, !passed.isEmpty else { return }
     let own = passed.contains(where: \.isStandardInput) ? TimeAmount.seconds(FrontLimits.inetdStay) : nil
-    guard let stay = settings.stay ?? own, stay > .zero else { return }
+    guard let stay = front.settings.stay ?? own, stay > .zero else { return }
     leaving?.cancel()
     leaving = loop.assumeIsolated().scheduleTask(in: stay) { [self] in
       guard front.isIdle, !isStopping else { return }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 import JSONText
+import Logs
 import NIOCore
 import Records
 
-/// What the command line says.
+/// What the command line and the environment say.
 package struct FrontSettings: Sendable {
   /// Where to listen; nowhere means one connection on standard input and output.
   package var listen: [ListenAddress] = []
@@ -44,8 +45,27 @@ package struct FrontSettings: Sendable {
   package var maxConnections = FrontLimits.maxConnections
   package var maxConnectionsPerAddress = FrontLimits.maxConnectionsPerAddress
   package var version = "0"
+  /// What the stages are given, and apart from it our tokens.
+  package let environment: Environment
+  package let log: Log
+  /// Makes settings of the words of a command line and an environment.
+  package typealias Parse = (_ words: [String], _ environment: Environment) throws(Failure) -> FrontSettings
 
-  package init() {}
+  /// The program that tells the settings anew; nil where a SIGHUP changes none.
+  package var inquiry: [String]?
+
+  package init(environment: Environment, log: Log) {
+    self.environment = environment
+    self.log = log
+  }
+
+  /// The tokens of the environment, and those of the file as it is now.
+  ///
+  /// - Throws: ``Failure``.
+  package func allTokens() throws(Failure) -> Tokens {
+    guard let tokensFile else { return tokens }
+    return try tokens.adding(file: tokensFile, credentials: environment.value(of: "CREDENTIALS_DIRECTORY"))
+  }
 }
 
 /// What bounds the front, in one place.
@@ -70,6 +90,12 @@ package enum FrontLimits {
   package static let maxPipelines = 64
   /// How long a health record may take, in seconds: below a probe's usual patience.
   package static let healthTimeout: Int64 = 5
+  /// How long the program that tells the settings may take, in seconds: it looks at files and starts small programs.
+  package static let inquiryTimeout: Int64 = 20
+  /// The most that it may tell, in bytes: what the system takes of arguments and environment in general.
+  package static let maxInquiry = 2 << 20
+  /// How long a new pipeline may take for its first health answer, in seconds: a CLI may have to be found and asked.
+  package static let trialTimeout: Int64 = 15
   /// How long a cancelled request may stay without its `end`, in seconds; then the pipeline is stuck.
   package static let cancelTimeout: Int64 = 5
   /// The silence after which an event stream gets a comment, in seconds: below the 30 to 60 s of usual balancers.

@@ -4,19 +4,22 @@ import Glibc
 import Records
 
 /// One program of a pipeline, the leader of a process group of its own.
-struct Stage {
+final class Stage {
   /// Its words on the command line.
   let words: [String]
   let pid: pid_t
   /// The wait status; nil while it runs. It is not collected before ``collect()``, so that its number stays taken.
   private(set) var status: Int32?
 
-  /// Starts it with these two descriptors as its standard input and output, and our standard error.
+  /// Starts it with these descriptors as its standard ones; where none is given for errors, it gets ours.
   ///
   /// - Throws: ``Failure`` of kind `unavailable`.
-  init(_ words: [String], input: Int32, output: Int32) throws(Failure) {
+  init(
+    _ words: [String], input: Int32, output: Int32, errors: Int32 = STDERR_FILENO, environment: Environment,
+    withSecrets: Bool = false
+  ) throws(Failure) {
     self.words = words
-    guard let path = Self.find(words[0]) else {
+    guard let path = Self.find(words[0], in: environment) else {
       throw Failure(.unavailable, "\(words[0]): there is no such program in PATH", errno: ENOENT)
     }
     var arguments: [UnsafeMutablePointer<CChar>?] = []
@@ -24,7 +27,9 @@ struct Stage {
     arguments.append(nil)
     defer { for argument in arguments { free(argument) } }
     var pid: pid_t = 0
-    let error = clinux_spawn(&pid, path, arguments, nil, [input, output, STDERR_FILENO], nil, 0)
+    let error = environment.withPointers(withSecrets: withSecrets) {
+      clinux_spawn(&pid, path, arguments, $0, [input, output, errors], nil, 0)
+    }
     guard error == 0 else {
       throw Failure(.unavailable, "\(words[0]) can't be started: \(String(cString: strerror(error)))", errno: error)
     }
@@ -32,13 +37,13 @@ struct Stage {
   }
 
   /// Where a shell would find a program.
-  static func find(_ name: String) -> String? {
+  static func find(_ name: String, in environment: Environment) -> String? {
     func isProgram(_ path: String) -> Bool {
       var status = stat()
       return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && access(path, X_OK) == 0
     }
     if name.contains("/") { return isProgram(name) ? name : nil }
-    let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/local/bin:/usr/bin:/bin"
+    let path = environment.value(of: "PATH") ?? "/usr/local/bin:/usr/bin:/bin"
     for folder in path.split(separator: ":", omittingEmptySubsequences: false) {
       let candidate = (folder.isEmpty ? "." : String(folder)) + "/" + name
       if isProgram(candidate) { return candidate }
@@ -49,7 +54,7 @@ struct Stage {
   var hasEnded: Bool { status != nil }
 
   /// Looks whether it has ended; true the first time that it has.
-  mutating func checkEnded() -> Bool {
+  func checkEnded() -> Bool {
     guard status == nil else { return false }
     var status: Int32 = 0
     let result = clinux_has_ended(pid, &status)

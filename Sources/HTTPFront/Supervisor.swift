@@ -7,6 +7,10 @@ import Records
 final class Supervisor {
   /// Those that take new requests.
   private var running: [Pipeline] = []
+  /// Those that are to take the place of the running ones when each has answered a health request.
+  private var candidates: [Pipeline] = []
+  /// Told how the replacement has ended: why not, or nothing.
+  private var replaced: (Failure?) -> Void = { _ in }
   /// Those that are drained or ended.
   private var leaving: [Pipeline] = []
   /// The time before the next start; grows while pipelines die young.
@@ -22,7 +26,7 @@ final class Supervisor {
 
   /// Where new requests go, the one with the fewest; nil while there is none.
   var current: Pipeline? { running.count == 1 ? running[0] : running.min { $0.open < $1.open } }
-  private var all: [Pipeline] { running + leaving }
+  private var all: [Pipeline] { running + candidates + leaving }
 
   var stateText: String { !running.isEmpty ? "running" : isStopping ? "stopping" : "restarting" }
   var bytesWaiting: Int { running.reduce(0) { $0 + $1.bytesWaiting } }
@@ -37,37 +41,24 @@ final class Supervisor {
   }
 
   private func startOne() throws(Failure) {
-    let front = self.front
-    let pipeline = try Pipeline(
-      front.settings.pipeline, loop: front.loop, log: front.log, reader: { RecordReader($0, front: front) },
-      onEnd: { [unowned self] in ended($0) }, onGone: { [unowned self] in gone($0) })
-    running.append(pipeline)
+    running.append(try make(front.settings))
     front.submitQueue()
   }
 
-  /// New requests go to a new pipeline, the old one ends when its requests are answered.
-  func replace() {
-    guard !isStopping, front.settings.pipeline != nil, !running.isEmpty else { return }
-    let old = running
-    running = []
-    do throws(Failure) {
-      leaving += old
-      try start()
-      for pipeline in old { pipeline.drain() }
-    } catch {
-      for pipeline in running { pipeline.drain() }
-      leaving = leaving.filter { left in !old.contains { $0 === left } } + running
-      running = old
-      front.log.write(.error, "the pipeline stays as it is: \(error.message)")
-    }
+  private func make(_ settings: FrontSettings) throws(Failure) -> Pipeline {
+    let front = self.front
+    return try Pipeline(
+      settings.pipeline, environment: settings.environment, loop: front.loop, log: settings.log,
+      reader: { RecordReader($0, front: front) }, onEnd: { [unowned self] in ended($0) },
+      onGone: { [unowned self] in gone($0) })
   }
 
   /// Ends all pipelines: end of input, TERM, KILL.
   func stop() {
     guard !isStopping else { return }
     isStopping = true
-    leaving += running
-    running = []
+    leaving += running + candidates
+    (running, candidates) = ([], [])
     if leaving.isEmpty { return onGone() }
     for pipeline in leaving { pipeline.end() }
   }
@@ -94,6 +85,9 @@ final class Supervisor {
 
   private func ended(_ pipeline: Pipeline) {
     front.recordCancelled(of: pipeline)
+    if candidates.contains(where: { $0 === pipeline }) {
+      return reject(Failure(.unavailable, "the new pipeline ended before it had answered a health request"))
+    }
     let wasRunning = running.contains { $0 === pipeline }
     if wasRunning {
       running.removeAll { $0 === pipeline }
@@ -106,6 +100,76 @@ final class Supervisor {
     let wasYoung = NIODeadline.now() - pipeline.startedAt < .milliseconds(FrontLimits.youth)
     pause = wasYoung ? min(max(pause * 2, FrontLimits.firstPause), FrontLimits.longestPause) : 0
     scheduleStart()
+  }
+
+  // MARK: The place of one taken by another
+
+  /// Starts pipelines by other settings, and has each answer a health request.
+  ///
+  /// - Parameter told: called once. Where the new ones can't answer, all is as it was; else the caller puts the
+  ///   settings in force: new requests go to the new pipelines already, the old ones end when theirs are answered.
+  func replace(by settings: FrontSettings, told: @escaping (Failure?) -> Void) {
+    guard !isStopping, settings.pipeline != nil else { return told(nil) }
+    replaced = told
+    do throws(Failure) {
+      for _ in 0..<settings.pipelines {
+        let pipeline = try make(settings)
+        candidates.append(pipeline)
+        let rid = front.newRID()
+        pipeline.trial = .asked(rid)
+        pipeline.write(front.healthRecord(rid))
+      }
+    } catch {
+      return reject(error)
+    }
+    let tried = candidates
+    front.loop.assumeIsolated().scheduleTask(in: .seconds(FrontLimits.trialTimeout)) { [self] in
+      guard candidates.contains(where: { candidate in tried.contains { $0 === candidate } }) else { return }
+      reject(
+        Failure(
+          .unavailable, "the new pipeline did not answer a health request within \(FrontLimits.trialTimeout) s"))
+    }
+  }
+
+  /// Whether a record was for a health request that a candidate was asked.
+  func take(_ kind: Line.Kind, of rid: RID, from pipeline: Pipeline) -> Bool {
+    switch (pipeline.trial, kind) {
+    case (.asked(rid), .http): pipeline.trial = .answering(rid)
+    case (.answering(rid), .data): break
+    case (.answering(rid), .end):
+      pipeline.trial = .passed
+      promote()
+    case (.asked(rid), _), (.answering(rid), _):
+      reject(Failure(.unavailable, "the new pipeline did not answer a health request by HTTP records"))
+    default: return false
+    }
+    return true
+  }
+
+  /// Lets the candidates take the place of the others, when all of them have answered.
+  private func promote() {
+    let hasPassed = candidates.allSatisfy { if case .passed = $0.trial { true } else { false } }
+    guard hasPassed, !isStopping else { return }
+    let old = running
+    leaving += old
+    running = candidates
+    candidates = []
+    pause = 0
+    let told = replaced
+    replaced = { _ in }
+    told(nil)
+    front.submitQueue()
+    for pipeline in old { pipeline.drain() }
+  }
+
+  private func reject(_ failure: Failure) {
+    let rejected = candidates
+    let told = replaced
+    candidates = []
+    replaced = { _ in }
+    leaving += rejected
+    for pipeline in rejected { pipeline.kill() }
+    told(failure)
   }
 
   private func scheduleStart() {

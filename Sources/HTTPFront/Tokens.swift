@@ -74,27 +74,24 @@ package struct Tokens: Sendable {
 
   // MARK: Where they are kept
 
-  /// Takes AUTH_TOKEN and BEARER_TOKEN out of our environment: the stages don't see them, nor does `/proc`.
+  /// Those of AUTH_TOKEN and BEARER_TOKEN.
   ///
   /// - Throws: ``Failure`` of kind `configuration`.
-  package static func takeFromEnvironment() throws(Failure) -> Tokens {
-    var tokens = Tokens()
-    for variable in ["AUTH_TOKEN", "BEARER_TOKEN"] {
-      guard let value = getenv(variable) else { continue }
-      let secret = String(cString: value)
-      memset(value, 0, strlen(value))
-      unsetenv(variable)
-      guard secret.isEmpty || tokens.add("default", secret) else {
+  package init(of environment: Environment) throws(Failure) {
+    for (variable, secret) in environment.tokens {
+      guard secret.isEmpty || add("default", secret) else {
         throw Failure(.configuration, "\(variable): a token is visible ASCII characters, without spaces")
       }
     }
-    return tokens
   }
 
   /// These, and those of a file that only we can read.
   ///
   /// - Throws: ``Failure`` of kind `configuration` or `noInput`.
-  package func adding(file path: String) throws(Failure) -> Tokens {
+  ///
+  /// - Parameter credentials: a folder that the service manager has made for us alone: the group's bits of its files
+  ///   are the mask of an access list (acl(5)), and let in no group.
+  package func adding(file path: String, credentials: String? = nil) throws(Failure) -> Tokens {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
       throw Failure(.noInput, "--tokens \(path): \(String(cString: strerror(errno)))", errno: errno)
@@ -104,7 +101,8 @@ package struct Tokens: Sendable {
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       throw Failure(.configuration, "--tokens \(path): it is not a file")
     }
-    guard status.st_mode & 0o077 == 0 else {
+    let isCredential = credentials.map { path.hasPrefix($0 + "/") && !path.contains("/..") } ?? false
+    guard status.st_mode & (isCredential ? 0o037 : 0o077) == 0 else {
       throw Failure(.configuration, "--tokens \(path): others may read it; expected mode 0600 or 0400")
     }
     var bytes = [UInt8](repeating: 0, count: FrontLimits.maxTokensFile + 1)

@@ -15,9 +15,14 @@ package struct Log: Sendable {
     /// For a person, `TIME LEVEL PROGRAM: MESSAGE NAME=VALUE...`.
     case text(isColoured: Bool)
 
-    /// What `LOG_FORMAT` asks for: text, or anything else; with colours on a terminal, unless `NO_COLOR` is set.
     package static func ofEnvironment() -> Format {
-      func variable(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
+      asked { name in getenv(name).map { String(cString: $0) } ?? "" }
+    }
+
+    /// What `LOG_FORMAT` asks for: text, or anything else; with colours on a terminal, unless `NO_COLOR` is set.
+    ///
+    /// - Parameter variable: the value of a variable, empty for one that isn't set.
+    package static func asked(by variable: (String) -> String) -> Format {
       guard variable("LOG_FORMAT") == "text" else { return .json }
       return .text(
         isColoured: isatty(STDERR_FILENO) == 1 && variable("NO_COLOR").isEmpty && variable("TERM") != "dumb")

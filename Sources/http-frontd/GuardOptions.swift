@@ -39,7 +39,7 @@ struct GuardOptions: ParsableArguments {
   var maxConnectionsPerAddress = FrontLimits.maxConnectionsPerAddress
 
   func apply(to settings: inout FrontSettings) throws(Failure) {
-    settings.tokens = try Tokens.takeFromEnvironment()
+    settings.tokens = try Tokens(of: settings.environment)
     settings.tokensFile = tokens
     settings.hosts = Hosts(allowedHosts)
     settings.origins = try Origins(corsOrigins)

@@ -58,17 +58,40 @@ struct HTTPFrontd: ParsableCommand {
   @Option(help: "Log what is at least this grave: debug, info, warning or error.")
   var logLevel: Output.Note.Level = .info
 
+  @Option(
+    help: ArgumentHelp("Have this program tell options and environment anew, on SIGHUP.", valueName: "words"))
+  var reload: String?
+
+  @Flag(help: "Check the options, the files and programs they name, and whether the addresses are free; then exit.")
+  var check = false
+
   func run() throws {
-    let log = Log(program: "http-frontd", level: logLevel)
     StandardIO.secureDescriptors()
+    let environment = Environment.takeOurs()
     do throws(Failure) {
-      try Server.run(settings(), log: log)
+      let settings = try settings(environment)
+      if check { return try Inspection.run(settings) }
+      try Server.run(settings) { (words, environment) throws(Failure) in try Self.settings(words, environment) }
     } catch {
-      throw error.exit(log)
+      throw error.exit(log(environment))
     }
   }
 
-  private func settings() throws(Failure) -> FrontSettings {
+  private func log(_ environment: Environment) -> Log {
+    Log(program: "http-frontd", level: logLevel, format: .asked { environment.value(of: $0) ?? "" })
+  }
+
+  private static func settings(_ words: [String], _ environment: Environment) throws(Failure) -> FrontSettings {
+    let command: HTTPFrontd
+    do {
+      command = try parse(words)
+    } catch {
+      throw Failure(.usage, message(for: error))
+    }
+    return try command.settings(environment)
+  }
+
+  private func settings(_ environment: Environment) throws(Failure) -> FrontSettings {
     let largest = Limits.maxLine - FrontLimits.maxRecordHead
     guard (1...largest).contains(maxBody) else { throw Failure(.usage, "--max-body is to be 1 to \(largest) bytes") }
     guard maxInFlight > 0, requestTimeout > 0, grace >= 0 else {
@@ -83,9 +106,14 @@ struct HTTPFrontd: ParsableCommand {
     guard (1...FrontLimits.maxPipelines).contains(pipelines) else {
       throw Failure(.usage, "--pipelines is to be 1 to \(FrontLimits.maxPipelines)")
     }
-    var settings = FrontSettings()
+    var settings = FrontSettings(environment: environment, log: log(environment))
     for address in listen { settings.listen.append(try ListenAddress(address)) }
     if let pipeline { settings.pipeline = try PipelineText.stages(of: pipeline) }
+    if let reload {
+      let programs = try PipelineText.stages(of: reload)
+      guard programs.count == 1 else { throw Failure(.usage, "--reload is one program, not \(programs.count)") }
+      settings.inquiry = programs[0]
+    }
     settings.notifyDescriptor = notifyFd
     settings.maxBody = maxBody
     settings.maxInFlight = maxInFlight

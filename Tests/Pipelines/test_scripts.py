@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from server import PROGRAMS, REPOSITORY, environment
+from backend import STAND_IN
+from server import PROGRAMS, REPOSITORY, environment, free_port
 
 SCRIPTS = REPOSITORY / "scripts"
 
@@ -20,9 +21,9 @@ def run(*command: object, **settings: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_what_is_in_force() -> None:
-    said = run(SCRIPTS / "claude-proxy", "--check", PORT="8123", BACKEND="claude-echo")
+    said = run(SCRIPTS / "claude-proxy", "--check", PORT=str(port := free_port()), BACKEND="claude-echo")
     assert said.returncode == 0, said
-    assert "listen 127.0.0.1:8123\n" in said.stdout
+    assert f"listen 127.0.0.1:{port}\n" in said.stdout
     [pipeline] = [line for line in said.stdout.splitlines() if line.startswith("pipeline ")]
     stages = [Path(stage.split()[0]).name for stage in pipeline.removeprefix("pipeline ").split("|")]
     assert stages == ["rate-limit", "model-map", "oai2anth", "claude-echo", "anth2oai", "sse-encode"]
@@ -40,10 +41,11 @@ def test_refused_at_the_start(settings: dict[str, str]) -> None:
 
 def test_open_to_others_with_a_token() -> None:
     """A token opens it; the owner's login stays the owner's."""
-    token = {"HOST": "0.0.0.0", "AUTH_TOKEN": "secret"}
+    port = str(free_port())
+    token = {"HOST": "0.0.0.0", "PORT": port, "AUTH_TOKEN": "secret", "ANTHROPIC_API_KEY": "sk-secret"}
     for more in ({"BACKEND": "claude-echo"}, {"CLAUDE_AUTH": "key"}, {"ALLOW_SHARED_LOGIN": "1"}):
         said = run(SCRIPTS / "claude-proxy", "--check", **token, **more)
-        assert said.returncode == 0 and "listen 0.0.0.0:8000\n" in said.stdout, said
+        assert said.returncode == 0 and f"listen 0.0.0.0:{port}\n" in said.stdout and "AUTH_TOKEN ***\n" in said.stdout, said
         assert "secret" not in said.stdout + said.stderr
 
 
@@ -54,8 +56,10 @@ def test_a_new_token() -> None:
 
 def test_claude_echo_only_when_named() -> None:
     """Canned answers are never served by chance, CLI or no CLI."""
-    said = run(SCRIPTS / "claude-proxy", "--check", PATH="/usr/bin:/bin", CLAUDE_CLI_PATH="/nonexistent")
-    assert said.returncode == 0 and "backend claude-exec\n" in said.stdout and "claude-echo" not in said.stdout
+    said = run(SCRIPTS / "claude-proxy", "--check", PORT="0", PATH="/usr/bin:/bin", CLAUDE_CLI_PATH="/nonexistent")
+    assert "backend claude-exec\n" in said.stdout and "claude-echo" not in said.stdout
+    # Nobody is logged in here, and there is no key.
+    assert said.returncode == 78 and "BACKEND: claude-exec can't serve" in said.stderr, said
 
 
 def test_claude_http_when_there_is_a_key_and_no_cli(tmp_path: Path) -> None:
@@ -70,8 +74,8 @@ def test_claude_http_when_there_is_a_key_and_no_cli(tmp_path: Path) -> None:
     settings = {"HOME": str(home), "PATH": "/usr/bin:/bin", "SCRATCH": str(scratch)}
 
     def chosen(**more: str) -> str:
-        said = run(SCRIPTS / "claude-proxy", "--check", **settings, **more)
-        assert said.returncode == 0 and "sk-secret" not in said.stdout + said.stderr, said
+        said = run(SCRIPTS / "claude-proxy", "--check", PORT="0", **settings, **more)
+        assert said.returncode == (0 if more else 78) and "sk-secret" not in said.stdout + said.stderr, said
         return next(line for line in said.stdout.splitlines() if line.startswith("backend "))
 
     assert chosen() == "backend claude-exec"
@@ -80,7 +84,7 @@ def test_claude_http_when_there_is_a_key_and_no_cli(tmp_path: Path) -> None:
     for place in (".claude/local", ".nvm/versions/node/v22.1.0/bin"):
         cli = home / place / "claude"
         cli.parent.mkdir(parents=True)
-        cli.touch(mode=0o755)
+        cli.symlink_to(STAND_IN)
         assert chosen(ANTHROPIC_API_KEY="sk-secret") == "backend claude-exec", place
         cli.unlink()
 
@@ -88,7 +92,7 @@ def test_claude_http_when_there_is_a_key_and_no_cli(tmp_path: Path) -> None:
 def test_a_chain_of_backends() -> None:
     """Each but the last hands on what it declines; one that can't do that is refused where it would have to."""
     for chain in ("claude-http,claude-exec", "claude-exec,claude-http", "claude-http,claude-exec,claude-echo"):
-        said = run(SCRIPTS / "claude-proxy", "--check", BACKEND=chain)
+        said = run(SCRIPTS / "claude-proxy", "--check", PORT="0", BACKEND=chain, ANTHROPIC_API_KEY="sk-secret")
         assert said.returncode == 0 and said.stdout.count(" --decline 401,429,503,529 | ") == chain.count(","), said
         assert re.findall(r"/release/(claude-\w+)", said.stdout) == chain.split(","), said
     for chain in ("claude-echo,claude-http", "claude-http,", "claude-http,nothing"):

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""The file of settings: what stands in it, what comes before it, what SIGHUP makes of it, and what --check says."""
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from processes import wait_for
+from server import Proxy
+from test_scripts import SCRIPTS, run
+
+PROXY = SCRIPTS / "claude-proxy"
+ECHO = {"BACKEND": "claude-echo", "PORT": "0"}
+
+
+def chat(proxy: Proxy, **more: str):
+    body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
+    return proxy.ask("POST", "/v1/chat/completions", body, more)
+
+
+def hang_up(proxy: Proxy, says: str) -> str:
+    """Sends SIGHUP; the one line of the log that says what came of it."""
+    before = len(proxy.log.read_bytes())
+
+    def said() -> list[str]:
+        lines = [json.loads(line)["msg"] for line in proxy.log.read_bytes()[before:].decode().splitlines()]
+        return [line for line in lines if line.startswith("the settings")]
+
+    proxy.process.send_signal(signal.SIGHUP)
+    wait_for("it says what came of it", said)
+    [line] = said()
+    assert line.startswith(says), line
+    return line
+
+
+def test_hang_up_reads_the_file_again(start, tmp_path: Path) -> None:
+    """Each kind of setting; what the environment says stays."""
+    file, models = tmp_path / "settings", tmp_path / "models.json"
+    model_table = json.loads((SCRIPTS.parent / "Sources/Models/models.json").read_text())
+    models.write_text(json.dumps(model_table))
+    file.write_text("# nothing yet\nMAX_BODY=1000000\n")
+    proxy = start(BACKEND="claude-echo", CLAUDE_PROXY_CONFIG=str(file), MAX_IN_FLIGHT="5")
+    old = proxy.stages()
+    named, page = {"host": "good.example"}, {"origin": "https://page.example"}
+    assert proxy.ask("GET", "/", headers=named).status == proxy.ask("GET", "/", headers=page).status == 403
+    assert chat(proxy).json["type"] == "message"
+    assert json.loads(proxy.ask("GET", "/health/detailed").body)["configuration"]["max_body"] == 1000000
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    file.write_text(f"""
+# All that may change.
+MAX_BODY=2000000
+MAX_IN_FLIGHT=9
+ALLOWED_HOSTS="good.example, 'x'"
+CORS_ORIGINS='https://page.example'
+DEFAULT_MODEL=claude-opus-4-8
+CHAT_COMPLETIONS_DIALECT=openai
+AUTH_TOKEN=secret
+PIPELINES=2
+MODELS_FILE={models}
+GRACE_PERIOD=7
+NO_COLOR=$HOME `id`
+""")
+    hang_up(proxy, "the settings were read again")
+    key = {"x-api-key": "secret"}
+    assert chat(proxy).status == 401
+    answer = chat(proxy, **key).json
+    assert answer["object"] == "chat.completion" and answer["model"] == "claude-opus-4-8"
+    assert proxy.ask("GET", "/", headers=named).status == proxy.ask("GET", "/", headers=page).status == 200
+    in_force = json.loads(proxy.ask("GET", "/health/detailed", headers=key).body)["configuration"]
+    assert (in_force["max_body"], in_force["max_in_flight"], in_force["grace_period"]) == (2000000, 5, 7)
+    wait_for("the old stages are gone", lambda: not any(os.path.exists(f"/proc/{pid}") for pid in old.values()))
+    # Nothing is expanded; no secret goes to the stages.
+    given = Path(f"/proc/{proxy.stages()['claude-echo']}/environ").read_bytes()
+    assert b"NO_COLOR=$HOME `id`\0" in given and b"secret" not in given
+    # What no longer stands in the file is no longer in force.
+    file.write_text("")
+    hang_up(proxy, "the settings were read again")
+    assert chat(proxy).json["type"] == "message"
+    assert json.loads(proxy.ask("GET", "/health/detailed").body)["configuration"]["max_body"] == 32 << 20
+    assert proxy.ask("GET", "/", headers=named).status == 403
+
+
+@pytest.mark.parametrize("text, says", [
+    ("MAX_BODY=big\n", "MAX_BODY is a number"), ("MAX_BODYY=1\n", "line 1: MAX_BODYY is no setting"),
+    ("\n\nsecret\n", "line 3 is not NAME=value"), ("PATH=/tmp\n", "line 1: PATH is no setting"),
+    ('DEFAULT_MODEL="x\n', "line 1: the value of DEFAULT_MODEL has a quote too many or too few"),
+    ("AUTH_TOKEN=secret\n", "line 1: AUTH_TOKEN is a secret, and others may read the file"),
+    ("BACKEND=nothing\n", "BACKEND: nothing"), ("HOST=0.0.0.0\n", "HOST: 0.0.0.0 is open to others"),
+    ("MODELS_FILE=/nonexistent\n", "the new pipeline ended before it had answered"),
+    ("AUTH_TOKENS_FILE=/nonexistent\n", "--tokens /nonexistent"), (None, "there is no such file")])
+def test_a_broken_file(start, tmp_path: Path, text: str | None, says: str) -> None:
+    """At the start it is refused, and by --check; at SIGHUP nothing changes. The file's secrets are never shown."""
+    file = tmp_path / "settings"
+    file.write_text("ALLOWED_HOSTS=good.example\nBACKEND=claude-echo\n")
+    proxy = start(CLAUDE_PROXY_CONFIG=str(file))
+    old = proxy.stages()
+    file.unlink() if text is None else file.write_text(text + ("" if "BACKEND" in text else "BACKEND=claude-echo\n"))
+    line = hang_up(proxy, "the settings and the tokens stay as they are: ")
+    assert says in line and "secret\n" not in line
+    assert proxy.ask("GET", "/", headers={"host": "good.example"}).status == 200
+    wait_for("the old stages are the only ones", lambda: proxy.stages() == old)
+    said = run(PROXY, "--config", file, "--check", PORT="0", CLAUDE_PROXY_CONFIG="/dev/null")
+    assert said.returncode == 78 and (says.replace("the new pipeline ended before it had answered", "no answer") in said.stderr), said
+    assert "secret\n" not in said.stdout + said.stderr
+
+
+def test_check_finds_all_that_is_wrong(tmp_path: Path) -> None:
+    """Not just the first."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text("ann:secret\n")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        said = run(PROXY, "--check", BACKEND="claude-echo", PORT=str(taken.getsockname()[1]), AUTH_TOKENS_FILE=str(tokens),
+                   LOG_FORMAT="xml", MAX_HEADER="64k", RUN_DIR="/tmp", MODELS_FILE="/nonexistent")
+    assert said.returncode == 78
+    for problem in ("Address already in use", "others may read it", "LOG_FORMAT", "MAX_HEADER", "RUN_DIR", "/nonexistent"):
+        assert problem in said.stderr, (problem, said.stderr)
+    assert "secret" not in said.stdout + said.stderr
+
+
+def test_check_disturbs_nothing(start, tmp_path: Path) -> None:
+    """Beside a running server: its socket, its files and its clients are left alone, and nothing is made."""
+    path = tmp_path / "socket"
+    proxy = start(**{"BACKEND": "claude-echo"})
+    home = tmp_path / "other"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        said = run(PROXY, "--check", BACKEND="claude-echo", HOST=f"unix:{path}", RUN_DIR=str(home / "run"))
+        assert said.returncode == 78 and "Address already in use" in said.stderr and path.exists()
+    assert run(PROXY, "--check", BACKEND="claude-echo", PORT=str(proxy.port)).returncode == 78
+    assert chat(proxy).status == 200 and not home.exists()
+    path.unlink()
+    said = run(PROXY, "--check", BACKEND="claude-echo", HOST=f"unix:{path}", RUN_DIR=str(home / "run"))
+    assert said.returncode == 0 and not path.exists() and not home.exists(), said
+    assert f"listen unix:{path}\n" in said.stdout and "health healthy\n" in said.stdout
+
+
+def test_check_of_the_command_line() -> None:
+    """The command line comes first, and is checked too."""
+    assert run(PROXY, "--check", "--max-body", "0", **ECHO).returncode == 78
+    assert run(PROXY, "--check", "--max-body", "10", **ECHO, MAX_BODY="20").returncode == 0
+    assert "missing" in run(PROXY, "--check", "--tokens", "/missing", **ECHO).stderr
+
+
+def test_credentials(start, tmp_path: Path) -> None:
+    """A service manager's credential has a secret's name, and is never in the unit's environment."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    (folder / "AUTH_TOKEN").write_text("secret\n")
+    (folder / "OTHER").write_text("x")
+    proxy = start(BACKEND="claude-echo", CREDENTIALS_DIRECTORY=str(folder))
+    assert chat(proxy).status == 401 and chat(proxy, **{"x-api-key": "secret"}).status == 200
+    for pid in proxy.stages().values():
+        assert b"secret" not in Path(f"/proc/{pid}/environ").read_bytes()
+    assert b"AUTH_TOKEN=secret" not in Path(f"/proc/{proxy.process.pid}/environ").read_bytes()
+    said = run(PROXY, "--check", CREDENTIALS_DIRECTORY=str(folder), **ECHO)
+    assert said.returncode == 0 and "AUTH_TOKEN ***\n" in said.stdout and "secret" not in said.stdout + said.stderr
+
+
+def test_tokens_as_a_credential(start, tmp_path: Path) -> None:
+    """There the group's bits are the mask of an access list; elsewhere they are a group's."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text("ann:secret\n")
+    tokens.chmod(0o440)
+    settings = ECHO | {"AUTH_TOKENS_FILE": str(tokens)}
+    assert run(PROXY, "--check", **settings).returncode == 78
+    assert run(PROXY, "--check", CREDENTIALS_DIRECTORY=str(tmp_path), **settings).returncode == 0
+    tokens.chmod(0o444)
+    assert run(PROXY, "--check", CREDENTIALS_DIRECTORY=str(tmp_path), **settings).returncode == 78
+
