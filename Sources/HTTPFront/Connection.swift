@@ -29,6 +29,8 @@ final class Connection: ChannelInboundHandler {
   /// What the client had not taken of its answers when that was last looked at, in bytes.
   private var untaken = 0
   private var requestIsWhole = true
+  /// It has had a request.
+  private var hasBegun = false
   private var isClosing = false
   /// What came of a body while there was no room for it; nothing more is read then.
   private var held: [ByteBuffer] = []
@@ -112,6 +114,8 @@ final class Connection: ChannelInboundHandler {
   private func begin(_ head: HTTPRequestHead) {
     let exchange = front.open(head, peer: peer, connection: self)
     current = exchange
+    hasBegun = true
+    if front.isStopping { exchange.keepsConnection = false }
     if let refusal = front.admit(exchange) { return refuse(exchange, refusal) }
     guard exchange.check != nil,
       head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }),
@@ -236,9 +240,16 @@ final class Connection: ChannelInboundHandler {
   }
 
   /// Takes no further request: the answer under way is the last.
+  ///
+  /// Who was just let in has sent its first request, or is about to, and had no chance to learn of our end: that one
+  /// is waited for, a little.
   func quiesce() {
     current?.keepsConnection = false
-    context?.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+    guard let context else { return }
+    guard !hasBegun else { return context.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
+    context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(FrontLimits.newcomerWait)) { [self] in
+      if let context = self.context { context.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
+    }
   }
 
   // MARK: The end of the connection

@@ -20,6 +20,8 @@ package final class Server {
   private let passed: [PassedSocket]
   private var listeners: [any Channel] = []
   private var isStopping = false
+  /// It takes no more clients.
+  private var isClosed = false
   /// A signal has told it to end.
   private var wasTold = false
   /// The end, if nobody comes before it.
@@ -71,7 +73,7 @@ package final class Server {
       // What can't be counted can still be answered.
       log.write(.warning, "the counters are this process's alone: \(error.message)")
     }
-    front.onIdle = { [unowned self] in if isStopping { endPipeline() } else { leaveIfNobodyComes() } }
+    front.onIdle = { [unowned self] in if isClosed { endPipeline() } else { leaveIfNobodyComes() } }
     front.supervisor.onGone = { exit(0) }
     front.supervisor.onInputEnd = { [unowned self] in stop() }
   }
@@ -238,6 +240,12 @@ package final class Server {
     isStopping = true
     manager?.tell("STOPPING=1", "STATUS=Letting answers under way end")
     reloader.destroy()
+    guard !listeners.isEmpty else { return closeDoor() }
+    loop.assumeIsolated().scheduleTask(in: .milliseconds(FrontLimits.lastCall)) { [self] in closeDoor() }
+  }
+
+  private func closeDoor() {
+    isClosed = true
     for listener in listeners { listener.close(promise: nil) }
     front.quiesce()
     if front.isIdle { return endPipeline() }
@@ -251,7 +259,7 @@ package final class Server {
   /// waits in the socket's queue.
   private func leaveIfNobodyComes() {
     // A socket of our own would be gone.
-    guard front.isIdle, settings.listen.isEmpty, !passed.isEmpty else { return }
+    guard front.isIdle, !isStopping, settings.listen.isEmpty, !passed.isEmpty else { return }
     let own = passed.contains(where: \.isStandardInput) ? TimeAmount.seconds(FrontLimits.inetdStay) : nil
     guard let stay = front.settings.stay ?? own, stay > .zero else { return }
     leaving?.cancel()

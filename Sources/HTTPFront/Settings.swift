@@ -96,6 +96,10 @@ package enum FrontLimits {
   package static let maxInquiry = 2 << 20
   /// How long a new pipeline may take for its first health answer, in seconds: a CLI may have to be found and asked.
   package static let trialTimeout: Int64 = 15
+  /// How long we listen on after the signal to end, in milliseconds: whom the system has connected already is let in.
+  package static let lastCall: Int64 = 20
+  /// How long the first request of a client is waited for that was let in just before the end, in milliseconds.
+  package static let newcomerWait: Int64 = 1_000
   /// How long a cancelled request may stay without its `end`, in seconds; then the pipeline is stuck.
   package static let cancelTimeout: Int64 = 5
   /// The silence after which an event stream gets a comment, in seconds: below the 30 to 60 s of usual balancers.
