@@ -316,5 +316,6 @@ final class Front {
       connection.checkPatience(now)
     }
     supervisor.checkCancelled(now)
+    supervisor.checkHealth(now)
   }
 }

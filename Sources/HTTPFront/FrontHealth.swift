@@ -37,7 +37,10 @@ extension Front {
   /// The answer to a request whose pipeline's answer has been gathered.
   func collected(_ exchange: Exchange, _ start: AnswerStart) -> LocalAnswer {
     let type = start.headers.first(name: "content-type") ?? "application/json"
-    if exchange.route?.purpose != .relay { metrics.cli = Metrics.CLI(health: exchange.pending.bytes) }
+    if exchange.route?.purpose != .relay {
+      metrics.cli = Metrics.CLI(health: exchange.pending.bytes)
+      supervisor.sawHealth()
+    }
     switch exchange.route?.purpose {
     case .ready: return start.status == 200 ? health("ready") : health("not_ready", status: 503)
     case .detailed: return detailed(start.status, exchange.pending.bytes)

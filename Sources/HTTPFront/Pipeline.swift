@@ -26,13 +26,17 @@ final class Pipeline {
   var open = 0
   /// Requests cancelled whose `end` is still to come, and until when it must.
   var cancelled: [RID: (exchange: Exchange, until: NIODeadline)] = [:]
-  /// How far the health request has come that a new one is asked before it takes the place of another.
+  /// How far a health request of the front's own has come: a new pipeline is asked before it takes the place of
+  /// another, a busy one from time to time.
   enum Trial {
     case asked(RID)
     case answering(RID)
     case passed
   }
   var trial = Trial.passed
+  /// When it was last known to be well: it had nothing to do, or has answered; and when it was asked since.
+  var wellAt = NIODeadline.now()
+  var askedAt: NIODeadline?
   private var stages: [Stage]
   private var channel: (any Channel)?
   /// Records written before the channel was there.

@@ -94,8 +94,11 @@ package enum FrontLimits {
   package static let inquiryTimeout: Int64 = 20
   /// The most that it may tell, in bytes: what the system takes of arguments and environment in general.
   package static let maxInquiry = 2 << 20
-  /// How long a new pipeline may take for its first health answer, in seconds: a CLI may have to be found and asked.
+  /// How long a pipeline may take for an answer to a health request of our own, in seconds: a CLI may have to be found
+  /// and asked, on a machine that has much else to do.
   package static let trialTimeout: Int64 = 15
+  /// How often a pipeline at work is asked whether it is well, in seconds.
+  package static let healthPause: Int64 = 5
   /// How long we listen on after the signal to end, in milliseconds: whom the system has connected already is let in.
   package static let lastCall: Int64 = 20
   /// How long the first request of a client is waited for that was let in just before the end, in milliseconds.

@@ -16,6 +16,8 @@ final class Supervisor {
   /// The time before the next start; grows while pipelines die young.
   private var pause: Int64 = 0
   private var isStopping = false
+  /// Pipelines made by these settings know what a health request is.
+  private var answersHealth = false
   private unowned let front: Front
   /// Told when it has been stopped and no process is left.
   var onGone: () -> Void = {}
@@ -83,6 +85,39 @@ final class Supervisor {
     }
   }
 
+  /// Asks pipelines that have had work for a while whether they are well, and ends one that doesn't answer: it is
+  /// stuck, and its requests would wait for nothing.
+  func checkHealth(_ now: NIODeadline) {
+    guard front.settings.pipeline != nil else { return }
+    for pipeline in running + leaving where pipeline.takesRecords {
+      if let asked = pipeline.askedAt {
+        guard now - asked > .seconds(FrontLimits.trialTimeout) else { continue }
+        (pipeline.wellAt, pipeline.askedAt) = (now, nil)
+        // One of another's making may know nothing of health: then the request's own time-out has to do.
+        guard answersHealth else { continue }
+        front.log.write(
+          .error, "the pipeline is stuck: it did not answer a health request within \(FrontLimits.trialTimeout) s",
+          fields: [("in_flight", .number(pipeline.open))])
+        pipeline.kill()
+      } else if pipeline.open == 0 {
+        pipeline.wellAt = now
+      } else if now - pipeline.wellAt > .seconds(FrontLimits.healthPause) {
+        ask(pipeline)
+      }
+    }
+  }
+
+  /// A health request was answered.
+  func sawHealth() { answersHealth = true }
+
+  /// Sends a health request of our own.
+  private func ask(_ pipeline: Pipeline) {
+    let rid = front.newRID()
+    pipeline.trial = .asked(rid)
+    pipeline.askedAt = .now()
+    pipeline.write(front.healthRecord(rid))
+  }
+
   private func ended(_ pipeline: Pipeline) {
     front.recordCancelled(of: pipeline)
     if candidates.contains(where: { $0 === pipeline }) {
@@ -115,9 +150,7 @@ final class Supervisor {
       for _ in 0..<settings.pipelines {
         let pipeline = try make(settings)
         candidates.append(pipeline)
-        let rid = front.newRID()
-        pipeline.trial = .asked(rid)
-        pipeline.write(front.healthRecord(rid))
+        ask(pipeline)
       }
     } catch {
       return reject(error)
@@ -138,8 +171,11 @@ final class Supervisor {
     case (.answering(rid), .data): break
     case (.answering(rid), .end):
       pipeline.trial = .passed
+      (pipeline.wellAt, pipeline.askedAt) = (.now(), nil)
+      answersHealth = true
       promote()
     case (.asked(rid), _), (.answering(rid), _):
+      guard candidates.contains(where: { $0 === pipeline }) else { break }
       reject(Failure(.unavailable, "the new pipeline did not answer a health request by HTTP records"))
     default: return false
     }
@@ -149,7 +185,7 @@ final class Supervisor {
   /// Lets the candidates take the place of the others, when all of them have answered.
   private func promote() {
     let hasPassed = candidates.allSatisfy { if case .passed = $0.trial { true } else { false } }
-    guard hasPassed, !isStopping else { return }
+    guard !candidates.isEmpty, hasPassed, !isStopping else { return }
     let old = running
     leaving += old
     running = candidates
