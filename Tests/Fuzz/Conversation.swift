@@ -41,9 +41,10 @@ struct Conversation {
   private static let loop = EmbeddedEventLoop()
   /// One for all conversations, as in a server.
   nonisolated(unsafe) private static let front: Front = {
-    var settings = FrontSettings()
+    var settings = FrontSettings(
+      environment: Environment([[UInt8]]()), log: Log(program: "fuzz", level: .error))
     settings.maxHeader = 2_048
-    return Front(settings, loop: loop, log: Log(program: "fuzz", level: .error))
+    return Front(settings, loop: loop)
   }()
 
   /// - Parameter cuts: where the bytes are cut into pieces, in order.
