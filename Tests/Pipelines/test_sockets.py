@@ -20,7 +20,7 @@ import pytest
 import processes
 from processes import wait_for, with_home
 from server import PROGRAMS, REPOSITORY, environment, free_port
-from test_per_connection import INETD
+from listener import INETD
 from wire import encode
 
 FRONT = PROGRAMS / "http-frontd"
