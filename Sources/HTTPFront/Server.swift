@@ -241,7 +241,21 @@ package final class Server {
     manager?.tell("STOPPING=1", "STATUS=Letting answers under way end")
     reloader.destroy()
     guard !listeners.isEmpty else { return closeDoor() }
-    loop.assumeIsolated().scheduleTask(in: .milliseconds(FrontLimits.lastCall)) { [self] in closeDoor() }
+    waitForEmptyQueues(until: .now() + .milliseconds(FrontLimits.lastCall))
+  }
+
+  /// Closes the door as soon as everybody is in whom the system has connected already: closing resets the others.
+  private func waitForEmptyQueues(until: NIODeadline) {
+    loop.assumeIsolated().scheduleTask(in: .milliseconds(FrontLimits.queueLook)) { [self] in
+      var waiting = 0
+      for listener in listeners {
+        // Of a socket that listens, Linux tells here how many connections wait in its queue.
+        (listener as? any SocketOptionProvider)?.getTCPInfo().assumeIsolated().whenSuccess {
+          waiting += Int($0.tcpi_unacked)
+        }
+      }
+      if waiting > 0, .now() < until { waitForEmptyQueues(until: until) } else { closeDoor() }
+    }
   }
 
   private func closeDoor() {

@@ -99,8 +99,10 @@ package enum FrontLimits {
   package static let trialTimeout: Int64 = 15
   /// How often a pipeline at work is asked whether it is well, in seconds.
   package static let healthPause: Int64 = 5
-  /// How long we listen on after the signal to end, in milliseconds: whom the system has connected already is let in.
-  package static let lastCall: Int64 = 20
+  /// How long we listen on after the signal to end, in milliseconds, while the system still has connections for us.
+  package static let lastCall: Int64 = 500
+  /// How often we look whether it has, in milliseconds: between two looks some of them are let in.
+  package static let queueLook: Int64 = 5
   /// How long the first request of a client is waited for that was let in just before the end, in milliseconds.
   package static let newcomerWait: Int64 = 1_000
   /// How long a cancelled request may stay without its `end`, in seconds; then the pipeline is stuck.

@@ -154,8 +154,8 @@ def test_killed_stage_of_one_of_two(start, victim: str) -> None:
     probe.end()
     failed = [outcome for outcome in outcomes if outcome.kind == "failed"]
     assert set(load.kinds()) == {"failed", "whole"}, load.kinds()
-    # A request goes to the pipeline that has the fewest.
-    assert len(failed) == (STREAMS + WHOLES) / 2
+    # A request goes to the pipeline that has the fewest; one that asks for its health counts too.
+    assert abs(len(failed) - (STREAMS + WHOLES) / 2) <= 1
     assert {outcome.status for outcome in failed if not outcome.is_stream} <= {502}
     assert max(outcome.ended for outcome in failed) - killed < 1
     # With the other one there, the service was never away.

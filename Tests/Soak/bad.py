@@ -11,8 +11,11 @@ from asked import MODEL, TOKEN, Asked, http
 from client import Client
 from good import Session
 from ledger import Wrong
+from hostile import GET, POST
 from test_hostile import CASES
 
+# Those that begin as good requests do, so that our token can be put in; and that get an answer.
+REFUSED = [case for case in CASES if case.data.startswith((GET, POST)) and case.status and not case.ends]
 # What the server is told, in seconds; and how much later than that it may be, on a machine that does much else.
 HEADER_TIMEOUT, BODY_TIMEOUT, KEEP_ALIVE_TIMEOUT, LATE = 8, 8, 25, 60
 # The largest body, in bytes: above an image of five megabytes in base64.
@@ -74,8 +77,8 @@ async def garbage_behind(s: Session, client: Client) -> None:
 
 async def garbage(s: Session, client: Client) -> None:
     """The requests that must be refused, with our token in them."""
-    _, data, status, _ = s.rng.choice(CASES)
-    data = data.replace(b"host: localhost\r\n", b"host: localhost\r\nx-api-key: " + TOKEN.encode() + b"\r\n", 1)
+    case = s.rng.choice(REFUSED)
+    status, data = case.status, case.data.replace(b"host: localhost\r\n", b"host: localhost\r\nx-api-key: " + TOKEN.encode() + b"\r\n", 1)
     s.ledger.sent[s.kind] += 1
     await client.send(data + b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
     head = await client.head()
