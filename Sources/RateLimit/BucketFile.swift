@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Glibc
 import Records
 import SharedFile
 
@@ -39,9 +40,13 @@ package struct BucketFile {
   private let memory: SharedMemory
   private let table: UnsafeMutablePointer<Slot>
 
-  /// - Parameter path: of the shared file, made where there is none; nil keeps the buckets in memory. What else the file
-  ///   holds, such as another version's buckets, goes: all are full then.
+  /// - Parameter path: of the shared file, made where there is none; nil keeps the buckets in memory. Another version's
+  ///   buckets, and what has the size of ours and isn't, go: all are full then.
+  /// - Throws: ``Failure``, of kind `configuration` where the file is plainly something else's; it stays as it is.
   package init(path: String?) throws(Failure) {
+    if let path, Self.isForeign(path) {
+      throw Failure(.configuration, "\(path) holds something else than buckets; name another file, or remove it")
+    }
     memory = try SharedMemory(path: path, size: Self.size)
     table = (memory.base + Self.tableAt).bindMemory(to: Slot.self, capacity: Self.slots)
     let base = memory.base
@@ -51,6 +56,16 @@ package struct BucketFile {
       base.storeBytes(of: Self.mark.0, as: UInt64.self)
       base.storeBytes(of: Self.mark.1, toByteOffset: 8, as: UInt64.self)
     }
+  }
+
+  /// Whether a file is none that we may write over: by its size, unless its beginning says what it is.
+  private static func isForeign(_ path: String) -> Bool {
+    let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard file >= 0 else { return false }
+    defer { close(file) }
+    var (found, first) = (stat(), UInt64(0))
+    guard fstat(file, &found) == 0, found.st_size != 0, found.st_size != off_t(size) else { return false }
+    return pread(file, &first, 8, 0) != 8 || first != mark.0
   }
 
   /// Takes one token of a caller's bucket.

@@ -227,15 +227,28 @@ def test_some_are_killed_at_work(tmp_path: Path) -> None:
     assert 0 < passed <= taken < 16 * 20_000, (passed, taken)
 
 
-@pytest.mark.parametrize("spoil", [b"", b"short", b"something else" * 100_000, os.urandom(1 << 20), b"\xff" * (2 << 20),
-                                   b"claude-buckets 1" + b"\x7f" * (1 << 20)])
+SIZE = 32 + 16 * 65_536
+
+
+@pytest.mark.parametrize("spoil", [b"", b"\0" * SIZE, os.urandom(SIZE), b"claude-buckets 1" + b"\x7f" * (1 << 20)],
+                         ids=["nothing", "zeros", "noise", "another version"])
 def test_a_file_that_holds_no_buckets(spoil: bytes, tmp_path: Path) -> None:
-    """Whatever it holds, such as another version's buckets: all are full, and it is of use from then on."""
+    """All are full, and it is of use from then on."""
     buckets = tmp_path / "buckets"
     buckets.write_bytes(spoil)
     callers = [f"198.51.100.{number}:5" for number in range(200)]
     assert Limiter(buckets, burst=2).passed(*[record("r", NOW, peer) for peer in callers * 3]) == 400
     assert Limiter(buckets, burst=2).passed(*[record("r", NOW, peer) for peer in callers]) == 0
+
+
+@pytest.mark.parametrize("content", [b"short", b"my diary\n" * 1000, b"\xff" * (2 << 20)])
+def test_a_file_of_something_else_stays(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "diary"
+    file.write_bytes(content)
+    command = [PROGRAMS / "rate-limit", "--requests", "1", "--buckets", file]
+    said = subprocess.run(command, input=record("r", NOW), capture_output=True, timeout=20)
+    assert (said.returncode, said.stdout) == (78, b"") and b"holds something else than buckets" in said.stderr, said
+    assert file.read_bytes() == content
 
 
 def test_the_file_is_cut_under_a_running_server(start: Callable[..., Proxy]) -> None:
