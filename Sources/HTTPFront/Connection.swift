@@ -25,7 +25,7 @@ final class Connection: ChannelInboundHandler {
   var wire: ChannelHandlerContext?
   private(set) var current: Exchange?
   private(set) var awaited = Awaited.request
-  private(set) var awaitedSince = NIODeadline.now()
+  private(set) var awaitedSince: NIODeadline
   /// What the client had not taken of its answers when that was last looked at, in bytes.
   private var untaken = 0
   private var requestIsWhole = true
@@ -42,6 +42,7 @@ final class Connection: ChannelInboundHandler {
 
   init(front: Front, peer: String, address: String?, isPipe: Bool, isLocal: Bool) {
     self.front = front
+    awaitedSince = front.patientNow
     self.peer = peer
     self.address = address
     self.isPipe = isPipe
@@ -55,13 +56,13 @@ final class Connection: ChannelInboundHandler {
 
   private func await(_ awaited: Awaited) {
     self.awaited = awaited
-    awaitedSince = .now()
+    awaitedSince = front.patientNow
   }
 
   /// Who still takes its last answer isn't idle.
   func checkTaken() {
     let left = bytesWritten
-    if left < untaken { awaitedSince = .now() }
+    if left < untaken { awaitedSince = front.patientNow }
     untaken = left
   }
 
@@ -132,7 +133,7 @@ final class Connection: ChannelInboundHandler {
     }
     guard front.reserve(bytes.readableBytes, for: exchange) else {
       held.append(bytes)
-      heldSince = .now()
+      heldSince = front.patientNow
       return readOn(false)
     }
     do throws(JSONCheck.Fault) {

@@ -29,6 +29,8 @@ final class Front {
   /// Bytes of answers that clients have not yet taken.
   private var answerBytes = 0
   private var tickIsScheduled = false
+  /// How long we stood still, in all: the log's reader did, or the machine had no time for us.
+  private var missed = TimeAmount.zero
   private(set) var isStopping = false
   /// Told when the last connection has closed.
   var onIdle: () -> Void = {}
@@ -284,22 +286,30 @@ final class Front {
     guard !tickIsScheduled else { return }
     tickIsScheduled = true
     // One coarse timer for all: no request pays for one of its own.
-    loop.assumeIsolated().scheduleTask(in: .milliseconds(500)) { [self] in
+    let pause = TimeAmount.milliseconds(500)
+    let due = NIODeadline.now() + pause
+    loop.assumeIsolated().scheduleTask(in: pause) { [self] in
       tickIsScheduled = false
-      tick(.now())
+      let now = NIODeadline.now()
+      if now - due > pause { missed = missed + (now - due) }
+      tick(now)
       if !connections.isEmpty || !exchanges.isEmpty || supervisor.awaitsEnds { scheduleTick() }
     }
   }
 
+  /// The time that clients are given, which stands still while we do: what they sent meanwhile is still to be read.
+  var patientNow: NIODeadline { .now() - missed }
+
   private func tick(_ now: NIODeadline) {
+    let patientNow = now - missed
     for exchange in exchanges.values {
       if exchange.deadline <= now {
         fail(exchange, .timeout)
       } else if exchange.stage == .answering, let connection = exchange.connection {
         let taken = exchange.bytesOut - connection.bytesWritten
         if taken > exchange.taken.bytes || connection.bytesWaiting == 0 {
-          exchange.taken = (taken, now)
-        } else if now - exchange.taken.at > .seconds(FrontLimits.maxStall) {
+          exchange.taken = (taken, patientNow)
+        } else if patientNow - exchange.taken.at > .seconds(FrontLimits.maxStall) {
           connection.abandon(exchange)
           continue
         }
@@ -312,8 +322,8 @@ final class Front {
       }
     }
     for connection in connections.values {
-      connection.tryHeld(now)
-      connection.checkPatience(now)
+      connection.tryHeld(patientNow)
+      connection.checkPatience(patientNow)
     }
     supervisor.checkCancelled(now)
     supervisor.checkHealth(now)

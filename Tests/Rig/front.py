@@ -22,7 +22,7 @@ JSON = {"content-type": "application/json"}
 class Front:
     """A running server, and what its pipeline got."""
 
-    def __init__(self, folder, *options, pipeline=STAGE + " | cat", listen="127.0.0.1:0", env=None):
+    def __init__(self, folder, *options, pipeline=STAGE + " | cat", listen="127.0.0.1:0", env=None, stderr=None):
         self.seen_path = os.path.join(folder, "seen")
         self.log_path = os.path.join(folder, "log")
         ready, told = os.pipe()
@@ -30,7 +30,7 @@ class Front:
         command += ["--pipeline", pipeline] if pipeline else []
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen(
-                command, pass_fds=[told], stderr=log, stdin=subprocess.DEVNULL,
+                command, pass_fds=[told], stderr=log if stderr is None else stderr, stdin=subprocess.DEVNULL,
                 env=os.environ | {"STAGE_LOG": self.seen_path} | (env or {}))
         os.close(told)
         with os.fdopen(ready) as pipe:
