@@ -10,11 +10,16 @@ package struct Answer: ~Copyable {
   package private(set) var isOver = false
   /// The request failed in a way that another backend may take up: nothing was written for it, nothing will be.
   package private(set) var isDeclined = false
+  /// It failed in a way that may pass, and is to be tried again in so many milliseconds: nothing was written.
+  package private(set) var retryWait: Int?
   /// What went wrong, where something did.
   package private(set) var failure: Int?
 
   private let operation: Operation
   private let declining: Declining
+  private var retrying: Retrying
+  /// How long the answer may take from now on, in milliseconds, and a number from 0 to 1: for another try.
+  package var patience = 0, chance = 0.0
   private var ctx: Bytes
   /// What each event's record begins with.
   private var prefix = Bytes()
@@ -27,8 +32,12 @@ package struct Answer: ~Copyable {
   /// - Parameters:
   ///   - ctx: the request's.
   ///   - declining: what is another backend's to answer, as long as nothing has been written.
-  package init(_ id: RequestID, _ operation: Operation, ctx: ByteSlice?, declining: Declining) {
+  ///   - retrying: how often it may be tried again before that.
+  package init(
+    _ id: RequestID, _ operation: Operation, ctx: ByteSlice?, declining: Declining, retrying: Retrying = Retrying()
+  ) {
     self.id = id
+    self.retrying = retrying
     self.operation = operation
     self.declining = declining
     self.ctx = Bytes()
@@ -44,8 +53,8 @@ package struct Answer: ~Copyable {
   /// Takes one line of the upstream's head.
   package mutating func take(header line: ByteSlice, to out: inout Output) {
     head.take(line)
-    // Where another may take the request up, the beginning waits for the first event.
-    if head.isComplete, isStream, !declining.isOn, !isOver { begin(&out) }
+    // Where the request may be taken up by another, or tried again, the beginning waits for the first event.
+    if head.isComplete, isStream, !declining.isOn, !retrying.isOn, !isOver { begin(&out) }
   }
 
   private var isStream: Bool { head.status == 200 && head.isEventStream }
@@ -146,8 +155,10 @@ package struct Answer: ~Copyable {
 
   private var context: ByteSlice? { ctx.isEmpty ? nil : ctx.slice }
 
-  /// Ends the answer with an error of our own, with the headers that the upstream may have sent.
-  package mutating func fail(_ error: APIError, to out: inout Output) {
+  /// Ends the answer with an error of our own, with the headers that the upstream may have sent; for good, where time
+  /// is up.
+  package mutating func fail(_ error: APIError, isFinal: Bool = false, to out: inout Output) {
+    if isFinal { patience = 0 }
     var body = Bytes()
     var rid = id.text
     rid.withUTF8 { body.append(body: error, requestID: id.isBare ? nil : $0) }
@@ -159,6 +170,10 @@ package struct Answer: ~Copyable {
     guard !isOver else { return }
     isOver = true
     failure = status
+    if !hasBegun, let wait = retrying.wait(after: status, head, chance: chance, within: patience) {
+      retryWait = wait
+      return
+    }
     if !hasBegun, declining.covers(status) {
       isDeclined = true
       return
@@ -176,10 +191,19 @@ package struct Answer: ~Copyable {
     writeEnd(&out)
   }
 
+  /// Forgets what came of the last try.
+  package mutating func retry() {
+    head = AnswerHead()
+    decoder = EventDecoder()
+    body.removeAll()
+    accounting = Accounting()
+    (isOver, retryWait, failure) = (false, nil, nil)
+  }
+
   /// Ends the answer of a client that is gone.
   package mutating func cancel(to out: inout Output) {
-    guard !isOver else { return }
-    isOver = true
+    guard !isOver || retryWait != nil else { return }
+    (isOver, retryWait) = (true, nil)
     out.record(.end, of: id) { $0.append(#"{"cancelled":true}"#) }
   }
 

@@ -3,11 +3,16 @@ import JSONText
 import Records
 
 /// The head of an upstream's answer, taken line by line: the status, and the headers that are handed on.
-struct AnswerHead: ~Copyable {
+package struct AnswerHead: ~Copyable {
   private(set) var status = 0
   /// The empty line has come.
   private(set) var isComplete = false
   private(set) var isEventStream = false
+  /// What the upstream says of another try, if it does.
+  private(set) var shouldRetry: Bool?
+  private var retry = RetryAfter()
+  /// When to try again, in milliseconds.
+  var retryAfter: Int? { retry.milliseconds }
   /// The members of a JSON object.
   private var headers = Bytes()
 
@@ -15,8 +20,10 @@ struct AnswerHead: ~Copyable {
   private static let allowed: [StaticString] = ["request-id", "retry-after", "retry-after-ms", "x-should-retry"]
   private static let rateLimits: StaticString = "anthropic-ratelimit-"
 
+  package init() {}
+
   /// Takes one line of the head with its end, the status line and the empty one among them.
-  mutating func take(_ line: ByteSlice) {
+  package mutating func take(_ line: ByteSlice) {
     if line.starts(with: "HTTP/") { return begin(line) }
     var end = line.count
     while end > 0, Scan.isSpace(line[end - 1]) { end -= 1 }
@@ -32,7 +39,7 @@ struct AnswerHead: ~Copyable {
 
   private mutating func begin(_ line: ByteSlice) {
     headers.removeAll()
-    (isComplete, isEventStream) = (false, false)
+    (isComplete, isEventStream, shouldRetry, retry) = (false, false, nil, RetryAfter())
     let words = line.text.split(separator: " ", maxSplits: 2)
     status = words.count > 1 ? Int(words[1].prefix { $0.isNumber }) ?? 0 : 0
   }
@@ -40,6 +47,10 @@ struct AnswerHead: ~Copyable {
   private mutating func take(_ name: ByteSlice, _ value: ByteSlice) {
     var lower = Bytes(capacity: name.count)
     for byte in name { lower.append(byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte) }
+    retry.take(lower.slice, value)
+    if lower.slice.equals("x-should-retry") {
+      shouldRetry = value.equals("true") ? true : value.equals("false") ? false : nil
+    }
     if lower.slice.equals("content-type") {
       isEventStream = value.text.lowercased().hasPrefix("text/event-stream")
     } else if Self.allowed.contains(where: { lower.slice.equals($0) }) || lower.slice.starts(with: Self.rateLimits) {

@@ -9,11 +9,17 @@ final class CurlLoop {
   /// Called with each handle that is done, when it has left the loop.
   var done: (_ easy: UnsafeMutableRawPointer, _ result: CURLcode) -> Void = { _, _ in }
 
+  /// Called when libcurl has done what there was to do: the place to start more.
+  var rested: () -> Void = {}
+
   private let multi: UnsafeMutableRawPointer
   private let reactor: Reactor
   private var timer: Reactor.Timer?
 
-  init(_ reactor: Reactor, keeping connections: Int) {
+  /// - Parameters:
+  ///   - connections: how many are kept for later requests. There is no limit to those in use.
+  ///   - streams: how many requests may share a connection, where the server allows as many.
+  init(_ reactor: Reactor, keeping connections: Int, streams: Int) {
     self.reactor = reactor
     curl_global_init(Int(CURL_GLOBAL_DEFAULT))
     guard let multi = curl_multi_init() else { fatalError("libcurl can't be set up") }
@@ -30,6 +36,7 @@ final class CurlLoop {
     }
     _ = ccurl_multi_set_pointer(multi, CURLMOPT_TIMERDATA, context)
     _ = ccurl_multi_set_number(multi, CURLMOPT_MAXCONNECTS, connections)
+    _ = ccurl_multi_set_number(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, streams)
   }
 
   deinit {
@@ -39,6 +46,9 @@ final class CurlLoop {
 
   /// Starts a transfer; false where libcurl refuses it.
   func add(_ easy: UnsafeMutableRawPointer) -> Bool { curl_multi_add_handle(multi, easy) == CURLM_OK }
+
+  /// Has libcurl begin with the transfers that were added, as far as nothing must be waited for.
+  func begin() { act(CURL_SOCKET_TIMEOUT, 0) }
 
   /// Ends a transfer at once; its connection is closed where it was in the midst of an answer. Not to be called from
   /// a callback of libcurl's.
@@ -78,5 +88,6 @@ final class CurlLoop {
       remove(easy)
       done(easy, result)
     }
+    rested()
   }
 }

@@ -13,7 +13,6 @@ final class EasyHandle {
   /// What every request has in common.
   struct Common {
     var endpoint: Endpoint
-    var connectTimeout: Int
     /// Files of certificates to trust instead of the system's.
     var certificates: (file: String?, folder: String?)
   }
@@ -33,17 +32,10 @@ final class EasyHandle {
     number(CURLOPT_TCP_NODELAY, 1)
     number(CURLOPT_TCP_KEEPALIVE, 1)
     number(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
-    number(CURLOPT_CONNECTTIMEOUT_MS, common.connectTimeout * 1_000)
     text(CURLOPT_USERAGENT, "\(Product.service)/\(Product.version)")
-    if common.endpoint.isTLS {
-      number(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS)
-      // Until it is known whether a connection can take several. In clear text it would only queue.
-      number(CURLOPT_PIPEWAIT, 1)
-      if let file = common.certificates.file { text(CURLOPT_CAINFO, file) }
-      if let folder = common.certificates.folder { text(CURLOPT_CAPATH, folder) }
-    } else {
-      number(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1)
-    }
+    // Without CURLOPT_PIPEWAIT: Admission waits for connections that may be shared, and for none that fails.
+    number(CURLOPT_HTTP_VERSION, common.endpoint.isTLS ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1)
+    trust(common.certificates)
     Transfer.setCallbacks(easy)
   }
 
@@ -51,6 +43,21 @@ final class EasyHandle {
     curl_easy_cleanup(easy)
     reason.deallocate()
   }
+
+  /// Trusts these certificates and no others, where there are any; of a proxy too.
+  private func trust(_ certificates: (file: String?, folder: String?)) {
+    guard certificates.file != nil || certificates.folder != nil else { return }
+    for (option, path) in [
+      (CURLOPT_CAINFO, certificates.file), (CURLOPT_CAPATH, certificates.folder),
+      (CURLOPT_PROXY_CAINFO, certificates.file), (CURLOPT_PROXY_CAPATH, certificates.folder),
+    ] {
+      // Nothing takes the system's own away.
+      if let path { text(option, path) } else { _ = ccurl_set_pointer(easy, option, nil) }
+    }
+  }
+
+  /// How long a connection may take to stand from now on, in milliseconds.
+  func limitConnecting(to milliseconds: Int) { number(CURLOPT_CONNECTTIMEOUT_MS, milliseconds) }
 
   /// Says what the next transfer asks for.
   ///
@@ -60,7 +67,10 @@ final class EasyHandle {
     // Kept: libcurl reads the list until the transfer is over.
     self.headers = headers
     let context = Unmanaged.passUnretained(transfer).toOpaque()
-    for option in [CURLOPT_PRIVATE, CURLOPT_WRITEDATA, CURLOPT_HEADERDATA, CURLOPT_READDATA, CURLOPT_SEEKDATA] {
+    for option in [
+      CURLOPT_PRIVATE, CURLOPT_WRITEDATA, CURLOPT_HEADERDATA, CURLOPT_READDATA, CURLOPT_SEEKDATA,
+      CURLOPT_PREREQDATA,
+    ] {
       _ = ccurl_set_pointer(easy, option, context)
     }
     text(CURLOPT_URL, url)

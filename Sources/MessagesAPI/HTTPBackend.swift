@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import CCurl
 import CLinux
 import JSONText
 import Jansson
@@ -10,14 +11,14 @@ import Records
 package final class HTTPBackend: Backend {
   package struct Settings: Sendable {
     package var endpoint: Endpoint
-    package var credentials: Credentials
+    package var credentials: CredentialSource
     package var limits = HTTPLimits()
     package var declining = Declining()
     /// Certificates to trust instead of the system's: a file, a folder.
     package var certificateFile: String?
     package var certificateFolder: String?
 
-    package init(endpoint: Endpoint, credentials: Credentials) {
+    package init(endpoint: Endpoint, credentials: CredentialSource) {
       self.endpoint = endpoint
       self.credentials = credentials
     }
@@ -31,28 +32,35 @@ package final class HTTPBackend: Backend {
   private let common: EasyHandle.Common
   /// Requests without `end`.
   private var open: [RequestID: Transfer] = [:]
-  /// What libcurl works on, the answer over or not.
-  private var running: [ObjectIdentifier: Transfer] = [:]
+  /// Those that have a handle, by their numbers: they wait for their turn or for another try, or libcurl works on them,
+  /// the answer over or not.
+  private var running: [Int: Transfer] = [:]
+  private var transfersMade = 0
+  private var admission: Admission
+  private var isAdmitting = false
+  private var credentials: Credentials
   private var idle: [EasyHandle] = []
   private var headerLists: [ClientHeaders: HeaderList] = [:]
 
-  package init(_ settings: Settings, port: Port, reactor: Reactor, log: Log) {
+  /// - Throws: where a file of credentials can't be read.
+  package init(_ settings: Settings, port: Port, reactor: Reactor, log: Log) throws(Failure) {
     self.settings = settings
     self.port = port
     self.reactor = reactor
     self.log = log
+    credentials = try settings.credentials.read()
     common = EasyHandle.Common(
-      endpoint: settings.endpoint, connectTimeout: settings.limits.connectTimeout,
-      certificates: (settings.certificateFile, settings.certificateFolder))
+      endpoint: settings.endpoint, certificates: (settings.certificateFile, settings.certificateFolder))
+    admission = Admission(mayShare: settings.endpoint.isTLS)
     // A connection is a descriptor.
     clinux_raise_descriptor_limit()
-    loop = CurlLoop(reactor, keeping: HTTPLimits.keptConnections)
+    loop = CurlLoop(reactor, keeping: HTTPLimits.keptConnections, streams: HTTPLimits.maxStreams)
     loop.done = { [unowned self] easy, result in
       guard let transfer = EasyHandle.transfer(of: easy) else { return }
       transfer.finish(result)
-      forget(transfer)
-      settled(transfer)
+      left(transfer, isFailure: result != CURLE_OK)
     }
+    loop.rested = { [unowned self] in admit() }
   }
 
   /// Writes records.
@@ -65,7 +73,7 @@ package final class HTTPBackend: Backend {
 
   package func take(_ line: Line) throws(APIError) {
     let operation = Operation(of: line.ctx)
-    if settings.credentials.isMissing, operation != .health || declining.covers(401) {
+    if credentials.isMissing, operation != .health || declining.covers(401) {
       throw APIError(
         status: 401, "no API key: set ANTHROPIC_API_KEY, or ANTHROPIC_AUTH_TOKEN for a gateway, for the proxy")
     }
@@ -84,21 +92,55 @@ package final class HTTPBackend: Backend {
     }
     let url = try settings.endpoint.url(operation, modelID: modelID)
     let headers = headers(try ClientHeaders(ctx: line.ctx), hasBody: hasBody)
+    transfersMade += 1
     let transfer = Transfer(
-      line, operation, declining: declining, handle: idle.popLast() ?? EasyHandle(common), backend: self)
+      line, operation, number: transfersMade, handle: idle.popLast() ?? EasyHandle(common), backend: self)
     transfer.prepare(url: url, headers: headers)
-    guard loop.add(transfer.handle.easy) else {
-      transfer.stop()
-      throw APIError(status: 502, "the request can't be sent")
-    }
     open[transfer.id] = transfer
-    running[ObjectIdentifier(transfer)] = transfer
+    running[transfer.number] = transfer
+    queue(transfer)
+  }
+
+  /// Has a transfer start as soon as it may.
+  func queue(_ transfer: Transfer) {
+    admission.add(transfer.number)
+    admit()
+  }
+
+  /// Starts the transfers whose turn it is.
+  private func admit() {
+    guard !isAdmitting else { return }
+    isAdmitting = true
+    defer { isAdmitting = false }
+    while let number = admission.next() {
+      guard let transfer = running[number] else {
+        admission.ended(number, isFailure: false)
+        continue
+      }
+      guard transfer.start(on: loop) else {
+        transfer.finish(CURLE_FAILED_INIT)
+        left(transfer, isFailure: true)
+        continue
+      }
+      guard admission.isHeld else { continue }
+      // What joins a connection has it now.
+      loop.begin()
+      admission.hasStarted(number)
+    }
+  }
+
+  /// A transfer has its connection, and will be sent.
+  func stands(_ transfer: Transfer) { admission.stands(transfer.number) }
+
+  /// An answer begins: as HTTP/2 or as HTTP/1.
+  func heard(isShared: Bool) {
+    if settings.endpoint.isTLS { admission.heard(isShared: isShared) }
   }
 
   private func headers(_ client: ClientHeaders, hasBody: Bool) -> HeaderList {
-    guard hasBody else { return HeaderList(client, settings.credentials, hasBody: false) }
+    guard hasBody else { return HeaderList(client, credentials, hasBody: false) }
     if let list = headerLists[client] { return list }
-    let list = HeaderList(client, settings.credentials, hasBody: true)
+    let list = HeaderList(client, credentials, hasBody: true)
     // Clients are of a few kinds; one that makes up betas gets no room for each.
     if headerLists.count < HTTPLimits.keptHandles { headerLists[client] = list }
     return list
@@ -106,7 +148,7 @@ package final class HTTPBackend: Backend {
 
   private func respondHealth(_ line: Line) {
     var report = HealthReport(backend: "claude-http")
-    if settings.credentials.isMissing { report.error = "no API key" }
+    if credentials.isMissing { report.error = "no API key" }
     write { out in
       out.record(.begin, of: line.rid, isBare: line.isBare, ctx: line.ctx) {
         $0.append(#"{"status":"#)
@@ -131,8 +173,20 @@ package final class HTTPBackend: Backend {
 
   /// Ends a transfer at once.
   func drop(_ transfer: Transfer) {
-    loop.remove(transfer.handle.easy)
-    forget(transfer)
+    loop.remove(transfer.easy)
+    left(transfer, isFailure: !transfer.isCancelled)
+    admit()
+  }
+
+  /// libcurl no longer works on it.
+  private func left(_ transfer: Transfer, isFailure: Bool) {
+    admission.ended(transfer.number, isFailure: isFailure)
+    if let wait = transfer.answer.retryWait { return transfer.retry(in: wait) }
+    transfer.stop()
+    if running.removeValue(forKey: transfer.number) != nil {
+      transfer.handle.release()
+      if idle.count < HTTPLimits.keptHandles { idle.append(transfer.handle) }
+    }
     settled(transfer)
   }
 
@@ -144,17 +198,22 @@ package final class HTTPBackend: Backend {
     write { $0.handOn(transfer.line, of: transfer.id, status: transfer.answer.failure ?? 0) }
   }
 
-  /// libcurl no longer works on it.
-  private func forget(_ transfer: Transfer) {
-    transfer.stop()
-    transfer.handle.release()
-    guard running.removeValue(forKey: ObjectIdentifier(transfer)) != nil else { return }
-    if idle.count < HTTPLimits.keptHandles { idle.append(transfer.handle) }
+  /// Reads the files of credentials again; requests under way keep theirs.
+  package func reload() -> Bool {
+    guard settings.credentials.hasFiles else { return false }
+    do throws(Failure) {
+      credentials = try settings.credentials.read()
+      headerLists = [:]
+      log.write(.info, "the credentials were read again")
+    } catch {
+      log.write(.error, "the credentials stay as they were: \(error.message)")
+    }
+    return true
   }
 
   package func stop() {
     for transfer in running.values {
-      loop.remove(transfer.handle.easy)
+      loop.remove(transfer.easy)
       transfer.stop()
     }
     running = [:]

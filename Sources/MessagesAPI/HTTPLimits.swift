@@ -5,10 +5,14 @@ import Records
 package struct HTTPLimits: Sendable {
   /// Until a connection stands, TLS included.
   package var connectTimeout = 10
+  /// Until an answer begins, if it is streamed; nil for as long as it may be silent later.
+  package var firstByteTimeout: Int?
   /// That the upstream may be silent: twice what load balancers commonly allow. The API sends pings.
   package var idleTimeout = 120
   /// For a whole answer: the SDKs' own limit.
   package var requestTimeout = 600
+  /// How often a request is tried again: not at all, since the clients' SDKs do it themselves.
+  package var maxRetries = 0
 
   package init() {}
 
@@ -25,6 +29,15 @@ package struct HTTPLimits: Sendable {
   package static let maxBeta = 64
   /// Connections kept open for later requests: one for each stream that http-frontd lets in (`MAX_IN_FLIGHT`).
   package static let keptConnections = 4_096
+  /// Streams on one HTTP/2 connection, where the server allows as many: nginx's own limit, and most others'.
+  package static let maxStreams = 128
+  /// The file of a key: many times as long as one.
+  package static let maxKeyFile = 64 << 10
+  /// Until a request is tried again, in milliseconds, where the upstream doesn't say: the first time, doubled each time
+  /// up to the last; and the longest that it may say, or the error goes to the client. As the vendor's SDKs do.
+  package static let firstRetryWait = 500
+  package static let lastRetryWait = 8_000
+  package static let maxRetryWait = 60_000
   /// libcurl handles kept for later requests: enough for a burst; each holds some KiB.
   package static let keptHandles = 64
   /// From this size on, in bytes, a body is handed to libcurl piece by piece and freed when it has been sent.

@@ -3,43 +3,6 @@ import CCurl
 import JSONText
 import Records
 
-/// What pays for the requests. Its values go into headers and nowhere else.
-package struct Credentials: Sendable {
-  private let key: String?
-  private let token: String?
-
-  /// - Parameters:
-  ///   - key: ANTHROPIC_API_KEY, the header `x-api-key`.
-  ///   - token: ANTHROPIC_AUTH_TOKEN, the header `authorization`.
-  /// - Throws: where one can't stand in a header.
-  package init(key: String?, token: String?) throws(Failure) {
-    self.key = try Self.checked(key, "ANTHROPIC_API_KEY")
-    self.token = try Self.checked(token, "ANTHROPIC_AUTH_TOKEN")
-  }
-
-  /// The value without the white space around it; nil for none.
-  private static func checked(_ value: String?, _ name: String) throws(Failure) -> String? {
-    guard let value else { return nil }
-    func isSpace(_ byte: UInt8) -> Bool { Scan.isSpace(byte) }
-    let bytes = value.utf8.drop(while: isSpace).reversed().drop(while: isSpace).reversed()
-    guard !bytes.isEmpty else { return nil }
-    guard bytes.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-      throw Failure(.configuration, "\(name) holds what can't stand in a header")
-    }
-    return String(decoding: Array(bytes), as: UTF8.self)
-  }
-
-  package var isMissing: Bool { key == nil && token == nil }
-
-  /// The headers, both where both are set, as the vendor's SDKs send them.
-  var headers: [String] {
-    var headers: [String] = []
-    if let key { headers.append("x-api-key: \(key)") }
-    if let token { headers.append("authorization: Bearer \(token)") }
-    return headers
-  }
-}
-
 /// What of the client's headers goes upstream: the API's version and the betas, nothing else.
 package struct ClientHeaders: Hashable, Sendable {
   /// The version of the API that is asked for where the client names none.

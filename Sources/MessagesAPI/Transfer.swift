@@ -8,6 +8,7 @@ import Records
 
 /// One request on its way: its body out, its answer in, and the times it may take.
 final class Transfer {
+  let number: Int
   let handle: EasyHandle
   private(set) var answer: Answer
   private let backend: HTTPBackend
@@ -16,19 +17,30 @@ final class Transfer {
   private let bodyStart: Int
   private let bodyCount: Int
   private var sent = 0
+  /// The record itself will be needed, should the answer be declined.
   private let keepsLine: Bool
+  /// The body may have to be sent again.
+  private let keepsBody: Bool
   private let began = Reactor.now
+  private var tryBegan = Reactor.now
   private var lastHeard = Reactor.now
+  /// The upstream has begun to answer.
+  private var isAnswered = false
+  private(set) var isCancelled = false
   /// An answer that isn't streamed begins when it is complete: until then silence means nothing.
-  private var mayBeSilent: Bool
+  private let mayBeSilent: Bool
+  /// The next time to look at, or the next try.
   private var timer: Reactor.Timer?
 
-  /// - Parameter keepsLine: the record itself will be needed, should the answer be declined.
-  init(_ line: Line, _ operation: Operation, declining: Declining, handle: EasyHandle, backend: HTTPBackend) {
+  /// - Parameter number: what the backend knows it by; never used twice.
+  init(_ line: Line, _ operation: Operation, number: Int, handle: EasyHandle, backend: HTTPBackend) {
+    self.number = number
     self.handle = handle
     self.backend = backend
+    let (declining, retrying) = (backend.declining, Retrying(backend.settings.limits.maxRetries))
     keepsLine = declining.isOn
-    answer = Answer(line.id, operation, ctx: line.ctx, declining: declining)
+    keepsBody = keepsLine || retrying.isOn
+    answer = Answer(line.id, operation, ctx: line.ctx, declining: declining, retrying: retrying)
     let hasBody = operation == .messages || operation == .countTokens
     bodyCount = hasBody ? line.payload.count : 0
     request = Bytes(capacity: keepsLine ? line.bytes.count : bodyCount)
@@ -43,6 +55,7 @@ final class Transfer {
   }
 
   var id: RequestID { answer.id }
+  var easy: UnsafeMutableRawPointer { handle.easy }
 
   /// The line that the request came as; there as long as it may be declined.
   var line: ByteSlice { request.slice }
@@ -53,6 +66,16 @@ final class Transfer {
     watchTime()
   }
 
+  /// Hands the transfer to libcurl; false where it refuses.
+  func start(on loop: CurlLoop) -> Bool {
+    let limit = backend.settings.limits.connectTimeout * 1_000
+    // What it has waited for others' connections counts, but for a second.
+    handle.limitConnecting(to: max(limit - milliseconds(since: tryBegan), min(limit, 1_000)))
+    return loop.add(easy)
+  }
+
+  private func milliseconds(since time: UInt64) -> Int { Int((Reactor.now - time) / 1_000_000) }
+
   // MARK: What libcurl calls
 
   static func setCallbacks(_ easy: UnsafeMutableRawPointer) {
@@ -61,11 +84,15 @@ final class Transfer {
       return size * count
     }
     _ = ccurl_set_bytes_callback(easy, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
-      Transfer.of(context).takeBody(Transfer.slice(bytes, size * count))
-      return size * count
+      Transfer.of(context).takeBody(Transfer.slice(bytes, size * count)) ? size * count : 0
     }
     _ = ccurl_set_bytes_callback(easy, CURLOPT_READFUNCTION) { bytes, size, count, context in
       Transfer.of(context).send(UnsafeMutableRawBufferPointer(start: bytes, count: size * count))
+    }
+    _ = ccurl_set_prereq_callback(easy) { context, _, _, _, _ in
+      let transfer = Transfer.of(context)
+      transfer.backend.stands(transfer)
+      return CURL_PREREQFUNC_OK
     }
     _ = ccurl_set_seek_callback(easy) { context, offset, origin in
       Transfer.of(context).seek(offset, origin)
@@ -82,17 +109,24 @@ final class Transfer {
 
   private func takeHeader(_ line: ByteSlice) {
     lastHeard = Reactor.now
-    mayBeSilent = false
+    if !isAnswered {
+      isAnswered = true
+      backend.heard(isShared: line.starts(with: "HTTP/2"))
+    }
     freeBody()
     backend.write { answer.take(header: line, to: &$0) }
   }
 
-  private func takeBody(_ bytes: ByteSlice) {
-    guard !answer.isOver else { return }
+  /// Takes bytes of the body; false to end the transfer, since the answer is to be tried again.
+  private func takeBody(_ bytes: ByteSlice) -> Bool {
+    guard !answer.isOver else { return answer.retryWait == nil }
     lastHeard = Reactor.now
-    backend.write { answer.take(bytes, elapsed: Int((lastHeard - began) / 1_000_000), to: &$0) }
+    setPatience()
+    backend.write { answer.take(bytes, elapsed: milliseconds(since: began), to: &$0) }
+    guard answer.retryWait == nil else { return false }
     freeBody()
     if answer.isOver { backend.settled(self) }
+    return true
   }
 
   private func send(_ room: UnsafeMutableRawBufferPointer) -> Int {
@@ -114,7 +148,7 @@ final class Transfer {
 
   /// Frees a large body that has been sent, when the answer to it has come: a stream may last for long.
   private func freeBody() {
-    guard !keepsLine || answer.hasBegun, bodyCount >= HTTPLimits.pieceBodies, sent == bodyCount else { return }
+    guard !keepsBody || answer.hasBegun, bodyCount >= HTTPLimits.pieceBodies, sent == bodyCount else { return }
     request.removeAll(keeping: 0)
   }
 
@@ -123,13 +157,35 @@ final class Transfer {
   /// libcurl is done with it.
   func finish(_ result: CURLcode) {
     guard !answer.isOver else { return }
-    let elapsed = Int((Reactor.now - began) / 1_000_000)
+    setPatience()
     if result == CURLE_OK {
-      backend.write { answer.finish(elapsed: elapsed, to: &$0) }
+      backend.write { answer.finish(elapsed: milliseconds(since: began), to: &$0) }
     } else {
       let reason = handle.reason(of: result)
       backend.log.write(.warning, "the request to the API failed", ["id": id.text, "reason": reason])
       fail(Self.error(of: result, connectTimeout: backend.settings.limits.connectTimeout))
+    }
+  }
+
+  /// Where there may be another try: how long it may take.
+  private func setPatience() {
+    guard keepsBody, !answer.hasBegun else { return }
+    answer.patience = backend.settings.limits.requestTimeout * 1_000 - milliseconds(since: began)
+    answer.chance = Double.random(in: 0...1)
+  }
+
+  /// Tries again in so many milliseconds. libcurl no longer works on it.
+  func retry(in milliseconds: Int) {
+    backend.log.write(
+      .info, "tried again in \(milliseconds) ms after status \(answer.failure ?? 0)", ["id": id.text])
+    reactor.cancel(timer)
+    timer = reactor.after(milliseconds: milliseconds) { [unowned self] in
+      answer.retry()
+      (sent, isAnswered) = (0, false)
+      tryBegan = Reactor.now
+      lastHeard = tryBegan
+      watchTime()
+      backend.queue(self)
     }
   }
 
@@ -139,40 +195,60 @@ final class Transfer {
     // The only time that libcurl watches is the one for the connection.
     case CURLE_OPERATION_TIMEDOUT:
       APIError(status: 504, "the API could not be reached within \(connectTimeout) s")
+    case CURLE_PEER_FAILED_VERIFICATION:
+      APIError(status: 502, "the API could not be reached: its certificate can't be verified")
+    case CURLE_SSL_CACERT_BADFILE:
+      APIError(status: 502, "the API could not be reached: the certificates to trust can't be read")
     case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT, CURLE_SSL_CONNECT_ERROR,
-      CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_PROXY:
+      CURLE_PROXY, CURLE_FAILED_INIT:
       APIError(status: 502, "the API could not be reached: \(String(cString: curl_easy_strerror(result)))")
     default:
       APIError(status: 502, "the connection to the API failed: \(String(cString: curl_easy_strerror(result)))")
     }
   }
 
-  private func fail(_ error: APIError) { backend.write { answer.fail(error, to: &$0) } }
+  private func fail(_ error: APIError, isFinal: Bool = false) {
+    backend.write { answer.fail(error, isFinal: isFinal, to: &$0) }
+  }
 
   /// The client is gone.
-  func cancel() { backend.write { answer.cancel(to: &$0) } }
+  func cancel() {
+    isCancelled = true
+    backend.write { answer.cancel(to: &$0) }
+  }
 
   /// No time is watched any more.
   func stop() { reactor.cancel(timer) }
 
   private var reactor: Reactor { backend.reactor }
 
+  /// When the upstream will have been silent for too long; `UInt64.max` for never.
+  private var patienceEnds: UInt64 {
+    let limits = backend.settings.limits
+    if isAnswered { return lastHeard + UInt64(limits.idleTimeout) * 1_000_000_000 }
+    if mayBeSilent { return .max }
+    return lastHeard + UInt64(limits.firstByteTimeout ?? limits.idleTimeout) * 1_000_000_000
+  }
+
+  /// What to say of an upstream that was silent for too long.
+  private var silence: String {
+    let limits = backend.settings.limits
+    if isAnswered { return "the API was silent for \(limits.idleTimeout) s" }
+    return "the API did not begin to answer within \(limits.firstByteTimeout ?? limits.idleTimeout) s"
+  }
+
   private func watchTime() {
     let limits = backend.settings.limits
     let last = began + UInt64(limits.requestTimeout) * 1_000_000_000
-    let due = lastHeard + UInt64(limits.idleTimeout) * 1_000_000_000
     // Looked at when the time could be up, not at each event; one that is over goes at that look.
-    timer = reactor.at(min(due, last)) { [unowned self] in
+    timer = reactor.at(min(patienceEnds, last)) { [unowned self] in
       let now = Reactor.now
+      if now < last, now < patienceEnds, !answer.isOver { return watchTime() }
       if now >= last {
-        fail(APIError(status: 504, "the answer took longer than \(limits.requestTimeout) s"))
-      } else if mayBeSilent, !answer.isOver {
-        lastHeard = now
-        return watchTime()
-      } else if now < lastHeard + UInt64(limits.idleTimeout) * 1_000_000_000, !answer.isOver {
-        return watchTime()
+        fail(APIError(status: 504, "the answer took longer than \(limits.requestTimeout) s"), isFinal: true)
       } else {
-        fail(APIError(status: 504, "the API was silent for \(limits.idleTimeout) s"))
+        setPatience()
+        fail(APIError(status: 504, silence))
       }
       backend.drop(self)
     }

@@ -68,7 +68,8 @@ package final class BackendRunner<B: Backend> {
     run = Run(Taker(backend: backend, port: port), defaultContext: defaultContext, isStrict: isStrict)
   }
 
-  /// Returns when all is done; SIGTERM, SIGINT and SIGHUP end it with all work stopped.
+  /// Returns when all is done; SIGTERM and SIGINT end it with all work stopped, and SIGHUP
+  /// where the backend has no files to read again.
   package func serve() throws(Failure) {
     // A reader that went away shows as EPIPE, so that the children are ended and not orphaned.
     signal(SIGPIPE, SIG_IGN)
@@ -76,7 +77,8 @@ package final class BackendRunner<B: Backend> {
     guard signals >= 0 else { throw Failure(.system, "signalfd: \(StandardIO.text(of: errno))") }
     defer { close(signals) }
     reactor.watch(signals, for: .readable) { [unowned self] _ in
-      if clinux_read_signal(signals) > 0 { reactor.stop() }
+      let signal = clinux_read_signal(signals)
+      if signal > 0, signal != SIGHUP || !backend.reload() { reactor.stop() }
     }
     reactor.beforeWaiting = { [unowned self] in
       // Before what is held gives something: bare answers have nothing but their order.

@@ -19,12 +19,16 @@ package protocol Backend: AnyObject {
   /// Requests that have no `end` yet. At the end of the input the runner waits until it is 0.
   var inFlight: Int { get }
 
+  /// Told by SIGHUP to read its files again. False where it has none: then the signal ends the program.
+  func reload() -> Bool
+
   /// End all work now: children, files. Nobody hears what would still be written.
   func stop()
 }
 
 extension Backend {
   package var declining: Declining { Declining() }
+  package func reload() -> Bool { false }
 }
 
 /// Where a backend writes: what is in it goes to stdout when the reactor has handled its batch.

@@ -10,8 +10,14 @@ struct HTTPOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Where the Messages API is (ANTHROPIC_BASE_URL; \(Endpoint.vendor)).", valueName: "url"))
   var baseURL: String?
 
-  @Option(help: ArgumentHelp("How long a connection may take to stand (10).", valueName: "seconds"))
+  @Option(help: ArgumentHelp("How long a connection may take to stand (CONNECT_TIMEOUT; 10).", valueName: "seconds"))
   var connectTimeout: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "How long until the API begins to answer a stream (FIRST_BYTE_TIMEOUT; as --idle-timeout).", valueName: "seconds")
+  )
+  var firstByteTimeout: Int?
 
   @Option(help: ArgumentHelp("How long the API may be silent (IDLE_TIMEOUT; 120).", valueName: "seconds"))
   var idleTimeout: Int?
@@ -19,28 +25,37 @@ struct HTTPOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How long a whole answer may take (REQUEST_TIMEOUT; 600).", valueName: "seconds"))
   var requestTimeout: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "How often to try again what failed before its answer began (MAX_RETRIES; 0).", valueName: "number"))
+  var maxRetries: Int?
+
   @OptionGroup var chain: DeclineOptions
 
   /// - Throws: of kind ``Failure/Kind/configuration`` where a variable has no meaning, of kind
   ///   ``Failure/Kind/usage`` where an option has none.
   func settings() throws(Failure) -> HTTPBackend.Settings {
-    func seconds(_ option: Int?, _ name: String, _ variable: String?, _ fallback: Int) throws(Failure) -> Int {
-      guard let text = option.map({ String($0) }) ?? variable.flatMap(Self.variable) else { return fallback }
-      guard let number = Int(text), (1...1_000_000).contains(number) else {
+    func number(_ option: Int?, _ name: String, in range: ClosedRange<Int>) throws(Failure) -> Int? {
+      guard let text = option.map({ String($0) }) ?? Self.variable(name) else { return nil }
+      guard let number = Int(text), range.contains(number) else {
         throw Failure(
-          option == nil ? .configuration : .usage, "\(name) is \(text); expected a number from 1 to 1000000")
+          option == nil ? .configuration : .usage,
+          "\(name) is \(text); expected a number from \(range.lowerBound) to \(range.upperBound)")
       }
       return number
     }
+    func seconds(_ option: Int?, _ name: String) throws(Failure) -> Int? {
+      try number(option, name, in: 1...1_000_000)
+    }
     var settings = HTTPBackend.Settings(
       endpoint: try Endpoint(baseURL ?? Self.variable("ANTHROPIC_BASE_URL") ?? Endpoint.vendor),
-      credentials: try Credentials(
-        key: Self.variable("ANTHROPIC_API_KEY"), token: Self.variable("ANTHROPIC_AUTH_TOKEN")))
+      credentials: try CredentialSource(Self.variable))
     let usual = settings.limits
-    settings.limits.connectTimeout = try seconds(connectTimeout, "--connect-timeout", nil, usual.connectTimeout)
-    settings.limits.idleTimeout = try seconds(idleTimeout, "IDLE_TIMEOUT", "IDLE_TIMEOUT", usual.idleTimeout)
-    settings.limits.requestTimeout = try seconds(
-      requestTimeout, "REQUEST_TIMEOUT", "REQUEST_TIMEOUT", usual.requestTimeout)
+    settings.limits.connectTimeout = try seconds(connectTimeout, "CONNECT_TIMEOUT") ?? usual.connectTimeout
+    settings.limits.firstByteTimeout = try seconds(firstByteTimeout, "FIRST_BYTE_TIMEOUT")
+    settings.limits.idleTimeout = try seconds(idleTimeout, "IDLE_TIMEOUT") ?? usual.idleTimeout
+    settings.limits.requestTimeout = try seconds(requestTimeout, "REQUEST_TIMEOUT") ?? usual.requestTimeout
+    settings.limits.maxRetries = try number(maxRetries, "MAX_RETRIES", in: 0...10) ?? usual.maxRetries
     settings.declining = chain.decline
     settings.certificateFile = Self.variable("SSL_CERT_FILE")
     settings.certificateFolder = Self.variable("SSL_CERT_DIR")

@@ -13,7 +13,7 @@ struct ClaudeHTTP: ParsableCommand {
     abstract: "Answer Messages requests by asking a Messages API over HTTP.",
     discussion: """
       Reads records or bare requests on stdin, writes answers on stdout. The key is ANTHROPIC_API_KEY, or \
-      ANTHROPIC_AUTH_TOKEN, of the environment.
+      ANTHROPIC_AUTH_TOKEN, of the environment, or in the file that either with _FILE names.
       """,
     version: version)
 
@@ -25,7 +25,7 @@ struct ClaudeHTTP: ParsableCommand {
     do throws(Failure) {
       let reactor = Reactor()
       let port = Port()
-      let backend = HTTPBackend(try options.settings(), port: port, reactor: reactor, log: log)
+      let backend = try HTTPBackend(options.settings(), port: port, reactor: reactor, log: log)
       try BackendRunner(
         backend, port: port, reactor: reactor, log: log,
         defaultContext: common.defaultContext(dialect: .anthropic), isStrict: common.strictInput
