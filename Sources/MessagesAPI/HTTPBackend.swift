@@ -185,7 +185,8 @@ package final class HTTPBackend: Backend {
     transfer.stop()
     if running.removeValue(forKey: transfer.number) != nil {
       transfer.handle.release()
-      if idle.count < HTTPLimits.keptHandles { idle.append(transfer.handle) }
+      // libcurl sends a request again where a kept connection is closed, but counts that over the handle's whole life.
+      if idle.count < HTTPLimits.keptHandles, transfer.connections <= 1 { idle.append(transfer.handle) }
     }
     settled(transfer)
   }

@@ -27,6 +27,8 @@ final class Transfer {
   /// The upstream has begun to answer.
   private var isAnswered = false
   private(set) var isCancelled = false
+  /// The connections it was sent on: more than one where a kept one turned out to be closed.
+  private(set) var connections = 0
   /// An answer that isn't streamed begins when it is complete: until then silence means nothing.
   private let mayBeSilent: Bool
   /// The next time to look at, or the next try.
@@ -91,6 +93,7 @@ final class Transfer {
     }
     _ = ccurl_set_prereq_callback(easy) { context, _, _, _, _ in
       let transfer = Transfer.of(context)
+      transfer.connections += 1
       transfer.backend.stands(transfer)
       return CURL_PREREQFUNC_OK
     }

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import socket
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -237,6 +238,23 @@ def test_a_kept_connection_that_was_closed(run) -> None:
         backend = run(upstream.url)
         for number, size in enumerate([10, 10, 500_000, 500_000]):
             assert "response" in backend.ask("x" * size, rid=f"r{number}")[1]
+
+
+@pytest.mark.parametrize("resets", [False, True])
+def test_kept_connections_that_die_again_and_again(run, resets: bool) -> None:
+    """Each is closed when the second request has come on it: no request may pay for what happened to earlier ones."""
+    def play(wire: Wire, _: Request) -> bool:
+        wire.answer(200, b"{}")
+        wire.read()
+        if resets:
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return True
+
+    with Upstream(play) as upstream:
+        backend = run(upstream.url)
+        for number in range(40):
+            assert "response" in backend.ask("hi", rid=f"r{number}")[1], number
+        assert upstream.connections == 40
 
 
 def test_times(run) -> None:
