@@ -23,7 +23,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench-filters bench-cli bench-streams fuzz mutants install clean help test-agents test-cli soak prove compare
+.PHONY: all run demo test check lint format golden bench-filters bench-cli bench-streams soak-upstream fuzz mutants install clean help test-agents test-cli soak prove compare
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -87,6 +87,10 @@ bench-cli: all ## measure how fast claude-exec and the real CLI bring a request 
 bench-streams: all ## hold 2,000 streams, then 10,000 idle connections, and measure what they take
 	@python3 Tests/Load/streams.py streams
 	@python3 Tests/Load/streams.py idle
+
+soak-upstream: all ## hold 500 streams of claude-http for SOAK_SECONDS (600) against an upstream that fails in all ways
+	@scripts/setup test
+	@$(SCRATCH)/venv/bin/python3 Tests/Load/upstream_soak.py
 
 fuzz: ## try the properties on FUZZ_CASES cases, and random bytes on every parser and filter
 	@scripts/setup build
