@@ -25,6 +25,7 @@ last user message; any number may be given:
     [[error:CODE]]            HTTP status CODE with the API's error body
     [[error:CODExN]]          the same, the first N times this very text is seen
     [[loginerror:CODE]]       the same, for who comes with a login's token
+    [[keyerror:CODE]]         the same, for who comes with a key
     [[errmsg:TEXT]]           the message of that error
     [[retryafter:S]]          a retry-after header on it
     [[shouldretry:BOOL]]      an x-should-retry header on it
@@ -352,7 +353,8 @@ class Handler(BaseHTTPRequestHandler):
             for name, used, seconds in (("5h", "0.92", 3600), ("7d", "0.31", 400_000)):
                 headers |= {f"{window}{name}-utilization": used, f"{window}{name}-status": "allowed",
                             f"{window}{name}-reset": str(int(time.time()) + seconds)}
-        mark = "loginerror" if "loginerror" in marks and self.headers.get("authorization") else "error"
+        payer = "loginerror" if self.headers.get("authorization") else "keyerror"
+        mark = payer if payer in marks else "error"
         if mark in marks:
             code, _, times = marks.get(mark).partition("x")
             if not times or self.api.seen(text) <= int(times):
