@@ -88,9 +88,9 @@ bench-streams: all ## hold 2,000 streams, then 10,000 idle connections, and meas
 	@python3 Tests/Load/streams.py streams
 	@python3 Tests/Load/streams.py idle
 
-soak-upstream: all ## hold 500 streams of claude-http for SOAK_SECONDS (600) against an upstream that fails in all ways
+soak-upstream: all ## hold 500 streams of claude-http for SOAK_SECONDS against an upstream that fails in all ways
 	@scripts/setup test
-	@$(SCRATCH)/venv/bin/python3 Tests/Load/upstream_soak.py
+	@$(SCRATCH)/venv/bin/python3 Tests/Load/upstream_soak.py 500 $(SOAK_SECONDS)
 
 fuzz: ## try the properties on FUZZ_CASES cases, and random bytes on every parser and filter
 	@scripts/setup build

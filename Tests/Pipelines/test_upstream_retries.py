@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import signal
 import socket
 import struct
@@ -19,6 +18,7 @@ from backend import PATH, PROGRAMS, SECRET, ask_for
 from http_backend import BEGUN, STREAM, run  # noqa: F401
 from messages_api import MessagesAPI
 from processes import wait_for
+from server import REPOSITORY, environment
 from upstream import Request, Upstream, Wire
 
 OVERLOADED = b'{"type":"error","error":{"type":"overloaded_error","message":"later"}}'
@@ -232,11 +232,32 @@ def test_settings_that_are_none(settings: dict[str, str], told: str) -> None:
     assert said.returncode == 78 and told in said.stderr.decode() and SECRET not in said.stderr.decode(), said
 
 
-def test_a_key_of_a_file_serves_the_whole_proxy(start, api: MessagesAPI, tmp_path: Path) -> None:
-    """Without another word: where there is no CLI, the key's backend is chosen."""
+def test_a_file_of_settings_may_name_them_all(tmp_path: Path) -> None:
+    settings, key = tmp_path / "settings", tmp_path / "key"
+    key.write_text("sk-ant-of-the-file")
+    settings.write_text(f"BACKEND=claude-http\nPORT=0\nRUN_DIR={tmp_path}/run\nANTHROPIC_API_KEY_FILE={key}\nCONNECT_TIMEOUT=5\n"
+                        "FIRST_BYTE_TIMEOUT=60\nMAX_RETRIES=2\nall_proxy=http://127.0.0.1:9\nSSL_CERT_FILE=/dev/null\n")
+    check = [REPOSITORY / "scripts/claude-proxy", "--config", settings, "--check"]
+    said = subprocess.run(check, env=environment(tmp_path), capture_output=True, timeout=30)
+    assert said.returncode == 0 and b"sk-ant" not in said.stdout + said.stderr, said
+    settings.write_text(settings.read_text().replace("MAX_RETRIES=2", "MAX_RETRIES=two"))
+    said = subprocess.run(check, env=environment(tmp_path), capture_output=True, timeout=30)
+    assert said.returncode == 78 and b"MAX_RETRIES" in said.stdout + said.stderr, said
+
+
+def test_a_key_of_a_file_serves_the_whole_proxy(start, tmp_path: Path) -> None:
+    """A new one from SIGHUP on, without a request that fails meanwhile."""
     key = tmp_path / "key"
-    key.write_text(SECRET)
-    os.chmod(key, 0o400)
-    proxy = start(BACKEND="claude-http", ANTHROPIC_BASE_URL=api.url, ANTHROPIC_API_KEY_FILE=str(key))
-    assert proxy.ask("POST", "/v1/messages", ask_for("[[say:by the file's key]]")).status == 200
-    assert json.dumps(proxy.ask("GET", "/health").json).count("healthy") and SECRET not in proxy.log.read_text()
+    key.write_text("sk-ant-first")
+    with Upstream(lambda wire, _: wire.answer(200, b'{"type":"message","content":[]}')) as upstream:
+        proxy = start(BACKEND="claude-http", ANTHROPIC_BASE_URL=upstream.url, ANTHROPIC_API_KEY_FILE=str(key))
+
+        def used() -> str:
+            assert proxy.ask("POST", "/v1/messages", ask_for("hi")).status == 200
+            return upstream.requests[-1].headers["x-api-key"]
+
+        assert used() == "sk-ant-first" and proxy.ask("GET", "/health").json["status"] == "healthy"
+        key.write_text("sk-ant-second")
+        proxy.process.send_signal(signal.SIGHUP)
+        wait_for("the new key is used", lambda: used() == "sk-ant-second", 10)
+    assert "sk-ant" not in proxy.log.read_text()
