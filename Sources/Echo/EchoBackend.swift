@@ -28,13 +28,13 @@ package final class EchoBackend: Backend {
   package func take(_ line: Line) throws(APIError) {
     switch Operation(of: line.ctx) {
     case .messages, .countTokens: try takeMessages(line)
-    case .models: respond(line, models.list())
+    case .models: port.respond(line, models.list())
     case .model:
       let name = line.ctx.flatMap { Scan.plainString(Scan.member("model_id", of: $0)) }?.text ?? ""
       guard let entry = models.entry(name) else { throw APIError(status: 404, "model: \(name)") }
-      respond(line, entry)
+      port.respond(line, entry)
     case .health:
-      respond(line, HealthReport(backend: "claude-echo").body(time: HealthReport.time(of: line.ctx)))
+      port.respond(line, HealthReport(backend: "claude-echo").body(time: HealthReport.time(of: line.ctx)))
     }
   }
 
@@ -51,7 +51,7 @@ package final class EchoBackend: Backend {
     }
     let tokens = max(1, line.payload.count / 4)
     if Operation(of: line.ctx) == .countTokens {
-      return respond(line, JSON(object: ["input_tokens": JSON(tokens)]))
+      return port.respond(line, JSON(object: ["input_tokens": JSON(tokens)]))
     }
     let text = Self.lastUserText(messages)
     var script = EchoScript(text)
@@ -74,14 +74,6 @@ package final class EchoBackend: Backend {
       }.joined(separator: "\n")
     }
     return ""
-  }
-
-  private func respond(_ line: Line, _ body: JSON) {
-    port.output.record(.begin, of: line.rid, isBare: line.isBare, ctx: line.ctx) {
-      $0.append(#"{"status":200,"headers":{}}"#)
-    }
-    port.output.record(.response, of: line.rid, isBare: line.isBare) { $0.append(body) }
-    port.output.end(line.rid, isBare: line.isBare)
   }
 
   private func begin(_ answer: EchoAnswer) {
@@ -164,5 +156,16 @@ package final class EchoBackend: Backend {
   private func withContext(of answer: EchoAnswer, _ body: (ByteSlice?) -> Void) {
     guard var ctx = answer.ctx else { return body(nil) }
     ctx.withUTF8 { body($0) }
+  }
+}
+
+extension Port {
+  /// Answers a request at once, with that body.
+  func respond(_ line: Line, _ body: JSON) {
+    output.record(.begin, of: line.rid, isBare: line.isBare, ctx: line.ctx) {
+      $0.append(#"{"status":200,"headers":{}}"#)
+    }
+    output.record(.response, of: line.rid, isBare: line.isBare) { $0.append(body) }
+    output.end(line.rid, isBare: line.isBare)
   }
 }

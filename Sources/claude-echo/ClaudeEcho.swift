@@ -12,7 +12,7 @@ import Records
 struct ClaudeEcho: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "claude-echo",
-    abstract: "Answer message requests without a model: echo, or play a script.",
+    abstract: "Answer message requests without a model: echo, play a script, or replay a recording.",
     discussion: "Reads records or bare requests on stdin, writes answers on stdout. For demos, tests and benchmarks.",
     version: version)
 
@@ -22,21 +22,43 @@ struct ClaudeEcho: ParsableCommand {
   @Option(help: ArgumentHelp("Answer requests without marks by the marks in this file.", valueName: "file"))
   var script: String?
 
+  @Option(help: ArgumentHelp("Answer as this file of scripts/record recorded it.", valueName: "file"))
+  var replay: String?
+
+  @Option(help: ArgumentHelp("Replay so many times as fast as recorded, not at once.", valueName: "times"))
+  var replaySpeed: Double?
+
+  func validate() throws {
+    guard let replaySpeed else { return }
+    guard replay != nil else { throw ValidationError("--replay-speed needs --replay") }
+    guard replaySpeed > 0, replaySpeed.isFinite else { throw ValidationError("--replay-speed is a number above 0") }
+  }
+
   func run() throws {
     let log = Log(program: "claude-echo", level: common.logLevel)
+    let port = Port()
+    let reactor = Reactor()
     do throws(Failure) {
-      let port = Port()
-      let reactor = Reactor()
+      if let replay {
+        let recording = try Recording(try StandardIO.contents(of: replay), name: replay)
+        for line in recording.badLines { log.write(.warning, "\(replay): line \(line) is no record and passed over") }
+        return try serve(
+          ReplayBackend(port: port, reactor: reactor, recording: recording, speed: replaySpeed), port, reactor, log)
+      }
       let backend = EchoBackend(
         port: port, reactor: reactor, models: try modelOptions.table(),
         script: try script.map { (path) throws(Failure) in try StandardIO.contents(of: path).text })
-      try BackendRunner(
-        backend, port: port, reactor: reactor, log: log,
-        defaultContext: common.defaultContext(dialect: nil), isStrict: common.strictInput
-      ).serve()
+      try serve(backend, port, reactor, log)
     } catch {
       throw error.exit(log)
     }
+  }
+
+  private func serve(_ backend: some Backend, _ port: Port, _ reactor: Reactor, _ log: Log) throws(Failure) {
+    try BackendRunner(
+      backend, port: port, reactor: reactor, log: log,
+      defaultContext: common.defaultContext(dialect: nil), isStrict: common.strictInput
+    ).serve()
   }
 
   static func main() { start() }

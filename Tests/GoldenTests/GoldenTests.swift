@@ -62,20 +62,31 @@ struct GoldenTests {
   @Test(
     "claude-echo",
     arguments: try GoldenCase.all(
-      of: "claude-echo", but: ["pace-is-kept-in-order", "bare-streams-come-one-after-another"]),
+      of: "claude-echo",
+      but: [
+        "pace-is-kept-in-order", "bare-streams-come-one-after-another", "replay-at-the-recorded-pace",
+        "replay-cancelled", "replay-of-no-recording",
+      ]),
     [1, 7, .max])
   func claudeEcho(_ golden: GoldenCase, pieceSize: Int) throws {
-    let script = try golden.options.value("--script").map { String(decoding: try golden.file($0), as: UTF8.self) }
     let port = Port()
-    let backend = EchoBackend(port: port, reactor: Reactor(), models: try golden.models(), script: script)
     // One line in one go, so that the order is that of a program which is asked line by line.
+    if let name = golden.options.value("--replay") {
+      var contents = Bytes()
+      for byte in try golden.file(name) { contents.append(byte) }
+      let recording = try Recording(contents, name: name)
+      let backend = ReplayBackend(port: port, reactor: Reactor(), recording: recording, speed: nil)
+      return try golden.check(Asker(backend: backend, port: port), pieceSize)
+    }
+    let script = try golden.options.value("--script").map { String(decoding: try golden.file($0), as: UTF8.self) }
+    let backend = EchoBackend(port: port, reactor: Reactor(), models: try golden.models(), script: script)
     try golden.check(Asker(backend: backend, port: port), pieceSize)
   }
 
   /// Hands lines to a backend and what it says at once on, as the runner of the programs does.
-  private struct Asker: RecordFilter {
+  private struct Asker<B: Backend>: RecordFilter {
     static var side: Side { .request }
-    let backend: EchoBackend
+    let backend: B
     let port: Port
 
     mutating func take(_ line: Line, to out: inout Output) throws(APIError) {

@@ -38,7 +38,7 @@ A last user message that holds only tool results is answered with their text.
 
 ``GET /__mock/requests`` gives the log as JSON, ``POST /__mock/reset`` empties it. Its records:
 
-    {"event":"request","n":1,"t":WALL,"mono":MONOTONIC,"method","path","headers":[[name,value]],"bytes","body"}
+    {"event":"request","n":1,"t":WALL,"mono":MONOTONIC,"method","path","headers":[[name,value]],"bytes","sha256","body"}
     {"event":"response_done","n":1,"status":200,…}     the whole answer was written
     {"event":"client_abort","n":1,"mono":…}            the client went before that; seen within 100 ms
     {"event":"disconnect","n":1}                       we went, as asked
@@ -49,6 +49,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import hashlib
 import itertools
 import json
 import re
@@ -296,7 +297,8 @@ class Handler(BaseHTTPRequestHandler):
         masked = ("x-api-key", "authorization", "cookie")
         headers = [[k, "(masked)" if k.lower() in masked else v] for k, v in self.headers.items()]
         n = next(self.api.numbers)
-        self.api.note("request", n, method=self.command, path=self.path, headers=headers, bytes=len(raw), body=body)
+        self.api.note("request", n, method=self.command, path=self.path, headers=headers, bytes=len(raw),
+                      sha256=hashlib.sha256(raw).hexdigest(), body=body)
         return n, body
 
     def do_HEAD(self) -> None:
