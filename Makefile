@@ -14,7 +14,7 @@ SOAK_SECONDS ?= 600
 export SCRATCH
 
 PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai sse-encode claude-exec claude-http claude-echo
-SCRIPTS = claude-proxy claude-proxy-inetd
+SCRIPTS = claude-proxy claude-proxy-ask claude-proxy-inetd
 FUZZ_TARGETS = front check lexer records model-map oai2anth oai2anth-auto anth2oai sse-encode
 PAGES = $(wildcard Sources/*/*.[1-8])
 # Static: a filter starts in a millisecond, and runs where there is no Swift. Package.swift says which programs are
@@ -105,6 +105,7 @@ mutants: ## break one rule of the filters after the other, and show what notices
 install: all ## install under PREFIX (/usr/local), within DESTDIR if set
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(SCRIPTS:%=scripts/%) scripts/generate-token $(DESTDIR)$(PREFIX)/bin
+	install scripts/record $(DESTDIR)$(PREFIX)/bin/claude-record
 	@set -e; for page in $(PAGES); do \
 	  section=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
 	  install -d $$section; install -m 644 $$page $$section; \
