@@ -23,7 +23,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench-filters bench-cli bench-streams soak-upstream fuzz mutants install clean help test-agents test-cli soak prove compare
+.PHONY: all run demo test check lint format golden bench-filters bench-cli bench-streams soak-upstream fuzz mutants install clean help test-agents test-cli soak prove compare test-examples
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -43,8 +43,14 @@ test: ## set up, build, and run all tests
 	@scripts/test
 
 test-agents: all ## try the libraries that people build agents with
-	@scripts/fetch agents
+	@scripts/fetch agents aider
 	@PYTHONDONTWRITEBYTECODE=1 timeout 600 $(SCRATCH)/agents-venv/bin/pytest -q -p no:cacheprovider Tests/Agents
+
+test-examples: all ## run every example of scripts/examples, llm and aider among them
+	@scripts/setup test
+	@scripts/fetch agents aider
+	@scripts/test examples
+	@PYTHONDONTWRITEBYTECODE=1 timeout 600 $(SCRATCH)/agents-venv/bin/pytest -q -p no:cacheprovider Tests/Agents/test_examples.py
 
 test-cli: all ## table what each CLI can carry: CLIS, else CLAUDE_CLI_PATH, else the newest and an older one
 	@scripts/setup run test

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""The examples of scripts/examples that need much: llm, and aider in a place of its own."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from server import BUILD, REPOSITORY, Proxy
+
+EXAMPLES = REPOSITORY / "scripts" / "examples"
+EDIT = """[[say:I change it.
+
+notes.txt
+```
+<<<<<<< SEARCH
+milk
+=======
+bread and butter
+>>>>>>> REPLACE
+```
+]] Buy bread and butter, not milk."""
+
+
+def run(proxy: Proxy, programs: Path, folder: Path, *command: str) -> str:
+    settings = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder), "LANG": "C.UTF-8", "BASE": proxy.url}
+    said = subprocess.run(command, env=settings, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=300)
+    assert said.returncode == 0, said.stdout + said.stderr
+    return said.stdout
+
+
+def test_llm(echo: Proxy, tmp_path: Path) -> None:
+    said = run(echo, Path(sys.executable).parent, tmp_path, str(EXAMPLES / "llm" / "run.sh"), "[[say:one two]]",
+               "[[tool:llm_time {}]] What time is it?", '[[say:{"city":"Tromsø","days":3}]] Plan a trip.')
+    lines = said.splitlines()
+    assert lines[0] == "one two" and "utc_time" in said
+    assert json.loads(lines[-1]) == {"city": "Tromsø", "days": 3}
+
+
+def test_aider(echo: Proxy, tmp_path: Path) -> None:
+    """A real edit: the file on the disk is another one afterwards."""
+    (tmp_path / "notes.txt").write_text("eggs\nmilk\n")
+    said = run(echo, (BUILD / "aider-venv/bin").resolve(), tmp_path, str(EXAMPLES / "aider" / "run.sh"), "notes.txt", EDIT)
+    assert (tmp_path / "notes.txt").read_text() == "eggs\nbread and butter\n", said
+    assert "Applied edit to notes.txt" in said
