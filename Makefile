@@ -50,7 +50,7 @@ test-examples: all ## run every example of scripts/examples, llm and aider among
 	@scripts/setup test
 	@scripts/fetch agents aider
 	@scripts/test examples
-	@PYTHONDONTWRITEBYTECODE=1 timeout 600 $(SCRATCH)/agents-venv/bin/pytest -q -p no:cacheprovider Tests/Agents/test_examples.py
+	@PYTHONDONTWRITEBYTECODE=1 timeout 600 $(SCRATCH)/agents-venv/bin/pytest -q -p no:cacheprovider Tests/Agents/test_heavy_examples.py
 
 test-cli: all ## table what each CLI can carry: CLIS, else CLAUDE_CLI_PATH, else the newest and an older one
 	@scripts/setup run test

@@ -77,7 +77,9 @@ def test_failures(tmp_path: Path, words: list[str], status: int, complaint: str)
 
 
 def test_a_pipeline_that_fails(tmp_path: Path) -> None:
-    assert ask(tmp_path, "x", PIPELINE="false")[0] == 69
+    for pipeline in ("false", "model-map | false | sse-encode", "model-map | cat >/dev/null", "claude-echo | sse-encode | head -n 1"):
+        assert ask(tmp_path, "x", PIPELINE=pipeline)[0] == 69, pipeline
+    assert ask(tmp_path, "x", RECORD="/no/such/file")[0] == 69
     assert ask(tmp_path, "x", BACKEND="nothing")[0] == 78
 
 
