@@ -156,6 +156,8 @@ extension ModelTable {
     JSON(object: [
       "type": JSON("model"), "id": JSON(model.id), "display_name": JSON(model.displayName),
       "created_at": JSON(model.createdAt),
+      // The table's are those that can be asked for.
+      "lifecycle": JSON("active"),
     ])
   }
 }

@@ -7,7 +7,7 @@
 prints the port it listens on, and serves until it is killed. In a test, use ``with MessagesAPI() as api``.
 
 It refuses what the real API would refuse (no credential, no max_tokens, empty text, a tool result without its
-call), so that a test that passes here says something. Else the answer is chosen by marks in the text of the
+call), so that a test that passes here says something; or what its `judge` refuses instead. Else the answer is chosen by marks in the text of the
 last user message; any number may be given:
 
     [[thinking]]              a thinking block, with its signature, before the text
@@ -59,7 +59,7 @@ import struct
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 Json = dict[str, Any]
 
@@ -309,7 +309,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.send_json(200, self.api.records())
         n, _ = self.note_request()
         path = self.path.split("?")[0]
-        models = [{"type": "model", "id": i, "display_name": d, "created_at": c} for i, d, c in MODELS]
+        models = [{"type": "model", "id": i, "display_name": d, "created_at": c, "lifecycle": "active"} for i, d, c in MODELS]
         if path == "/":
             return self.send_json(200, {"ok": True})
         if path == "/v1/models":
@@ -331,7 +331,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.send_error_body(n, 404, f"no such path: {path}")
         if not (self.headers.get("x-api-key") or self.headers.get("authorization")):
             return self.send_error_body(n, 401, "x-api-key header is required")
-        if wrong := refusal(body, messages_only=path.endswith("count_tokens")):
+        if wrong := self.api.judge(body, path.endswith("count_tokens")):
             return self.send_error_body(n, 400, wrong)
         if path.endswith("count_tokens"):
             return self.send_json(200, {"input_tokens": tokens(body)})
@@ -420,8 +420,10 @@ class Server(ThreadingHTTPServer):
 class MessagesAPI:
     """A stand-in that serves on a loopback port from `start` to `stop`, or within a `with`."""
 
-    def __init__(self, port: int = 0, bind: str = "127.0.0.1", gap: float = 0.002, log: str | None = None):
+    def __init__(self, port: int = 0, bind: str = "127.0.0.1", gap: float = 0.002, log: str | None = None,
+                 judge: Callable[[Any, bool], str | None] = refusal):
         self.gap = gap
+        self.judge = judge
         self.numbers = itertools.count(1)
         self._log = open(log, "a", encoding="utf-8") if log else None
         self._lock = threading.Lock()
