@@ -23,7 +23,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench-filters bench-cli bench-streams soak-upstream fuzz mutants install clean help test-agents test-cli soak prove compare test-examples
+.PHONY: all run demo test check lint format golden bench-filters bench-cli bench-streams soak-upstream fuzz mutants install clean help test-agents test-cli soak prove compare test-examples test-schema
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -64,6 +64,10 @@ soak: all ## good and bad clients together for SOAK_SECONDS, with every answer c
 prove: all ## give the long proofs of claude-exec, which take an hour
 	@scripts/setup test
 	@LONG=1 PYTHONDONTWRITEBYTECODE=1 $(SCRATCH)/venv/bin/pytest -q -s -p no:cacheprovider -o faulthandler_timeout=0 $(PROOFS)
+
+test-schema: all ## ask all that openapi.json describes, with all checks of schemathesis, for many minutes
+	@scripts/fetch schema
+	@LONG=1 PYTHONDONTWRITEBYTECODE=1 $(SCRATCH)/schema-venv/bin/pytest -q -s -p no:cacheprovider -o faulthandler_timeout=0 Tests/OpenAPI/test_schemathesis.py
 
 compare: all ## table how oai2anth and LiteLLM differ
 	@scripts/fetch litellm

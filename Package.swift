@@ -55,6 +55,8 @@ let package = Package(
     .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     // What Glibc's module lacks: epoll, pidfds, signalfds.
     .target(name: "CLinux"),
+    // What the server says of its interface. Data.
+    .target(name: "COpenAPI", exclude: ["openapi.json"]),
 
     // JSON as bytes: the buffer, scanning, escaping, checking. No tree.
     room("JSONText"),
@@ -91,7 +93,7 @@ let package = Package(
 
     // HTTP to records and back, and the pipeline's life. Knows no model, no token, neither API's bodies.
     room(
-      "HTTPFront", "SharedFile", "CLinux", "Records", "Logs", "JSONText",
+      "HTTPFront", "SharedFile", "CLinux", "COpenAPI", "Records", "Logs", "JSONText",
       .product(name: "NIOCore", package: "swift-nio"),
       .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
 

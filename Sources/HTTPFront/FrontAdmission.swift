@@ -127,7 +127,7 @@ extension Front {
   private func locked(_ exchange: Exchange, _ route: Route) -> APIError? {
     guard !tokens.isEmpty else { return nil }
     switch route.purpose {
-    case .page, .live, .health, .ready: return nil
+    case .page, .description, .live, .health, .ready: return nil
     case .relay, .detailed, .metrics: break
     }
     let headers = exchange.head.headers
@@ -164,7 +164,7 @@ extension Front {
   private func prepare(_ exchange: Exchange, _ route: Route, id: String?) {
     exchange.collects = exchange.isHead
     switch route.purpose {
-    case .live, .page: return
+    case .live, .page, .description: return
     case .health, .ready, .detailed, .metrics:
       exchange.collects = true
       exchange.deadline = exchange.startedAt + .seconds(FrontLimits.healthTimeout)
@@ -184,7 +184,7 @@ extension Front {
   func serve(_ exchange: Exchange) {
     guard let route = exchange.route else { return }
     switch route.purpose {
-    case .live, .page: exchange.connection?.answer(exchange, own(route.purpose, exchange))
+    case .live, .page, .description: exchange.connection?.answer(exchange, own(route.purpose, exchange))
     case .relay, .health, .ready, .detailed, .metrics:
       if exchange.check == nil { exchange.record.writeStaticString("null") }
       exchange.record.writeStaticString("}\n")

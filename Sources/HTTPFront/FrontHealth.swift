@@ -15,6 +15,7 @@ extension Front {
       let host = exchange.head.headers.first(name: "host") ?? "localhost"
       return LocalAnswer(
         contentType: "text/plain; charset=utf-8", text: Pages.index(host: host, version: settings.version))
+    case .description: return .description
     case .live, .relay, .health, .ready, .detailed:
       return health("alive")
     }

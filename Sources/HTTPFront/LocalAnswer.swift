@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import COpenAPI
 import JSONText
 import Logs
 import NIOCore
@@ -33,6 +34,18 @@ package struct LocalAnswer {
     text.append(#""}"#)
     body.writeBytes(text.slice)
   }
+
+  /// The description of the interface; it changes with the program alone.
+  static var description: LocalAnswer {
+    var answer = LocalAnswer(text: "")
+    answer.headers = [("cache-control", "max-age=3600")]
+    answer.body = descriptionText
+    return answer
+  }
+
+  /// One buffer for all answers.
+  private static let descriptionText = ByteBuffer(
+    bytes: UnsafeBufferPointer(start: copenapi_start(), count: copenapi_length()))
 
   /// What there is at a path that only says what it takes.
   static func options(_ allowed: [String]) -> LocalAnswer {

@@ -23,6 +23,8 @@ package enum Pages {
         curl http://\(host)/health
       GET  /metrics                         figures for Prometheus
         curl http://\(host)/metrics
+      GET  /openapi.json                    all of this, described for programs
+        curl http://\(host)/openapi.json
 
       """
   }

@@ -11,7 +11,7 @@ package struct Route: Sendable {
     /// The pipeline, asked for its health; with or without its answer, the front.
     case health, ready, detailed, metrics
     /// The front alone.
-    case live, page
+    case live, page, description
   }
 
   package let method: HTTPMethod
@@ -46,6 +46,7 @@ package struct Route: Sendable {
     own("/health/detailed", .detailed),
     own("/metrics", .metrics),
     own("/", .page),
+    own("/openapi.json", .description),
   ]
 
   /// The path that both APIs' clients use; its dialect is a setting.
