@@ -44,7 +44,7 @@ def run(proxy: Proxy, paths: list[str], *arguments: str, most: int = 8) -> int:
     for path in paths:
         command += ["--include-path", path]
     done = subprocess.run([*command, *arguments], cwd=proxy.home, text=True, capture_output=True,
-                          timeout=3600 if LONG else 120, env=os.environ | {"HOME": str(proxy.home)})
+                          timeout=3600 if LONG else 240, env=os.environ | {"HOME": str(proxy.home)})
     report = "\n".join(line[:600] for line in done.stdout.splitlines()[-120:])
     assert done.returncode == 0, report + done.stderr[-2000:]
     counted = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
