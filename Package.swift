@@ -11,13 +11,14 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-/// A room: a library that the programs share.
+/// A room: a library that the programs share; and the man page of what it defines, where there is one.
 func room(
-  _ name: String, _ needs: Target.Dependency..., embedding data: String..., linking: [LinkerSetting] = []
+  _ name: String, _ needs: Target.Dependency..., embedding data: String..., page: String? = nil,
+  linking: [LinkerSetting] = []
 ) -> Target {
   .target(
-    name: name, dependencies: needs, resources: data.map { .embedInCode($0) }, swiftSettings: strict,
-    linkerSettings: linking)
+    name: name, dependencies: needs, exclude: page.map { [$0] } ?? [], resources: data.map { .embedInCode($0) },
+    swiftSettings: strict, linkerSettings: linking)
 }
 
 /// How much of a program's libraries a release build links into it; the Makefile gives the flags that go with it.
@@ -63,7 +64,7 @@ let package = Package(
     // JSON as a value. The only room that knows Jansson.
     room("Jansson", "CJansson", "JSONText", linking: [.linkedLibrary(":libjansson.a")]),
     // The contract between the programs: lines, envelopes, bare bodies, the run loop.
-    room("Records", "Jansson", "JSONText"),
+    room("Records", "Jansson", "JSONText", page: "claude-records.5"),
     // The operator's log lines.
     room("Logs", "Records", "JSONText"),
     // Waiting on many descriptors and timers at once.
