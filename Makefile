@@ -23,7 +23,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench-filters bench-cli bench-streams soak-upstream fuzz mutants install clean help test-agents test-cli soak prove compare test-examples test-schema
+.PHONY: all run demo test check lint format golden bench-filters bench-cli bench-streams soak-upstream fuzz mutants install clean help test-agents test-cli soak prove compare test-examples test-schema docs
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -120,6 +120,10 @@ install: all ## install under PREFIX (/usr/local), within DESTDIR if set
 	  section=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
 	  install -d $$section; install -m 644 $$page $$section; \
 	done
+
+docs: ## build the documentation, a static site in .build/docs, and check its links
+	@scripts/setup docs
+	@scripts/docs
 
 clean: ## remove all that was built or fetched
 	rm -rf $(SCRATCH) $(SCRATCH)-test .build-fuzz .build-mutants
