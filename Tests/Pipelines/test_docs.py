@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""The documentation is true: its samples run, and its tables are those of the programs."""
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from examples import Example, check, examples, run, runnable, settings
+from messages_api import MessagesAPI
+from processes import wait_for
+from server import REPOSITORY, Proxy, free_port
+from wire import ask
+
+CATALOG = REPOSITORY / "Sources/Documentation.docc"
+MAN_PAGES = sorted(REPOSITORY.glob("Sources/*/*.[1-8]"))
+FAKE_CLI = REPOSITORY / "Tests/StandIns/fake-claude"
+# What serves until it is told to end.
+SERVERS = ("http-frontd --listen", "socat", "systemd-socket-activate", "mkfifo")
+
+
+def page(name: str) -> str:
+    return (CATALOG / f"{name}.md").read_text()
+
+
+def of_catalog() -> list[Example]:
+    return [example for path in sorted(CATALOG.glob("*.md")) for example in examples(path.stem, path.read_text())]
+
+
+def of_man_pages() -> list[Example]:
+    """The samples of the man pages, as the site shows them."""
+    found = []
+    for path in MAN_PAGES:
+        made = subprocess.run([REPOSITORY / "scripts/man-to-docc", path], capture_output=True, text=True, check=True)
+        found += examples(path.name, made.stdout)
+    return found
+
+
+@pytest.mark.parametrize("example", of_catalog(), ids=str)
+def test_sample(example: Example, echo: Proxy, tmp_path: Path) -> None:
+    check(example, echo.port, tmp_path)
+
+
+@pytest.mark.parametrize("example", of_man_pages(), ids=str)
+def test_sample_of_a_man_page(example: Example, api: MessagesAPI, tmp_path: Path) -> None:
+    """As it stands, but with stand-ins for the CLI and the API; where it shows records or text, there are some."""
+    (tmp_path / "log").write_text('{"msg":"request","id":"r1","duration_ms":7.1}\n')
+    more = {"CLAUDE_CLI_PATH": str(FAKE_CLI), "CLAUDE_AUTH": "key", "ANTHROPIC_API_KEY": "dummy",
+            "ANTHROPIC_BASE_URL": api.url, "CLAUDE_WARM_PROCESSES": "0"}
+    if example.commands.startswith(SERVERS):
+        return serves(example, settings(tmp_path, **more), tmp_path)
+    said = run(example, 0, tmp_path, cwd=tmp_path, **more)
+    # One that begins with a backend takes its requests from elsewhere.
+    if not example.commands.startswith("claude-"):
+        assert said.strip(), f"{example} says nothing"
+
+
+def serves(example: Example, environment: dict[str, str], cwd: Path) -> None:
+    """A sample that is a server answers, and ends when it is told to."""
+    port = free_port()
+    script = runnable(example.commands).replace("8000", str(port))
+
+    def is_up() -> bool:
+        try:
+            return ask(port, "GET", "/health/live").status == 200
+        except OSError:
+            return False
+
+    with open(cwd / "said", "wb") as said:
+        process = subprocess.Popen(["sh", "-eu", "-c", script], cwd=cwd, env=environment, stdin=subprocess.DEVNULL,
+                                   stdout=said, stderr=said, start_new_session=True)
+    try:
+        wait_for(f"{example} answers: {script}", is_up, 10)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, as `make docs` builds it: without a warning of DocC's, and without a broken link."""
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    said = subprocess.run([REPOSITORY / "scripts/docs", folder], capture_output=True, text=True, timeout=120)
+    assert said.returncode == 0, said.stdout + said.stderr
+    return folder
+
+
+def check_links(site: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([REPOSITORY / "scripts/check-links", site], capture_output=True, text=True, timeout=60)
+
+
+def test_the_site(site: Path) -> None:
+    """It has a page of each page of the catalog, and of each man page."""
+    pages = {path.stem for path in (site / "data").rglob("*.json")}
+    assert {path.stem.lower() for path in [*CATALOG.glob("*.md"), *MAN_PAGES]} <= pages
+
+
+@pytest.mark.parametrize(("file", "right", "wrong", "said"), [
+    ("data/documentation/claude-proxy/headers.json", r'claude-proxy\/whatislost"', r'claude-proxy\/nowhere"',
+     "leads nowhere"),
+    ("data/documentation/claude-proxy/errors.json", "#When-a-stream-fails", "#Never", "no such heading"),
+    ("data/documentation/claude-proxy/endpoints.json", '"#One-path-for-two-interfaces"', '"#Two"', "no such heading"),
+    ("index/index.json", r"\/documentation\/claude-proxy\/tools", r"\/documentation\/tools", "leads nowhere"),
+    ("documentation/claude-proxy/tools/index.html", 'src="/js/', 'src="/sj/', "is not there"),
+])
+def test_a_broken_link_is_found(site: Path, tmp_path: Path, file: str, right: str, wrong: str, said: str) -> None:
+    broken = tmp_path / "site"
+    shutil.copytree(site, broken)
+    assert check_links(broken).returncode == 0
+    text = (broken / file).read_text()
+    assert right in text
+    (broken / file).write_text(text.replace(right, wrong))
+    found = check_links(broken)
+    assert found.returncode == 1 and said in found.stdout, found.stdout + found.stderr
+
+
+def test_a_page_that_nobody_leads_to_is_found(site: Path, tmp_path: Path) -> None:
+    lonely = tmp_path / "site"
+    shutil.copytree(site, lonely)
+    for folder, name in [("data/documentation/claude-proxy", "logs.json"), ("documentation/claude-proxy", "logs")]:
+        page = lonely / folder / name
+        copy = shutil.copytree if page.is_dir() else shutil.copy
+        copy(page, page.with_stem("lonely"))
+    found = check_links(lonely)
+    assert found.returncode == 1 and "no page leads to it" in found.stdout, found.stdout + found.stderr
+
+
+def test_every_program_has_a_page() -> None:
+    """Each man page is a page of the site, and the page of the filters leads to it."""
+    assert len(MAN_PAGES) >= 10
+    for path in MAN_PAGES:
+        assert f"<doc:{path.stem}>" in page("Filters"), f"Filters.md doesn't lead to {path.name}"
+
+
+def test_the_settings_are_those_of_the_programs() -> None:
+    """Settings.md has every setting that README, the script that starts the server, or a backend knows."""
+    told = set(re.findall(r"`([A-Z][A-Z_]+)(?:=[^`]*)?`", "\n".join(
+        line.split("|")[1] for line in page("Settings").splitlines() if line.startswith("|"))))
+    table = [line.split("|")[1] for line in (REPOSITORY / "README.md").read_text().splitlines() if line.startswith("| `")]
+    known = set(re.findall(r"`([A-Z][A-Z_]+)`", "\n".join(table)))
+    script = (REPOSITORY / "scripts/claude-proxy").read_text()
+    header = re.search(r"# Settings, of the environment:(.*?)\nset -eu", script, re.S)
+    assert header
+    known |= set(re.findall(r"\b[A-Z]+_[A-Z_]*[A-Z]\b", re.sub(r"\b\w+_\*", "", header[1])))
+    for backend in ("claude-exec", "claude-http"):
+        source = "\n".join(path.read_text() for path in (REPOSITORY / "Sources" / backend).glob("*.swift"))
+        known |= set(re.findall(r'"([A-Z]+_[A-Z_]+)"', source))
+    assert len(known) > 30
+    assert known - told - {"SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_RUNTIME_DIR"} == set()
+    # And none that no program knows.
+    everything = script + (REPOSITORY / "scripts/claude-proxy-inetd").read_text() + "\n".join(
+        path.read_text() for path in REPOSITORY.glob("Sources/*/*.swift"))
+    assert {name for name in told if name not in everything} == set()
+
+
+def test_the_endpoints_are_those_of_the_server() -> None:
+    """Endpoints.md has every path of the server's table."""
+    routes = (REPOSITORY / "Sources/HTTPFront/Route.swift").read_text()
+    for path in re.findall(r'(?:relay|own)\((?:\.\w+, )?"(/[^"]*)"', routes):
+        assert f" {path}`" in page("Endpoints"), f"Endpoints.md says nothing of {path}"
+
+
+def test_the_metrics_are_those_of_the_server(echo: Proxy) -> None:
+    """Metrics.md has the families of /metrics, with their kinds and labels."""
+    table = dict(re.findall(r"^\| `(claude_proxy_\w+)(?:\{[\w,]+\})?` \| (\w+) \|", page("Metrics"), re.M))
+    echo.ask("POST", "/v1/messages", {"messages": [{"role": "user", "content": "hi"}]})
+    text = echo.ask("GET", "/metrics").body.decode()
+    there = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M))
+    assert {name: kind for name, kind in table.items() if "login_limit" not in name} == there
+    for name, labels in re.findall(r"^\| `(claude_proxy_\w+)\{([\w,]+)\}`", page("Metrics"), re.M):
+        if sample := re.search(rf"^{name}\{{(.*)\}}", text, re.M):
+            assert re.findall(r'(\w+)="', sample[1]) == labels.split(",")
+    gauges = (REPOSITORY / "Sources/HTTPFront/MetricsText.swift").read_text()
+    for name in re.findall(r'family\("(\w+)"', gauges):
+        assert f"claude_proxy_{name}" in table, f"Metrics.md says nothing of {name}"
