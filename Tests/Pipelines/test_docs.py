@@ -129,6 +129,13 @@ def test_a_page_that_nobody_leads_to_is_found(site: Path, tmp_path: Path) -> Non
     assert found.returncode == 1 and "no page leads to it" in found.stdout, found.stdout + found.stderr
 
 
+def test_the_code_fits_its_place() -> None:
+    """A block of code shows 80 columns; what is shown of an answer may go on beyond."""
+    for path in CATALOG.glob("*.md"):
+        for language, code in re.findall(r"^```(\w+)\n(.*?)^```$", path.read_text(), re.S | re.M):
+            assert language == "console" or max(map(len, code.splitlines())) <= 80, f"{path.name}: {code}"
+
+
 def test_every_program_has_a_page() -> None:
     """Each man page is a page of the site, and the page of the filters leads to it."""
     assert len(MAN_PAGES) >= 10
