@@ -2,6 +2,7 @@
 """The documentation is true: its samples run, and its tables are those of the programs."""
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ import pytest
 from examples import Example, check, examples, run, runnable, settings
 from messages_api import MessagesAPI
 from processes import wait_for
-from server import REPOSITORY, Proxy, free_port
+from server import PROGRAMS, REPOSITORY, Proxy, free_port
 from wire import ask
 
 CATALOG = REPOSITORY / "Sources/Documentation.docc"
@@ -188,3 +189,51 @@ def test_the_metrics_are_those_of_the_server(echo: Proxy) -> None:
     gauges = (REPOSITORY / "Sources/HTTPFront/MetricsText.swift").read_text()
     for name in re.findall(r'family\("(\w+)"', gauges):
         assert f"claude_proxy_{name}" in table, f"Metrics.md says nothing of {name}"
+
+
+def test_the_defaults_are_those_of_the_server(echo: Proxy) -> None:
+    """The numbers in Settings.md are those in force where nothing is set."""
+    table = dict(re.findall(r"^\| `(\w+)` \| ([\d,]+(?: [KM]iB)?) \|", page("Settings"), re.M))
+    units = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+
+    def number(text: str) -> int:
+        digits, _, unit = text.partition(" ")
+        return int(digits.replace(",", "")) * units[unit]
+
+    there = echo.ask("GET", "/health/detailed").json["configuration"]
+    assert len(there) >= 10
+    assert {name: number(table[name.upper()]) for name in there} == there
+    script = (REPOSITORY / "scripts/claude-proxy").read_text()
+    for name in ("PORT", "RATE_LIMIT_REQUESTS", "RATE_LIMIT_BURST"):
+        assert f"${{{name}:-{table[name]}}}" in script, f"{name} is not {table[name]}"
+    backend = "\n".join(path.read_text() for path in (REPOSITORY / "Sources").glob("claude-*/*.1"))
+    for name in ("CLAUDE_MAX_PROCESSES", "CLAUDE_WARM_PROCESSES", "QUEUE_TIMEOUT", "IDLE_TIMEOUT"):
+        assert re.search(rf"^\.It Ev {name}\nAs\n\.Fl [^\n]*\n{table[name]}\.$", backend, re.M), name
+
+
+def test_every_status_is_told() -> None:
+    """Errors.md has each status that a program answers with by itself, and its type."""
+    table = dict(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", page("Errors"), re.M))
+    sources = "\n".join(path.read_text() for path in REPOSITORY.glob("Sources/*/*.swift") if path.parent.name != "Echo")
+    answered = set(re.findall(r"APIError\(\s*status: (\d{3})", sources))
+    assert len(answered) > 10
+    assert answered - table.keys() == set()
+    types = (REPOSITORY / "Sources/Records/APIError.swift").read_text()
+    for status, kind in re.findall(r'case (\d{3}): "(\w+)"', types):
+        assert table[status] == kind
+
+
+def test_the_models_are_those_of_the_table() -> None:
+    """Models.md tells what model-map makes of each kind of name."""
+    text = page("Models")
+    names = {"sonnet": "sonnet", "opus": "opus", "haiku": "haiku", "fable": "fable", "claude-3-5-haiku-latest": "haiku",
+             "claude-2.1": "sonnet", "claude-instant-1": "haiku", "claude-opus-4-20250514": "opus",
+             "claude-sonnet-4-20250514": "sonnet"}
+    for row, family in [("newest haiku", "haiku"), ("newest sonnet", "sonnet"), ("newest opus", "opus")]:
+        line = next(line for line in text.splitlines() if line.endswith(f"| the {row} |"))
+        names |= {name.replace("…", "-x" if name.endswith("…") else ""): family for name in re.findall(r"`([^`]+)`", line)}
+    asked = "".join(f'{{"model":"{name}"}}\n' for name in names)
+    made = subprocess.run([PROGRAMS / "model-map"], input=asked, capture_output=True, text=True, check=True).stdout
+    assert len(names) > 15
+    for name, line in zip(names, made.splitlines(), strict=True):
+        assert json.loads(line)["model"].startswith(f"claude-{names[name]}-5"), f"{name}: {line}"
