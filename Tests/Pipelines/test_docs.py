@@ -54,6 +54,7 @@ def test_sample_of_a_man_page(example: Example, api: MessagesAPI, tmp_path: Path
             "ANTHROPIC_BASE_URL": api.url, "CLAUDE_WARM_PROCESSES": "0"}
     if example.commands.startswith(SERVERS):
         return serves(example, settings(tmp_path, **more), tmp_path)
+    (tmp_path / "scripts").symlink_to(REPOSITORY / "scripts")
     said = run(example, 0, tmp_path, cwd=tmp_path, **more)
     # One that begins with a backend takes its requests from elsewhere.
     if not example.commands.startswith("claude-"):
