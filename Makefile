@@ -9,6 +9,12 @@ PROOFS = $(addprefix Tests/EndToEnd/test_,verbatim.py keep_apart.py storm.py inj
 # How long each fuzz target runs, in seconds, and on how many cases each property is tried.
 FUZZ_SECONDS ?= 60
 FUZZ_CASES ?= 100000
+# How often make bench measures each thing, for how many seconds, and whom; QUICK=1: what takes a minute, once; PIN=1: the
+# targets have cores of their own.
+REPS ?= $(if $(QUICK),1,5)
+WINDOW ?= $(if $(QUICK),1,4)
+TARGETS ?= none,nginx,ours$(if $(QUICK),,$(comma)litellm)
+comma = ,
 # How long the mixed load of many clients goes on, in seconds.
 SOAK_SECONDS ?= 600
 export SCRATCH
@@ -23,7 +29,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench-filters bench-cli bench-streams soak-upstream fuzz mutants install clean help test-agents test-cli soak prove compare test-examples test-schema docs
+.PHONY: all run demo test check lint format golden bench bench-filters bench-cli bench-streams soak-upstream fuzz mutants install clean help test-agents test-cli soak prove compare test-examples test-schema docs
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -86,6 +92,10 @@ format: ## bring the Swift into its form
 
 golden: all ## run the golden cases, or CASES=PROGRAM[/CASE] of them
 	@scripts/golden $(CASES)
+
+bench: all ## measure the whole proxy beside nginx and LiteLLM: REPS, WINDOW, TARGETS, QUICK=1, PIN=1
+	@scripts/fetch nginx $(if $(findstring litellm,$(TARGETS)),litellm-proxy)
+	@python3 -B Tests/Bench/proxies/bench.py --reps $(REPS) --seconds $(WINDOW) --targets $(TARGETS) $(if $(PIN),--pin) $(SCRATCH)/bench
 
 bench-filters: all ## measure the filters alone, beside cat, jq and C with Jansson
 	@python3 Tests/Bench/filters.py $(SCRATCH)/release

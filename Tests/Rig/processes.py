@@ -101,3 +101,27 @@ def cpu_time(pid: int) -> float:
     """The processor time that it has used, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_time_exact(pid: int) -> float:
+    """The same to the nanosecond, of the threads that live; nothing if it is gone."""
+    total = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            total += int(path.read_text().split()[0])
+        except OSError:
+            pass
+    return total / 1e9
+
+
+def session(leader: int) -> set[int]:
+    """All processes of a session, whoever their parent is by now."""
+    found = set()
+    for pid in all_pids():
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == leader:
+            found.add(pid)
+    return found
