@@ -82,9 +82,10 @@ def test_one_is_killed(pair: Pair) -> None:
     time.sleep(0.5)
     victim = pair.replicas[0]
     stages = list(victim.stages().values())
-    killed = time.monotonic()
     os.kill(victim.process.pid, signal.SIGKILL)
     victim.process.wait()
+    # Until it is gone its socket lets clients in, whom it won't read: they count as under way on it.
+    killed = time.monotonic()
     marked = wait_for("HAProxy has found out", lambda: "Server replicas/one is DOWN" in pair.balancer.log.read_text()
                       and time.monotonic())
     time.sleep(1)
@@ -97,10 +98,10 @@ def test_one_is_killed(pair: Pair) -> None:
     old = [one for one in outcomes if one.began < killed]
     new = [one for one in outcomes if one.began >= killed]
     lost = [one for one in old if one.kind != "whole"]
-    assert len(new) > 2 * (STREAMS + WHOLES) and {one.kind for one in new} == {"whole"}, load.kinds()
+    assert len(new) > 2 * (STREAMS + WHOLES) and all(one.kind == "whole" for one in new), load.kinds()
     # About half of those under way were its own: each is told, none waits for what won't come.
     assert 0 < len(lost) < STREAMS + WHOLES and all(one.ended < killed + 2 for one in lost), load.kinds()
-    assert all(is_told(one) for one in lost), load.kinds()
+    assert all(is_told(one) for one in lost), [one for one in lost if not is_told(one)]
     assert marked - killed < 2
     after = sum(line["msg"] == "request" for line in pair.lines(again))
     assert after > 10, "the replica that came back got nothing"
@@ -110,8 +111,11 @@ def test_one_is_killed(pair: Pair) -> None:
 
 
 def is_told(lost: Outcome) -> bool:
-    """A stream that breaks off, or a gateway's error that the SDK reads: nothing that looks complete."""
-    broken = ("broken off", "IncompleteRead", "ConnectionResetError")
+    """A stream that breaks off, or a gateway's error that the SDK reads: nothing that looks complete.
+
+    On a connection that had answers before, HAProxy closes it instead, as HTTP has it of a server that is gone.
+    """
+    broken = ("broken off", "IncompleteRead", "ConnectionResetError", "RemoteDisconnected")
     return lost.kind.startswith(broken) or (lost.kind, lost.status) == ("failed", 502)
 
 
