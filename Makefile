@@ -20,16 +20,15 @@ SOAK_SECONDS ?= 600
 export SCRATCH
 
 PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai sse-encode claude-exec claude-http claude-echo
-SCRIPTS = claude-proxy claude-proxy-ask claude-proxy-inetd
 FUZZ_TARGETS = front check lexer records model-map oai2anth oai2anth-auto anth2oai sse-encode
-PAGES = $(wildcard Sources/*/*.[1-8])
+PAGES = $(wildcard Sources/*/*.[1-8] scripts/*.[1-8])
 # Static: a filter starts in a millisecond, and runs where there is no Swift. Package.swift says which programs are
 # static altogether (all but those that do TLS); the objects are the same.
 SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-stdlib -Xlinker -s
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench bench-filters bench-cli bench-streams soak-upstream fuzz mutants install clean help test-agents test-cli soak prove compare test-examples test-schema docs
+.PHONY: all run demo test check lint format golden bench bench-filters bench-cli bench-streams soak-upstream fuzz mutants completions install uninstall dist deb try-deb image clean help test-agents test-cli soak prove compare test-examples test-schema docs
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -122,14 +121,73 @@ mutants: ## break one rule of the filters after the other, and show what notices
 	@scripts/setup build
 	@scripts/mutants
 
-install: all ## install under PREFIX (/usr/local), within DESTDIR if set
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(SCRIPTS:%=scripts/%) scripts/generate-token $(DESTDIR)$(PREFIX)/bin
-	install scripts/record $(DESTDIR)$(PREFIX)/bin/claude-record
-	@set -e; for page in $(PAGES); do \
-	  section=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
-	  install -d $$section; install -m 644 $$page $$section; \
+# The scripts that a user calls, with their helpers: they look for the programs beside themselves.
+INSTALLED_SCRIPTS = $(wildcard scripts/claude-proxy scripts/claude-proxy-*) scripts/generate-token
+SHELLS = bash zsh fish
+UNITS = claude-proxy.service claude-proxy.socket
+# Where things go within DESTDIR. Under a PREFIX that is not the system's, the settings are there too.
+BINDIR = $(PREFIX)/bin
+SHARE = $(PREFIX)/share
+SYSCONFDIR = $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
+UNITDIR = $(PREFIX)/lib/systemd/system
+EXAMPLES = $(SHARE)/doc/claude-proxy/examples
+BASH_COMPLETIONS = $(SHARE)/bash-completion/completions
+ZSH_COMPLETIONS = $(SHARE)/zsh/site-functions
+FISH_COMPLETIONS = $(SHARE)/fish/vendor_completions.d
+INSTALLED_PAGES = $(foreach page,$(PAGES),$(SHARE)/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+# One page for the scripts, by more than one name.
+PAGE_LINKS = $(patsubst %,$(SHARE)/man/man1/%.1,claude-proxy-ask claude-proxy-inetd claude-record generate-token)
+INSTALLED = $(PAGE_LINKS) $(PROGRAMS:%=$(BINDIR)/%) $(INSTALLED_SCRIPTS:scripts/%=$(BINDIR)/%) $(BINDIR)/claude-record \
+  $(INSTALLED_PAGES) \
+  $(PROGRAMS:%=$(BASH_COMPLETIONS)/%) $(PROGRAMS:%=$(ZSH_COMPLETIONS)/_%) $(PROGRAMS:%=$(FISH_COMPLETIONS)/%.fish) \
+  $(UNITS:%=$(UNITDIR)/%) $(EXAMPLES)/claude-proxy.env $(EXAMPLES)/notify-reload.conf
+# What is ours alone; the rest belongs to the system, and stays.
+INSTALLED_FOLDERS = $(EXAMPLES) $(SHARE)/doc/claude-proxy $(SYSCONFDIR)/claude-proxy
+# What the files say of /usr/local is so under any PREFIX.
+PLACED = sed -e 's|/usr/local/bin|$(BINDIR)|g; s|/usr/local/share|$(SHARE)|g; s|/etc/claude-proxy|$(SYSCONFDIR)/claude-proxy|g'
+
+completions: all ## make the completions of bash, zsh and fish, in .build
+	@mkdir -p $(SHELLS:%=$(SCRATCH)/completions/%)
+	@set -e; for shell in $(SHELLS); do for program in $(PROGRAMS); do \
+	  $(SCRATCH)/release/$$program --generate-completion-script $$shell | sed '1{/^#!/d}' \
+	    >$(SCRATCH)/completions/$$shell/$$program; \
+	done; done
+
+install: all completions ## install under PREFIX (/usr/local), within DESTDIR if set
+	@install -d $(sort $(dir $(INSTALLED:%=$(DESTDIR)%))) $(DESTDIR)$(SYSCONFDIR)/claude-proxy
+	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(INSTALLED_SCRIPTS) $(DESTDIR)$(BINDIR)
+	install scripts/record $(DESTDIR)$(BINDIR)/claude-record
+	@set -e; for page in $(PAGES); do install -m 644 $$page $(DESTDIR)$(SHARE)/man/man$${page##*.}; done
+	@set -e; for link in $(PAGE_LINKS); do ln -sf claude-proxy.1 $(DESTDIR)$$link; done
+	@set -e; for program in $(PROGRAMS); do \
+	  install -m 644 $(SCRATCH)/completions/bash/$$program $(DESTDIR)$(BASH_COMPLETIONS)/$$program; \
+	  install -m 644 $(SCRATCH)/completions/zsh/$$program $(DESTDIR)$(ZSH_COMPLETIONS)/_$$program; \
+	  install -m 644 $(SCRATCH)/completions/fish/$$program $(DESTDIR)$(FISH_COMPLETIONS)/$$program.fish; \
 	done
+	@set -e; for file in $(UNITS:%=$(UNITDIR)/%) $(EXAMPLES)/claude-proxy.env $(EXAMPLES)/notify-reload.conf; do \
+	  $(PLACED) scripts/systemd/$${file##*/} >$(DESTDIR)$$file; chmod 644 $(DESTDIR)$$file; \
+	done
+	@# Settings that are there stay as they are.
+	@[ -e $(DESTDIR)$(SYSCONFDIR)/claude-proxy/claude-proxy.env ] || \
+	  install -m 640 $(DESTDIR)$(EXAMPLES)/claude-proxy.env $(DESTDIR)$(SYSCONFDIR)/claude-proxy/claude-proxy.env
+
+uninstall: ## remove what install put there, but settings that were changed
+	@cmp -s $(DESTDIR)$(EXAMPLES)/claude-proxy.env $(DESTDIR)$(SYSCONFDIR)/claude-proxy/claude-proxy.env && \
+	  rm -f $(DESTDIR)$(SYSCONFDIR)/claude-proxy/claude-proxy.env || :
+	rm -f $(INSTALLED:%=$(DESTDIR)%)
+	@for folder in $(INSTALLED_FOLDERS); do rmdir $(DESTDIR)$$folder 2>/dev/null || :; done
+
+dist: ## make the source's tarball of what is committed, the same bytes each time
+	@scripts/dist $(SCRATCH)
+
+deb: all completions ## make the Debian package, in .build
+	@scripts/deb $(SCRATCH)
+
+try-deb: deb ## install the package in a clean Debian, run it, remove it (root, and the network, for debootstrap)
+	@scripts/try-deb $(SCRATCH)
+
+image: ## build the image claude-proxy with docker, podman or buildah
+	@scripts/docker/build
 
 docs: ## build the documentation, a static site in .build/docs, and check its links
 	@scripts/setup docs

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""What `make install` puts somewhere works there, and `make uninstall` takes all of it away."""
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from server import REPOSITORY, environment
+
+# What is set by another name than its own, or is not of the proxy.
+PATTERNS = {"CLAUDE_*", "ANTHROPIC_*"}
+
+
+def make(target: str, root: Path, prefix: str) -> None:
+    """One target on the programs that are there."""
+    subprocess.run(["make", "-o", "all", target, f"PREFIX={prefix}", f"DESTDIR={root}"], cwd=REPOSITORY, check=True,
+                   capture_output=True, timeout=120)
+
+
+def names(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("installed")
+    make("install", root, "/usr")
+    return root
+
+
+def test_it_runs_from_there(installed: Path, tmp_path: Path) -> None:
+    """The programs are found beside the script, by a link to it too, and nothing of the build folder is used."""
+    (link := tmp_path / "serve").symlink_to(installed / "usr/bin/claude-proxy")
+    for script in (installed / "usr/bin/claude-proxy", link):
+        said = subprocess.run([script, "--check"], env=environment(tmp_path, PORT="0", BACKEND="claude-echo"), capture_output=True,
+                              text=True, timeout=60)
+        assert said.returncode == 0 and "health healthy\n" in said.stdout, said
+        assert f"pipeline {installed}/usr/bin/rate-limit" in said.stdout and str(REPOSITORY) not in said.stdout
+
+
+def test_pages_and_completions(installed: Path) -> None:
+    """Each program has both; each shell that is here reads its own."""
+    share = installed / "usr/share"
+    for program in (installed / "usr/bin").iterdir():
+        assert (share / "man/man1" / f"{program.name}.1").exists() or program.name.startswith("claude-proxy-"), program.name
+        if not program.read_bytes().startswith(b"\x7fELF"):
+            continue
+        for place in ("bash-completion/completions/{}", "zsh/site-functions/_{}", "fish/vendor_completions.d/{}.fish"):
+            completion = (share / place.format(program.name)).read_text()
+            assert program.name in completion and "version" in completion and not completion.startswith("#!")
+        subprocess.run(["bash", "-n", share / "bash-completion/completions" / program.name], check=True)
+
+
+def test_units_name_what_is_there(installed: Path) -> None:
+    unit = (installed / "usr/lib/systemd/system/claude-proxy.service").read_text()
+    assert "/usr/local" not in unit
+    [command] = re.findall(r"^ExecStart=(\S+)$", unit, re.M)
+    [settings] = re.findall(r"CLAUDE_PROXY_CONFIG=(\S+)$", unit, re.M)
+    assert (installed / command.lstrip("/")).exists() and (installed / settings.lstrip("/")).exists()
+    assert (installed / settings.lstrip("/")).stat().st_mode & 0o777 == 0o640
+
+
+def test_every_setting_is_in_the_example(installed: Path, tmp_path: Path) -> None:
+    """All that claude-proxy takes from a file, and nothing else; with every default set, it is content."""
+    script = (REPOSITORY / "scripts/claude-proxy").read_text()
+    [body] = re.findall(r"^is_setting\(\) \{(.*?)^\}", script, re.M | re.S)
+    taken = {word for word in re.findall(r"[A-Z][A-Z_]+\*?", body)} - PATTERNS - {"CLAUDE_PROXY_*", "A", "Z"}
+    text = (installed / "etc/claude-proxy/claude-proxy.env").read_text()
+    said = re.findall(r"^#([A-Z_]+)=(.*)$", text, re.M)
+    assert taken - {name for name, _ in said} == set()
+    (example := tmp_path / "settings").write_text(
+        "".join(f"{name}={value}\n" for name, value in said if value and not value.startswith("/")) + "BACKEND=claude-echo\nPORT=0\n")
+    example.chmod(0o600)
+    checked = subprocess.run([installed / "usr/bin/claude-proxy", "--check", "--config", example],
+                             env=environment(tmp_path), capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked
+
+
+def test_uninstall(tmp_path: Path) -> None:
+    """Nothing is left, but settings that someone changed; and those are never written over."""
+    make("install", tmp_path, "/opt/proxy")
+    settings = tmp_path / "opt/proxy/etc/claude-proxy/claude-proxy.env"
+    assert settings.exists() and not (tmp_path / "etc").exists()
+    make("uninstall", tmp_path, "/opt/proxy")
+    assert names(tmp_path) == set()
+    make("install", tmp_path, "/opt/proxy")
+    settings.write_text("BACKEND=claude-echo\n")
+    make("install", tmp_path, "/opt/proxy")
+    make("uninstall", tmp_path, "/opt/proxy")
+    assert names(tmp_path) == {"opt/proxy/etc/claude-proxy/claude-proxy.env"} and settings.read_text() == "BACKEND=claude-echo\n"
+
+
+def test_dist_is_the_same_each_time(tmp_path: Path) -> None:
+    tarballs = []
+    for folder in (tmp_path / "1", tmp_path / "2"):
+        said = subprocess.run([REPOSITORY / "scripts/dist", folder], check=True, capture_output=True, text=True, timeout=60)
+        tarballs.append(Path(said.stdout.strip()).read_bytes())
+    assert tarballs[0] == tarballs[1] and len(tarballs[0]) > 100_000
