@@ -2,14 +2,17 @@
 """What `make install` puts somewhere works there, and `make uninstall` takes all of it away."""
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 
 import pytest
 from server import REPOSITORY, environment
 
-# What is set by another name than its own, or is not of the proxy.
+# What scripts/claude-proxy takes by the beginning of its name.
 PATTERNS = {"CLAUDE_*", "ANTHROPIC_*"}
 
 
@@ -41,7 +44,7 @@ def test_it_runs_from_there(installed: Path, tmp_path: Path) -> None:
 
 
 def test_pages_and_completions(installed: Path) -> None:
-    """Each program has both; each shell that is here reads its own."""
+    """Each program has both, and bash takes its own."""
     share = installed / "usr/share"
     for program in (installed / "usr/bin").iterdir():
         assert (share / "man/man1" / f"{program.name}.1").exists() or program.name.startswith("claude-proxy-"), program.name
@@ -50,7 +53,10 @@ def test_pages_and_completions(installed: Path) -> None:
         for place in ("bash-completion/completions/{}", "zsh/site-functions/_{}", "fish/vendor_completions.d/{}.fish"):
             completion = (share / place.format(program.name)).read_text()
             assert program.name in completion and "version" in completion and not completion.startswith("#!")
-        subprocess.run(["bash", "-n", share / "bash-completion/completions" / program.name], check=True)
+        offered = subprocess.run(["bash", "-c", 'source "$1" && complete -p "$2"', "bash",
+                                  share / "bash-completion/completions" / program.name, program.name],
+                                 check=True, capture_output=True, text=True).stdout
+        assert offered.startswith("complete") and offered.endswith(f" {program.name}\n"), offered
 
 
 def test_units_name_what_is_there(installed: Path) -> None:
@@ -98,3 +104,31 @@ def test_dist_is_the_same_each_time(tmp_path: Path) -> None:
         said = subprocess.run([REPOSITORY / "scripts/dist", folder], check=True, capture_output=True, text=True, timeout=60)
         tarballs.append(Path(said.stdout.strip()).read_bytes())
     assert tarballs[0] == tarballs[1] and len(tarballs[0]) > 100_000
+
+
+def test_the_image_gets_what_it_needs_and_nothing_else() -> None:
+    """By .dockerignore, as the script that carries out the Dockerfile without an engine reads it."""
+    loader = SourceFileLoader("build_in_chroot", str(REPOSITORY / "scripts/docker/build-in-chroot"))
+    module = module_from_spec(spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    context = module.Context()
+    files = context.files
+    assert {"Package.swift", "Makefile", "scripts/claude-proxy", "scripts/docker/entrypoint", "Sources/CLinux/CLinux.c"} <= set(files)
+    assert not [path for path in files if path.startswith((".", "scripts/docker/")) and path != "scripts/docker/entrypoint"]
+    lines = module.instructions((REPOSITORY / "scripts/docker/Dockerfile").read_text())
+    for word, rest in lines:
+        for source in rest.split()[:-1] if word == "COPY" and "--from" not in rest else []:
+            assert context.below(source), source
+
+
+@pytest.mark.parametrize("words, settings, status, said", [
+    (["sh", "-c", "id -u; id -g; echo $AUTH_TOKEN"], {"PUID": "1234", "PGID": "2345"}, 0, "1234\n2345\nof-a-file\n"),
+    (["sh", "-c", "id -u"], {"PUID": "0"}, 78, ""), (["sh", "-c", "id -u"], {"PUID": "me"}, 78, "")])
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes someone else")
+def test_the_images_user(tmp_path: Path, words: list[str], settings: dict[str, str], status: int, said: str) -> None:
+    """PUID and PGID, before anything else runs; a secret that is root's is read for them."""
+    (tmp_path / "AUTH_TOKEN").write_text("of-a-file\n")
+    (home := tmp_path / "home").mkdir()
+    ran = subprocess.run([REPOSITORY / "scripts/docker/entrypoint", *words], capture_output=True, text=True, timeout=60,
+                         env=environment(home, CREDENTIALS_DIRECTORY=str(tmp_path), **settings))
+    assert (ran.returncode, ran.stdout) == (status, said), ran
