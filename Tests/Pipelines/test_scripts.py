@@ -54,6 +54,16 @@ def test_a_new_token() -> None:
     assert len(tokens) == 3 and all(len(token) == 65 and int(token, 16) for token in tokens)
 
 
+@pytest.mark.parametrize("words", [["check"], ["serve", "--check"], ["--check"]])
+def test_subcommands(words: list[str]) -> None:
+    said = run(REPOSITORY / "scripts/claude-proxy", *words, BACKEND="claude-echo", PORT=str(free_port()))
+    assert said.returncode == 0 and "backend claude-echo\n" in said.stdout, said
+    demo = run(REPOSITORY / "scripts/claude-proxy", "demo", "--check", BACKEND="claude-exec", PORT=str(free_port()))
+    assert demo.returncode == 0 and "backend claude-echo\n" in demo.stdout, demo
+    token = run(REPOSITORY / "scripts/claude-proxy", "token")
+    assert token.returncode == 0 and len(token.stdout.strip()) > 30, token
+
+
 def test_claude_echo_only_when_named() -> None:
     """Canned answers are never served by chance, CLI or no CLI."""
     said = run(SCRIPTS / "claude-proxy", "--check", PORT="0", PATH="/usr/bin:/bin", CLAUDE_CLI_PATH="/nonexistent")

@@ -91,10 +91,13 @@ def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def memory(pid: int) -> int:
-    """What the process takes of the machine's memory, in kB: pages that it shares count by its share (PSS)."""
+def memory(pid: int, of: str = "Pss") -> int:
+    """What the process takes of the machine's memory, in kB: pages that it shares count by its share (PSS).
+
+    ``of="Pss_Anon"`` leaves out the program's own pages, whose share depends on how often it runs elsewhere.
+    """
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return next(int(line.split()[1]) for line in lines if line.startswith(of + ":"))
 
 
 def cpu_time(pid: int) -> float:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import processes
@@ -92,6 +93,10 @@ class Proxy:
         try:
             code = self.process.wait(10)
         finally:
+            # The kernel kills what a dead stage had started; on a busy machine that takes its time to be seen.
+            until = time.monotonic() + 1
+            while processes.with_home(self.home) and time.monotonic() < until:
+                time.sleep(0.01)
             left = {processes.name(pid) for pid in processes.with_home(self.home)}
             for pid in processes.with_home(self.home):
                 os.kill(pid, signal.SIGKILL)

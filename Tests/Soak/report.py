@@ -30,7 +30,7 @@ def table(run: Soak, before: dict[str, int], after: dict[str, int], cpu: float) 
               f"the server used {100 * watch.load(*run.measured):.0f} % of a processor",
               f"the load program used {100 * cpu:.0f} %; its loop was late by "
               f"{1000 * quantile(run.lags, 0.5):.1f} ms (p50), {1000 * quantile(run.lags, 0.99):.1f} ms (p99)",
-              "", f"{'process':18} {'descriptors':>16}   {'least PSS in MB: first third, last third':>42}"]
+              "", f"{'process':18} {'descriptors':>16}   {'own memory in MB, least: first third, last third':>48}"]
     rows = {name: (first, last) for name, first, last in watch.growth(*run.measured)}
     for name in before:
         first, last = rows.get(name, (0.0, 0.0))

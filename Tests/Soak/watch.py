@@ -41,7 +41,7 @@ class Watch:
         memories, open_ones, cpu = {}, {}, 0.0
         for pid in self.pids():
             try:
-                memories[pid], open_ones[pid] = memory(pid), descriptors(pid)
+                memories[pid], open_ones[pid] = memory(pid, "Pss_Anon"), descriptors(pid)
                 self._names[pid] = name(pid)
                 cpu += cpu_time(pid)
             except (OSError, StopIteration):
