@@ -54,7 +54,7 @@ let package = Package(
     .systemLibrary(name: "CJansson", providers: [.apt(["libjansson-dev"])]),
     // HTTP and TLS by libcurl.
     .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
-    // What Glibc's module lacks: epoll, pidfds, signalfds.
+    // What Glibc's module lacks: epoll, pidfds, signalfds, the allocator's settings.
     .target(name: "CLinux"),
     // What the server says of its interface. Data.
     .target(name: "COpenAPI", exclude: ["openapi.json"]),
@@ -75,7 +75,7 @@ let package = Package(
     room("Models", "Records", "Jansson", "JSONText", embedding: "models.json"),
     // What every main shares: options, standard input and output, log lines, statuses.
     room(
-      "Program", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText",
+      "Program", "CLinux", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText",
       .product(name: "ArgumentParser", package: "swift-argument-parser")),
 
     // Answers to HTTP: server-sent events and JSON bodies.

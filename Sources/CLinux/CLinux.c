@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #define _GNU_SOURCE
+#include <malloc.h>
 #include "CLinux.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,7 @@ int clinux_set_nonblocking(int fd) {
   return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-int clinux_set_pipe_size(int fd, int bytes) { return fcntl(fd, F_SETPIPE_SZ, bytes); }
+void clinux_return_large_memory(void) { mallopt(M_MMAP_THRESHOLD, 1 << 20); }
 
 // What runs between vfork and exec: system calls alone, in our memory. Returns an errno, or not at all.
 static int become(const char *path, char *const argv[], char *const envp[], const int fds[3], const char *cwd, pid_t parent) {

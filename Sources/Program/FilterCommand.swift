@@ -95,6 +95,7 @@ extension ParsableCommand {
     NodePool.install()
     // Before anything opens a descriptor that would take the place of a closed one.
     StandardIO.secureDescriptors()
+    Memory.returnWhatIsLarge()
     do {
       var command = try parseAsRoot()
       try command.run()

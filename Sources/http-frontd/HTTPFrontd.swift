@@ -67,6 +67,7 @@ struct HTTPFrontd: ParsableCommand {
 
   func run() throws {
     StandardIO.secureDescriptors()
+    Memory.returnWhatIsLarge()
     let environment = Environment.takeOurs()
     do throws(Failure) {
       let settings = try settings(environment)

@@ -15,8 +15,9 @@ int clinux_pipe(int ends[2]);
 /// Sets O_NONBLOCK; -1 with errno.
 int clinux_set_nonblocking(int fd);
 
-/// The number of bytes the kernel gave to the pipe; -1 with errno.
-int clinux_set_pipe_size(int fd, int bytes);
+/// Has free(3) return what is larger than 1 MiB to the system at once, always. Of itself glibc takes such sizes from the
+/// heap after the first one was freed, and the heap stays as large as it once was.
+void clinux_return_large_memory(void);
 
 /// Starts a program as the leader of a process group of its own.
 ///
