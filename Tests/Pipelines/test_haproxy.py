@@ -186,6 +186,7 @@ def test_whose_address(pair: Pair) -> None:
 
 def test_a_client_that_goes_and_a_pipeline_that_is_away(pair: Pair) -> None:
     """A whole answer that nobody waits for any more is cancelled; a 503 is asked again at the other replica."""
+    at_first = pair.answered()
     connection = connect(pair.port)
     connection.request("POST", "/v1/messages", json.dumps(BODY | {"messages": [
         {"role": "user", "content": "[[delay:30]]"}]}), {"content-type": "application/json"})
@@ -197,6 +198,8 @@ def test_a_client_that_goes_and_a_pipeline_that_is_away(pair: Pair) -> None:
     wait_for("it is under way", lambda: in_flight() == 1)
     connection.close()
     wait_for("it is cancelled", lambda: in_flight() == 0)
+    # Its line is written when the backend has said what it has cost.
+    wait_for("it is logged", lambda: sum(pair.answered()) - sum(at_first) == 1)
     # A 503 of both: three more tries, then the client gets it.
     before = pair.answered()
     refused = pair.ask(BODY | {"messages": [{"role": "user", "content": "[[error:503]]"}]})
