@@ -64,7 +64,9 @@ package struct BucketFile {
     guard file >= 0 else { return false }
     defer { close(file) }
     var (found, first) = (stat(), UInt64(0))
-    guard fstat(file, &found) == 0, found.st_size != 0, found.st_size != off_t(size) else { return false }
+    // The first version's was the table alone, without a mark.
+    let known = [0, off_t(size), off_t(size - tableAt)]
+    guard fstat(file, &found) == 0, !known.contains(found.st_size) else { return false }
     return pread(file, &first, 8, 0) != 8 || first != mark.0
   }
 

@@ -230,8 +230,9 @@ def test_some_are_killed_at_work(tmp_path: Path) -> None:
 SIZE = 32 + 16 * 65_536
 
 
-@pytest.mark.parametrize("spoil", [b"", b"\0" * SIZE, os.urandom(SIZE), b"claude-buckets 1" + b"\x7f" * (1 << 20)],
-                         ids=["nothing", "zeros", "noise", "another version"])
+@pytest.mark.parametrize("spoil", [b"", b"\0" * SIZE, os.urandom(SIZE), b"claude-buckets 1" + b"\x7f" * (1 << 20),
+                                   os.urandom(1 << 20)],
+                         ids=["nothing", "zeros", "noise", "another version", "the first version"])
 def test_a_file_that_holds_no_buckets(spoil: bytes, tmp_path: Path) -> None:
     """All are full, and it is of use from then on."""
     buckets = tmp_path / "buckets"
