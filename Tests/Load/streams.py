@@ -90,6 +90,8 @@ def idle(folder: Path, count: int) -> dict:
     load = client(folder)
     proxy = Proxy(folder / "home", BACKEND="claude-echo", MAX_CONNECTIONS=str(count + 100), LOG_LEVEL="warning")
     try:
+        # All stages are up when one request has gone through them.
+        assert proxy.ask("GET", "/health/ready").status == 200
         before = Look(proxy)
         run = subprocess.Popen([load, str(proxy.port), "idle", str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert run.stdout.readline() == "held\n"
