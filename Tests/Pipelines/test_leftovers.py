@@ -14,7 +14,8 @@ import pytest
 from backend import Backend, ask_for
 from processes import wait_for
 
-LOGIN = {"CLAUDE_AUTH": "login", "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat-dummy", "CLAUDE_CARRIER": ""}
+LOGIN = {"CLAUDE_AUTH": "login", "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat-dummy", "CLAUDE_CARRIER": "",
+         "CLAUDE_WARM_PROCESSES": "0"}
 
 
 @pytest.fixture
