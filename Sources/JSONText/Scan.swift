@@ -23,13 +23,15 @@ package enum Scan {
   package static func plainRun(_ text: ByteSlice, _ at: Int) -> Int {
     var at = at
     let start = UnsafeRawPointer(text.baseAddress.unsafelyUnwrapped)
-    let quote = SIMD16<UInt8>(repeating: 0x22)
-    let backslash = SIMD16<UInt8>(repeating: 0x5C)
-    let space = SIMD16<UInt8>(repeating: 0x20)
     while text.count - at >= 16 {
-      let sixteen = start.loadUnaligned(fromByteOffset: at, as: SIMD16<UInt8>.self)
-      if any((sixteen .== quote) .| (sixteen .== backslash) .| (sixteen .< space)) { break }
-      at += 16
+      let plain = plainBytes(start.loadUnaligned(fromByteOffset: at, as: SIMD2<UInt64>.self))
+      at += plain
+      if plain < 16 { return at }
+    }
+    if text.count - at >= 8 {
+      let plain = plainBytes(start.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+      at += plain
+      if plain < 8 { return at }
     }
     while at < text.count {
       let byte = text[at]
@@ -39,18 +41,36 @@ package enum Scan {
     return at
   }
 
+  /// How many of sixteen bytes, as they stand in memory, come before the first `"`, `\` or control character.
+  ///
+  /// In words, not in bytes: masks of bytes can only be looked at by a horizontal minimum, at many times the cost.
+  @inlinable
+  @inline(__always)
+  package static func plainBytes(_ words: SIMD2<UInt64>) -> Int {
+    let found = notPlain(SIMD2(UInt64(littleEndian: words[0]), UInt64(littleEndian: words[1])))
+    if found[0] | found[1] == 0 { return 16 }
+    return (found[0] != 0 ? found[0].trailingZeroBitCount : 64 + found[1].trailingZeroBitCount) >> 3
+  }
+
   /// How many of the eight bytes in a word, as it stands in memory, come before the first `"`, `\` or control character.
   @inlinable
+  @inline(__always)
   package static func plainBytes(_ word: UInt64) -> Int {
-    let word = UInt64(littleEndian: word)
-    let ones: UInt64 = 0x0101_0101_0101_0101
-    // The subtraction borrows into a byte's top bit where the byte is zero, or below 0x20. A borrow may spoil the bytes
-    // behind such a one, never those before it.
-    let quote = word ^ (ones * 0x22)
-    let backslash = word ^ (ones * 0x5C)
-    let found =
-      ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | ((word &- ones * 0x20) & ~word)
-    return (found & (ones * 0x80)).trailingZeroBitCount >> 3
+    notPlain(SIMD2(UInt64(littleEndian: word), 0x2020_2020_2020_2020))[0].trailingZeroBitCount >> 3
+  }
+
+  /// The top bit of each byte that is a `"`, a `\` or a control character, and of none before the first such.
+  ///
+  /// The subtraction borrows into a byte's top bit where the byte is zero, or below 0x20. A borrow may spoil the bytes
+  /// behind such a one, never those before it.
+  @inlinable
+  @inline(__always)
+  static func notPlain(_ words: SIMD2<UInt64>) -> SIMD2<UInt64> {
+    let ones = SIMD2<UInt64>(repeating: 0x0101_0101_0101_0101)
+    let quote = words ^ (ones &* 0x22)
+    let backslash = words ^ (ones &* 0x5C)
+    let found = ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | ((words &- ones &* 0x20) & ~words)
+    return found & (ones &* 0x80)
   }
 
   /// The offset behind the closing quote of the string that opens at `at`.

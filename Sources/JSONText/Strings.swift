@@ -22,32 +22,24 @@ extension Bytes {
     // A byte becomes at most six; room for two is there from the start, since most text needs about one.
     reserve(2 * text.count + 6)
     var at = 0
-    let quote = SIMD16<UInt8>(repeating: 0x22)
-    let backslash = SIMD16<UInt8>(repeating: 0x5C)
-    let space = SIMD16<UInt8>(repeating: 0x20)
-    while at < text.count {
-      var stop = text.count
-      if text.count - at >= 16 {
-        let sixteen = UnsafeRawPointer(from).loadUnaligned(fromByteOffset: at, as: SIMD16<UInt8>.self)
-        stop = at + 16
-        if !any((sixteen .== quote) .| (sixteen .== backslash) .| (sixteen .< space)) {
-          put(sixteen)
-          at = stop
-          continue
-        }
-      }
-      while at < stop {
+    let source = UnsafeRawPointer(from)
+    while text.count - at >= 16 {
+      let sixteen = source.loadUnaligned(fromByteOffset: at, as: SIMD2<UInt64>.self)
+      reserve(16)
+      // All of it, before it is known how much of it is plain.
+      UnsafeMutableRawPointer(storage.unsafelyUnwrapped + used).storeBytes(of: sixteen, as: SIMD2<UInt64>.self)
+      let plain = Scan.plainBytes(sixteen)
+      used += plain
+      at += plain
+      if plain < 16 {
         put(escaped: from[at])
         at += 1
       }
     }
-  }
-
-  @inline(__always)
-  private mutating func put(_ sixteen: SIMD16<UInt8>) {
-    reserve(16)
-    UnsafeMutableRawPointer(storage.unsafelyUnwrapped + used).storeBytes(of: sixteen, as: SIMD16<UInt8>.self)
-    used += 16
+    while at < text.count {
+      put(escaped: from[at])
+      at += 1
+    }
   }
 
   @inline(__always)
