@@ -45,10 +45,17 @@ final class ChatAnswer {
     isBare = line.isBare
     rid = line.rid.text
     operation = Records.Operation(of: line.ctx)
-    let ctx = line.ctx.flatMap { try? JSON.parse($0) }
-    askedModel = ctx?["model"]?["asked"]?.string
-    created = ctx?["http"]?["time"]?.integer.map { $0 / 1_000_000 } ?? defaults.created
-    includeUsage = ctx?["oai2anth"]?["include_usage"]?.bool ?? defaults.includeUsage
+    let ctx = line.ctx
+    // Without a tree of all the rest.
+    func value(_ name: StaticString, in group: StaticString) -> JSON? {
+      guard let ctx, let group = Scan.member(group, of: ctx), let value = Scan.member(name, of: group) else {
+        return nil
+      }
+      return try? JSON.parse(value)
+    }
+    askedModel = value("asked", in: "model")?.string
+    created = value("time", in: "http")?.integer.map { $0 / 1_000_000 } ?? defaults.created
+    includeUsage = value("include_usage", in: "oai2anth")?.bool ?? defaults.includeUsage
   }
 
   // MARK: The whole answer
