@@ -29,6 +29,8 @@ final class Connection: ChannelInboundHandler {
   /// What the client had not taken of its answers when that was last looked at, in bytes.
   private var untaken = 0
   private var requestIsWhole = true
+  /// Bytes of the next request came before the answer to this one had ended.
+  private var hasEarlyBytes = false
   /// It has had a request.
   private var hasBegun = false
   private var isClosing = false
@@ -68,7 +70,11 @@ final class Connection: ChannelInboundHandler {
 
   /// Bytes came; what they are isn't known yet.
   func bytesCame() {
-    if awaited == .request { self.await(.head) }
+    switch awaited {
+    case .request: self.await(.head)
+    case .nothing: hasEarlyBytes = true
+    case .head, .body: break
+    }
   }
 
   /// Answers a client that doesn't send what it has begun.
@@ -116,6 +122,7 @@ final class Connection: ChannelInboundHandler {
     let exchange = front.open(head, peer: peer, connection: self)
     current = exchange
     hasBegun = true
+    hasEarlyBytes = false
     if front.isStopping { exchange.keepsConnection = false }
     if let refusal = front.admit(exchange) { return refuse(exchange, refusal) }
     guard exchange.check != nil,
@@ -142,6 +149,9 @@ final class Connection: ChannelInboundHandler {
       refuse(exchange, front.answer(.notJSON(error), to: exchange))
     }
   }
+
+  /// Nothing more is to be read now.
+  var isHolding: Bool { heldSince != nil }
 
   private func readOn(_ reads: Bool) {
     try? context?.channel.syncOptions?.setOption(.autoRead, value: reads)
@@ -215,7 +225,7 @@ final class Connection: ChannelInboundHandler {
     if closes { isClosing = true }
     // The next request of a pipelining client comes from within the write.
     current = nil
-    if requestIsWhole { self.await(.request) }
+    if requestIsWhole { self.await(hasEarlyBytes ? .head : .request) }
     guard closes else { return context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil) }
     let written = context.eventLoop.makePromise(of: Void.self)
     // Not before the system has it all: closing throws away what still waits for a slow client.

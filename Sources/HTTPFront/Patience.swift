@@ -2,11 +2,19 @@
 import NIOCore
 
 /// Stands before the decoder, and tells the connection that bytes came, also where they make no request yet.
-final class Arrivals: ChannelInboundHandler {
+///
+/// It also asks for the next read before anybody else does: while an answer is under way the handlers behind it ask for
+/// none, and the channel would turn to the system twice with each request, to be told of bytes no more, and then again.
+/// A client that sends more meanwhile is read once, and then waits.
+final class Arrivals: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
+  typealias OutboundIn = IOData
+  typealias OutboundOut = IOData
 
   private let connection: Connection
+  /// It has asked for a read that nobody else has asked for since.
+  private var isAhead = false
 
   init(_ connection: Connection) { self.connection = connection }
 
@@ -17,6 +25,19 @@ final class Arrivals: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     connection.bytesCame()
     context.fireChannelRead(data)
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    if !isAhead, !connection.isHolding {
+      isAhead = true
+      context.read()
+    }
+    context.fireChannelReadComplete()
+  }
+
+  func read(context: ChannelHandlerContext) {
+    isAhead = false
+    context.read()
   }
 }
 

@@ -13,7 +13,7 @@ import threading
 import time
 
 import pytest
-from front import FRONT, JSON, Front, check_error, eventually, read_all, read_until, start
+from front import FRONT, JSON, Front, check_error, eventually, read_all, read_until, request, start
 
 SECRET = "token-that-nobody-may-see"
 
@@ -273,6 +273,36 @@ def test_a_slow_head(hasty):
         client.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\nGET")
         assert b"HTTP/1.1 200" in read_until(client, b"}\n")
         assert trickle(client, b" / HTTP/1.1\r\n" + b"x" * 100).startswith(b"HTTP/1.1 408")
+
+
+def test_a_head_that_begins_while_an_answer_is_under_way(hasty):
+    began = time.monotonic()
+    with hasty.socket() as client:
+        client.sendall(request({"model": "stream", "n": 10, "pace": 0.03}))
+        read_until(client, b'{"i":1}')
+        client.sendall(b"GET / HTTP/1.1\r\nho")
+        answer = read_all(client)
+    assert answer.index(b'{"i":9}') < answer.index(b"HTTP/1.1 408") and time.monotonic() - began < 4
+    # What is no request breaks off nothing that came before it.
+    with hasty.socket() as client:
+        client.sendall(request({"model": "stream", "n": 10, "pace": 0.03}))
+        read_until(client, b'{"i":1}')
+        client.sendall(b"this is no request\r\n\r\n")
+        answer = read_all(client)
+    assert answer.index(b'{"i":9}') < answer.index(b"HTTP/1.1 400")
+
+
+def test_a_client_that_sends_on_is_held_back(hasty):
+    """While an answer is under way no more than a little of what follows is taken from the system."""
+    with hasty.socket() as client:
+        client.sendall(request({"model": "stream", "n": 40, "pace": 0.05}))
+        read_until(client, b'{"i":1}')
+        client.settimeout(0.5)
+        sent, before = 0, client.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        with contextlib.suppress(TimeoutError):
+            while sent < 64 << 20:
+                sent += client.send(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n" * 1_000)
+        assert sent < 32 << 20, before
 
 
 def test_a_body_that_stops(hasty):
