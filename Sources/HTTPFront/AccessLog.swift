@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+import Glibc
+import JSONText
 import Logs
 import NIOCore
 import NIOHTTP1
@@ -35,6 +37,23 @@ extension Front {
     }
     if !account.loss.isEmpty { fields.append(("loss", .list(account.loss.map { $0.field + " " + $0.fate }))) }
     if let error = exchange.errorType ?? account.error { fields.append(("error", .text(error))) }
-    log.write(.info, "request", fields: fields)
+    writeLater(log.line(.info, "request", fields, at: Log.timestamp()))
+  }
+
+  /// Keeps a line until the answers of this wake-up are written.
+  private func writeLater(_ line: borrowing Bytes) {
+    if logLines.isEmpty {
+      loop.assumeIsolated().execute { [self] in writeLog() }
+    } else if logLines.count + line.count > Int(PIPE_BUF) {
+      writeLog()
+    }
+    logLines.append(line.slice)
+  }
+
+  /// Writes the lines that were kept.
+  func writeLog() {
+    guard !logLines.isEmpty else { return }
+    Log.write(logLines)
+    logLines.removeAll()
   }
 }

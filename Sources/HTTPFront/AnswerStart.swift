@@ -32,7 +32,8 @@ package struct AnswerStart {
   /// The name in lower case, unless it can't be one or is not the pipeline's to set.
   private static func name(_ key: ByteSlice) -> String? {
     guard key.count > 0, key.allSatisfy(isTokenByte) else { return nil }
-    let name = key.text.lowercased()
+    let isLower = !key.contains { $0 >= UInt8(ascii: "A") && $0 <= UInt8(ascii: "Z") }
+    let name = isLower ? key.text : key.text.lowercased()
     // Which pages may read an answer is for the front to say.
     return connectionHeaders.contains(name) || name.hasPrefix("access-control-") ? nil : name
   }
@@ -63,6 +64,7 @@ func integer(_ value: ByteSlice?) -> Int? {
 
 /// The text of a JSON string.
 func string(_ value: ByteSlice?) -> String? {
+  if let plain = Scan.plainString(value) { return plain.text }
   guard let value, value.count >= 2, value[0] == UInt8(ascii: "\"") else { return nil }
   var text = Bytes(capacity: value.count)
   guard text.append(unescaped: value.cut(1, value.count - 1)) else { return nil }

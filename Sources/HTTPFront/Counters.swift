@@ -48,16 +48,28 @@ struct Counters {
 
   // MARK: The table
 
+  /// Where a number stands; it stays there.
+  struct Sample {
+    fileprivate let at: Int
+  }
+
   /// The numbers while nobody else changes them; valid only within ``change(_:)``.
   struct Table {
     fileprivate let base: UnsafeMutableRawPointer
 
     subscript(name: String) -> Int? { find(name, making: false)?.load(as: Int.self) }
 
-    /// Adds to a number, which is 0 before the first time; nothing happens where the table is full.
-    func add(_ count: Int, to name: String) {
-      guard let slot = find(name, making: true) else { return }
+    /// Where a number stands, which is 0 before the first time; nil where the table is full.
+    func sample(_ name: String) -> Sample? { find(name, making: true).map { Sample(at: $0 - base) } }
+
+    func add(_ count: Int, to sample: Sample) {
+      let slot = base + sample.at
       slot.storeBytes(of: slot.load(as: Int.self) &+ count, as: Int.self)
+    }
+
+    /// Adds to the number of that name; nothing happens where the table is full.
+    func add(_ count: Int, to name: String) {
+      if let sample = sample(name) { add(count, to: sample) }
     }
 
     func set(_ number: Int, at name: String) { find(name, making: true)?.storeBytes(of: number, as: Int.self) }

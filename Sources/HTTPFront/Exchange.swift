@@ -30,9 +30,9 @@ final class Exchange {
 
   let rid: RID
   let head: HTTPRequestHead
-  let path: String
-  /// The place in the route table; nil where there is none.
-  let routeIndex: Int?
+  let target: RequestTarget
+  /// What the route table says of it.
+  let match: Route.Match
   let peer: String
   let startedAt = NIODeadline.now()
   /// The latest time for the end of the answer.
@@ -83,13 +83,13 @@ final class Exchange {
   var endedAt: NIODeadline?
 
   init(
-    rid: RID, head: HTTPRequestHead, path: String, routeIndex: Int?, dialect: Dialect, peer: String,
+    rid: RID, head: HTTPRequestHead, target: RequestTarget, match: Route.Match, dialect: Dialect, peer: String,
     connection: Connection, timeout: TimeAmount
   ) {
     self.rid = rid
     self.head = head
-    self.path = path
-    self.routeIndex = routeIndex
+    self.target = target
+    self.match = match
     self.dialect = dialect
     self.peer = peer
     self.connection = connection
@@ -97,6 +97,9 @@ final class Exchange {
     keepsConnection = head.isKeepAlive
   }
 
+  var path: String { target.path }
+  /// The place in the route table; nil where there is none.
+  var routeIndex: Int? { if case .found(let index, _) = match { index } else { nil } }
   var route: Route? { routeIndex.map { Route.table[$0] } }
   /// Bytes of its answer that the client has not yet taken.
   var bytesWaiting: Int { connection?.bytesWaiting ?? 0 }

@@ -20,6 +20,9 @@ final class Front {
   private(set) var exchanges: [RID: Exchange] = [:]
   private var connections: [ObjectIdentifier: Connection] = [:]
   private var rids = RIDMaker()
+  /// A `Host` field that was found to be well formed, and allowed on connections of that kind: nearly all requests
+  /// have the same one.
+  var goodHost: (field: String, isLocal: Bool)?
   /// Answers that got something in this wake-up.
   private var dirty: [Exchange] = []
   /// Requests that wait for a pipeline.
@@ -28,6 +31,8 @@ final class Front {
   private var bodyBytes = 0
   /// Bytes of answers that clients have not yet taken.
   private var answerBytes = 0
+  /// Lines of the log that wait for the end of this wake-up.
+  var logLines = Bytes()
   private var tickIsScheduled = false
   /// How long we stood still, in all: the log's reader did, or the machine had no time for us.
   private var missed = TimeAmount.zero
@@ -55,6 +60,7 @@ final class Front {
   func apply(_ settings: FrontSettings, tokens: Tokens) {
     self.settings = settings
     self.tokens = tokens
+    goodHost = nil
     log = settings.log
     crowd.limit(to: settings.maxConnections, fromOne: settings.maxConnectionsPerAddress)
   }
@@ -115,14 +121,14 @@ final class Front {
   // MARK: Requests
 
   func open(_ head: HTTPRequestHead, peer: String, connection: Connection) -> Exchange {
-    let path = RequestTarget(head.uri).path
-    var index: Int?
-    if case .found(let found, _) = Route.find(head.method, path) { index = found }
-    var dialect = index.map { Route.table[$0].dialect } ?? .anthropic
-    if path == Route.chatCompletions { dialect = settings.chatCompletionsDialect }
+    let target = RequestTarget(head.uri)
+    let match = Route.find(head.method, target.path)
+    var dialect = Dialect.anthropic
+    if case .found(let index, _) = match { dialect = Route.table[index].dialect }
+    if target.path == Route.chatCompletions { dialect = settings.chatCompletionsDialect }
     let forwarded = head.headers[canonicalForm: "x-forwarded-for"].map(String.init)
     let exchange = Exchange(
-      rid: rids.next(), head: head, path: path, routeIndex: index, dialect: dialect,
+      rid: rids.next(), head: head, target: target, match: match, dialect: dialect,
       peer: settings.proxies.client(of: peer, forwarded: forwarded), connection: connection,
       timeout: settings.requestTimeout)
     exchanges[exchange.rid] = exchange

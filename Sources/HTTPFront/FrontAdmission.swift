@@ -28,8 +28,7 @@ extension Front {
           isPrivate: headers.contains(name: "access-control-request-private-network"))
       }
     }
-    let match = Route.find(exchange.head.method, exchange.path)
-    guard case .found(let index, let id) = match else { return unrouted(exchange, match) }
+    guard case .found(let index, let id) = exchange.match else { return unrouted(exchange) }
     let route = Route.table[index]
     if !headers.contains(name: "origin"), !settings.origins.allowsAll, Self.isForeign(headers, route) {
       return answer(APIError(status: 403, "requests from pages of other origins are not allowed"), to: exchange)
@@ -70,11 +69,17 @@ extension Front {
 
   /// A page that has made its name stand for our address is told from our own by that name.
   private func wrongHost(_ exchange: Exchange) -> APIError? {
-    let target = RequestTarget(exchange.head.uri)
+    let target = exchange.target
     guard target.isWellFormed, target.path != "*" || exchange.head.method == .OPTIONS else {
       return .invalid("this is not the path or the URL of something here")
     }
-    let hosts = exchange.head.headers["host"].map(trimmed)
+    let isLocal = exchange.connection?.isLocal == true
+    let given = exchange.head.headers["host"]
+    if let good = goodHost, target.authority == nil, given.count == 1, given[0] == good.field, good.isLocal || !isLocal
+    {
+      return nil
+    }
+    let hosts = given.map(trimmed)
     guard hosts.count == 1 || hosts.isEmpty && exchange.isOld else {
       return .invalid("there are \(hosts.count) host headers; expected one")
     }
@@ -83,10 +88,13 @@ extension Front {
       return .invalid("the host header and the request's URL name different hosts")
     }
     guard let host = target.authority ?? hosts.first else { return nil }
-    guard Hosts.name(of: host) != nil || host.isEmpty && exchange.connection?.isLocal != true else {
+    guard Hosts.name(of: host) != nil || host.isEmpty && !isLocal else {
       return .invalid("the host header names no host")
     }
-    guard exchange.connection?.isLocal == true, !settings.hosts.allows(host) else { return nil }
+    if !isLocal || settings.hosts.allows(host) {
+      if target.authority == nil { goodHost = (given[0], isLocal) }
+      return nil
+    }
     return APIError(status: 403, "this server isn't called \(host); ALLOWED_HOSTS would have to name it")
   }
 
@@ -147,9 +155,9 @@ extension Front {
     return APIError(status: 401, message, headers: [("www-authenticate", "Bearer")])
   }
 
-  private func unrouted(_ exchange: Exchange, _ match: Route.Match) -> LocalAnswer {
+  private func unrouted(_ exchange: Exchange) -> LocalAnswer {
     let method = exchange.head.method
-    guard case .wrongMethod(let allowed) = match else {
+    guard case .wrongMethod(let allowed) = exchange.match else {
       if method == .OPTIONS, exchange.head.uri == "*" { return .options(["GET", "HEAD", "POST", "OPTIONS"]) }
       return answer(APIError(status: 404, "there is nothing at \(exchange.path)"), to: exchange)
     }
@@ -173,7 +181,8 @@ extension Front {
     if route.method == .POST { exchange.check = JSONCheck() }
     var head = Bytes()
     exchange.timeAt = RequestRecord.head(
-      exchange.rid, exchange.head, route: route, dialect: exchange.dialect, modelID: id, peer: exchange.peer,
+      exchange.rid, exchange.head, target: exchange.target, route: route, dialect: exchange.dialect, modelID: id,
+      peer: exchange.peer,
       key: exchange.key, time: microseconds(), into: &head)
     let length = exchange.head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
     exchange.record.reserveCapacity(head.count + min(length, 1 << 20) + 8)
@@ -197,6 +206,8 @@ extension Front {
   /// `application/json`, with parameters or without, or `…+json`.
   static func isJSON(_ type: String?) -> Bool {
     guard let type else { return false }
+    // As nearly all clients write it.
+    if type == "application/json" { return true }
     var essence = type.prefix { $0 != ";" }.lowercased()
     while let last = essence.last, last == " " || last == "\t" { essence.removeLast() }
     guard essence.utf8.allSatisfy({ isHostByte($0) || $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "+") }) else {

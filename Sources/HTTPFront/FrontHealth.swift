@@ -26,8 +26,9 @@ extension Front {
     let route = Route.table.first { $0.purpose == .ready }!
     var record = Bytes()
     RequestRecord.head(
-      rid, HTTPRequestHead(version: .http1_1, method: route.method, uri: route.path), route: route,
-      dialect: route.dialect, modelID: nil, peer: "127.0.0.1", time: microseconds(), into: &record)
+      rid, HTTPRequestHead(version: .http1_1, method: route.method, uri: route.path),
+      target: RequestTarget(route.path), route: route, dialect: route.dialect, modelID: nil, peer: "127.0.0.1",
+      time: microseconds(), into: &record)
     record.append("null}\n")
     return ByteBuffer(bytes: record.slice)
   }

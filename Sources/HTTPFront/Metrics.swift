@@ -15,11 +15,25 @@ package struct Metrics {
       (30, "30"), (60, "60"), (120, "120"), (300, "300"), (600, "600"),
     ]
 
-    static func add(_ seconds: Double, to name: String, in table: Counters.Table) {
-      if let index = bounds.firstIndex(where: { seconds <= $0.seconds }) { table.add(1, to: "\(name)\t\(index)") }
-      table.add(Int(seconds * 1e6), to: name + "\tmicroseconds")
-      table.add(1, to: name + "\tcount")
+    case requestDuration, timeToFirstEvent
+
+    var name: String {
+      switch self {
+      case .requestDuration: "request_duration_seconds"
+      case .timeToFirstEvent: "time_to_first_event_seconds"
+      }
     }
+  }
+
+  /// What nearly every answer counts in: found by name the first time only.
+  private enum Usual: Hashable {
+    case answered
+    case request(route: Int?, status: Int)
+    /// A bucket, by its place; `microseconds` and `count` are no places.
+    case time(Histogram, Int)
+    case tokens(model: String, kind: Int)
+
+    static let (microseconds, count) = (-1, -2)
   }
 
   /// Whether the CLI can be used, as the pipeline's last health answer said.
@@ -44,6 +58,7 @@ package struct Metrics {
   }
 
   private let counters: Counters
+  private var usual: [Usual: Counters.Sample] = [:]
   var cli = CLI.unknown
 
   /// Counts for this process alone.
@@ -66,17 +81,15 @@ package struct Metrics {
   ///
   /// - Parameters seconds, secondsToFirstEvent: of an answer of the pipeline's; nil for the front's own, which would
   ///   hide them.
-  package func add(
+  package mutating func add(
     route: Int?, status: Int, seconds: Double?, secondsToFirstEvent: Double?, errorType: String?, account: Account
   ) {
+    let counters = counters
     counters.change { table in
-      let path = route.map { Route.table[$0].path } ?? "other"
-      let isCounted =
-        Self.label("requests_total", "\(path)|\(status)", most: FrontLimits.maxAnswerLabels, table) != "other"
-      table.add(1, to: isCounted ? "requests_total\t\(path)\t\(status)" : "requests_total\tother\tother")
-      table.add(1, to: "answered")
-      if let seconds { Histogram.add(seconds, to: "request_duration_seconds", in: table) }
-      if let secondsToFirstEvent { Histogram.add(secondsToFirstEvent, to: "time_to_first_event_seconds", in: table) }
+      count(.request(route: route, status: status), in: table) { Self.request(route, status, table) }
+      count(.answered, in: table) { "answered" }
+      if let seconds { add(seconds, to: .requestDuration, in: table) }
+      if let secondsToFirstEvent { add(secondsToFirstEvent, to: .timeToFirstEvent, in: table) }
       if status == 429 { table.add(1, to: "rate_limited_total") }
       if let type = errorType ?? account.error ?? (status >= 400 ? APIError.type(of: status) : nil) {
         table.add(1, to: "failed")
@@ -85,11 +98,35 @@ package struct Metrics {
       if let login = account.login { login.put(into: table) }
       for loss in account.loss { table.add(1, to: "loss_total\t" + Self.label("loss_total", loss.field, table)) }
       guard account.tokens.contains(where: { $0 != nil }) else { return }
-      let model = Self.label("tokens_total", account.model ?? "other", table)
-      for (kind, count) in zip(Account.kinds, account.tokens) {
-        table.add(count ?? 0, to: "tokens_total\t\(model)\t\(kind.label)")
+      let model = account.model.flatMap { Self.isPlain($0) ? $0 : nil } ?? "other"
+      for (kind, count) in account.tokens.enumerated() {
+        self.count(.tokens(model: model, kind: kind), count ?? 0, in: table) {
+          "tokens_total\t\(Self.label("tokens_total", model, table))\t\(Account.kinds[kind].label)"
+        }
       }
     }
+  }
+
+  private mutating func add(_ seconds: Double, to histogram: Histogram, in table: Counters.Table) {
+    if let index = Histogram.bounds.firstIndex(where: { seconds <= $0.seconds }) {
+      count(.time(histogram, index), in: table) { "\(histogram.name)\t\(index)" }
+    }
+    count(.time(histogram, Usual.microseconds), Int(seconds * 1e6), in: table) { histogram.name + "\tmicroseconds" }
+    count(.time(histogram, Usual.count), in: table) { histogram.name + "\tcount" }
+  }
+
+  private mutating func count(_ key: Usual, _ count: Int = 1, in table: Counters.Table, named name: () -> String) {
+    if let sample = usual[key] { return table.add(count, to: sample) }
+    guard let sample = table.sample(name()) else { return }
+    table.add(count, to: sample)
+    // As many as there are labels, and no more where they run out.
+    if usual.count < FrontLimits.maxUsualSamples { usual[key] = sample }
+  }
+
+  private static func request(_ route: Int?, _ status: Int, _ table: Counters.Table) -> String {
+    let path = route.map { Route.table[$0].path } ?? "other"
+    let isCounted = label("requests_total", "\(path)|\(status)", most: FrontLimits.maxAnswerLabels, table) != "other"
+    return isCounted ? "requests_total\t\(path)\t\(status)" : "requests_total\tother\tother"
   }
 
   /// Counts a pipeline started in the place of one that ended.
@@ -113,7 +150,7 @@ package struct Metrics {
   private static func label(
     _ family: String, _ value: String, most: Int = FrontLimits.maxLabels, _ table: Counters.Table
   ) -> String {
-    guard isPlain(value) else { return "other" }
+    guard isPlain(value), value != "other" else { return "other" }
     let (seen, number) = ("seen\t\(family)\t\(value)", "seen\t\(family)")
     if table[seen] != nil { return value }
     guard table[number] ?? 0 < most else { return "other" }

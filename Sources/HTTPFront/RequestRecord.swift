@@ -17,7 +17,8 @@ package enum RequestRecord {
   /// - Returns: where its time stands.
   @discardableResult
   package static func head(
-    _ rid: RID, _ head: HTTPRequestHead, route: Route, dialect: Dialect, modelID: String?, peer: String,
+    _ rid: RID, _ head: HTTPRequestHead, target: RequestTarget, route: Route, dialect: Dialect, modelID: String?,
+    peer: String,
     key: String? = nil, time: Int, into record: inout Bytes
   ) -> Int {
     record.append(#"{"rid":""#)
@@ -33,7 +34,6 @@ package enum RequestRecord {
     }
     record.append(#","http":{"method":"#)
     record.append(quoted: head.method.rawValue)
-    let target = RequestTarget(head.uri)
     record.append(#","path":"#)
     record.append(quoted: target.path)
     if let query = target.query {

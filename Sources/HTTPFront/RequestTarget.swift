@@ -9,24 +9,27 @@ package struct RequestTarget: Equatable {
   /// Whether it is one of the forms that a server is asked with; the path of another is the whole of it.
   package var isWellFormed = true
 
+  // By bytes: characters cost as much as all the rest of a small request.
   package init(_ uri: String) {
-    var rest = uri[...]
-    if !uri.utf8.starts(with: "/".utf8), uri != "*" {
-      let scheme = uri.prefix { $0 != ":" && $0 != "/" }
+    var rest = uri.utf8[...]
+    if rest.first != UInt8(ascii: "/"), uri != "*" {
+      let scheme = rest.prefix { $0 != UInt8(ascii: ":") && $0 != UInt8(ascii: "/") }
       rest = rest[scheme.endIndex...]
-      guard ["http", "https"].contains(scheme.lowercased()), rest.hasPrefix("://") else {
+      guard ["http", "https"].contains(String(Substring(scheme)).lowercased()), rest.starts(with: "://".utf8) else {
         (path, isWellFormed) = (uri, false)
         return
       }
       rest = rest.dropFirst(3)
-      let end = rest.firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? rest.endIndex
-      authority = String(rest[..<end])
+      let end =
+        rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }
+        ?? rest.endIndex
+      authority = String(Substring(rest[..<end]))
       rest = rest[end...]
     }
     // A fragment is the client's alone (RFC 9110, 7.1).
-    isWellFormed = !rest.utf8.contains(UInt8(ascii: "#"))
-    let mark = rest.firstIndex(of: "?") ?? rest.endIndex
-    path = mark == rest.startIndex ? "/" : String(rest[..<mark])
-    if mark < rest.endIndex { query = String(rest[rest.index(after: mark)...]) }
+    isWellFormed = !rest.contains(UInt8(ascii: "#"))
+    let mark = rest.firstIndex(of: UInt8(ascii: "?")) ?? rest.endIndex
+    path = mark == rest.startIndex ? "/" : String(Substring(rest[..<mark]))
+    if mark < rest.endIndex { query = String(Substring(rest[rest.index(after: mark)...])) }
   }
 }

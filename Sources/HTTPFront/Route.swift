@@ -20,15 +20,22 @@ package struct Route: Sendable {
   package let purpose: Purpose
   package let op: Operation
   package let dialect: Dialect
+  /// What stands before the id, where there is one.
+  private let beforeID: String?
+
+  private init(_ method: HTTPMethod, _ path: String, _ purpose: Purpose, _ op: Operation, _ dialect: Dialect) {
+    (self.method, self.path, self.purpose, self.op, self.dialect) = (method, path, purpose, op, dialect)
+    beforeID = path.hasSuffix("{id}") ? String(path.dropLast(4)) : nil
+  }
 
   private static func relay(
     _ method: HTTPMethod, _ path: String, _ op: Operation, _ dialect: Dialect
   ) -> Route {
-    Route(method: method, path: path, purpose: .relay, op: op, dialect: dialect)
+    Route(method, path, .relay, op, dialect)
   }
 
   private static func own(_ path: String, _ purpose: Purpose) -> Route {
-    Route(method: .GET, path: path, purpose: purpose, op: .health, dialect: .anthropic)
+    Route(.GET, path, purpose, .health, .anthropic)
   }
 
   package static let table: [Route] = [
@@ -76,11 +83,10 @@ package struct Route: Sendable {
 
   /// Nil where the path isn't this route's; else the id in it, or nothing.
   private func match(_ asked: String) -> String? {
-    guard path.hasSuffix("{id}") else { return path == asked ? "" : nil }
-    let fixed = path.dropLast(4)
-    guard asked.utf8.count > fixed.utf8.count, asked.hasPrefix(fixed) else { return nil }
-    let id = asked.dropFirst(fixed.count)
-    return id.contains("/") ? nil : percentDecoded(id)
+    guard let beforeID else { return path == asked ? "" : nil }
+    guard asked.utf8.count > beforeID.utf8.count, asked.utf8.starts(with: beforeID.utf8) else { return nil }
+    let id = asked.utf8.dropFirst(beforeID.utf8.count)
+    return id.contains(UInt8(ascii: "/")) ? nil : percentDecoded(Substring(id))
   }
 }
 

@@ -74,7 +74,7 @@ package final class Server {
       log.write(.warning, "the counters are this process's alone: \(error.message)")
     }
     front.onIdle = { [unowned self] in if isClosed { endPipeline() } else { leaveIfNobodyComes() } }
-    front.supervisor.onGone = { exit(0) }
+    front.supervisor.onGone = { [unowned self] in leave() }
     front.supervisor.onInputEnd = { [unowned self] in stop() }
   }
 
@@ -230,8 +230,13 @@ package final class Server {
       }
       reloader.destroy()
       front.supervisor.destroy()
-      exit(0)
+      leave()
     }
+  }
+
+  private func leave() -> Never {
+    front.writeLog()
+    exit(0)
   }
 
   /// Takes no more clients, lets the answers under way end within the grace period, and ends the pipeline.

@@ -126,6 +126,8 @@ package enum FrontLimits {
   package static let maxLabels = 64
   /// How many pairs of a route and a status are counted apart: far above those that there are.
   package static let maxAnswerLabels = 512
+  /// How many numbers are found without their names: more than most servers have.
+  package static let maxUsualSamples = 1_024
   /// More than what stands before the body in a record, in bytes.
   package static let maxRecordHead = 1 << 20
   /// The largest head of a request, in bytes: the SDKs' have less than one thousand.

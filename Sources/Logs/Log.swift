@@ -62,9 +62,14 @@ package struct Log: Sendable {
   package func write(_ level: Output.Note.Level, _ message: String, fields: [(name: String, value: Value)]) {
     guard isWritten(level) else { return }
     let line = line(level, message, fields, at: Self.timestamp())
-    // One write a line, so that the lines of many programs on one stderr stay whole. A log that can't be written is
-    // no reason to stop serving.
-    _ = Glibc.write(STDERR_FILENO, line.slice.baseAddress, line.count)
+    Self.write(line)
+  }
+
+  /// Writes one line, or several that are no longer than `PIPE_BUF` together, at once: so that the lines of many
+  /// programs on one stderr stay whole.
+  package static func write(_ lines: borrowing Bytes) {
+    // A log that can't be written is no reason to stop serving.
+    _ = Glibc.write(STDERR_FILENO, lines.slice.baseAddress, lines.count)
   }
 
   /// The line as it is written, with its line feed.
@@ -114,17 +119,36 @@ package struct Log: Sendable {
     var seconds = time_t(seconds)
     var parts = tm()
     gmtime_r(&seconds, &parts)
-    func padded(_ number: Int, _ width: Int) -> String {
-      let digits = String(number)
-      return String(repeating: "0", count: max(0, width - digits.count)) + digits
-    }
-    return padded(Int(parts.tm_year) + 1900, 4) + "-" + padded(Int(parts.tm_mon) + 1, 2) + "-"
-      + padded(Int(parts.tm_mday), 2) + "T" + padded(Int(parts.tm_hour), 2) + ":" + padded(Int(parts.tm_min), 2) + ":"
-      + padded(Int(parts.tm_sec), 2) + "." + padded(milliseconds, 3) + "Z"
+    var text = Bytes(capacity: 24)
+    text.append(digits: Int(parts.tm_year) + 1900, 4)
+    text.append("-")
+    text.append(digits: Int(parts.tm_mon) + 1, 2)
+    text.append("-")
+    text.append(digits: Int(parts.tm_mday), 2)
+    text.append("T")
+    text.append(digits: Int(parts.tm_hour), 2)
+    text.append(":")
+    text.append(digits: Int(parts.tm_min), 2)
+    text.append(":")
+    text.append(digits: Int(parts.tm_sec), 2)
+    text.append(".")
+    text.append(digits: milliseconds, 3)
+    text.append("Z")
+    return text.text
   }
 }
 
 extension Bytes {
+  /// Zeros before it, up to that width.
+  fileprivate mutating func append(digits number: Int, _ width: Int) {
+    var power = 10
+    for _ in 1..<width {
+      if number < power { append("0") }
+      power *= 10
+    }
+    append(decimal: number)
+  }
+
   mutating func append(tenths number: Double) {
     let tenths = Int((number * 10).rounded())
     append(decimal: tenths / 10)

@@ -135,8 +135,8 @@ struct RecordTests {
     let rid = maker.next()
     var bytes = Bytes()
     RequestRecord.head(
-      rid, HTTPRequestHead(version: .http1_1, method: .POST, uri: uri, headers: headers), route: Route.table[0],
-      dialect: .openai, modelID: nil, peer: "::1", time: 7, into: &bytes)
+      rid, HTTPRequestHead(version: .http1_1, method: .POST, uri: uri, headers: headers), target: RequestTarget(uri),
+      route: Route.table[0], dialect: .openai, modelID: nil, peer: "::1", time: 7, into: &bytes)
     return bytes.text.replacing(rid.text, with: "RID")
   }
 
@@ -201,7 +201,7 @@ struct RecordTests {
     func lines(_ metrics: Metrics) -> [String] {
       metrics.text(inFlight: 0).split(separator: "\n").map(String.init).filter { $0.contains("login_limit") }
     }
-    let metrics = Metrics()
+    var metrics = Metrics()
     var account = Account()
     func add() {
       metrics.add(route: 0, status: 200, seconds: 1, secondsToFirstEvent: nil, errorType: nil, account: account)
@@ -244,7 +244,7 @@ struct RecordTests {
 struct MetricsTests {
   @Test("counts and histograms")
   func counts() {
-    let metrics = Metrics()
+    var metrics = Metrics()
     var account = Account()
     account.model = "m"
     account.tokens = [3, 4, nil, nil]
@@ -266,11 +266,21 @@ struct MetricsTests {
     ] {
       #expect(lines.contains(line), "\(line)")
     }
+    // The numbers are found without their names from the second time on.
+    metrics.add(route: 0, status: 200, seconds: 0.3, secondsToFirstEvent: 0.01, errorType: nil, account: account)
+    let later = Set(metrics.text(inFlight: 2).split(separator: "\n").map(String.init))
+    for line in [
+      #"claude_proxy_requests_total{route="/openai/v1/chat/completions",status="200"} 2"#,
+      #"claude_proxy_request_duration_seconds_bucket{le="0.5"} 2"#, "claude_proxy_request_duration_seconds_count 3",
+      "claude_proxy_time_to_first_event_seconds_count 2", #"claude_proxy_tokens_total{model="m",kind="output"} 8"#,
+    ] {
+      #expect(later.contains(line), "\(line)")
+    }
   }
 
   @Test("labels are bounded, and can't break out of their quotes")
   func labels() {
-    let metrics = Metrics()
+    var metrics = Metrics()
     for number in 0..<1_000 {
       for name in number > 0 ? ["model-\(number)"] : ["a\"} 1\n", "", "x\ty", String(repeating: "m", count: 65)] {
         var account = Account()
