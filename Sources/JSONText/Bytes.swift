@@ -29,6 +29,10 @@ package struct Bytes: ~Copyable {
   @inlinable
   package var isEmpty: Bool { used == 0 }
 
+  /// How many bytes it has memory for.
+  @inlinable
+  package var room: Int { capacity }
+
   /// What is in it now; not valid after the next mutation.
   @inlinable
   package var slice: ByteSlice { ByteSlice(start: storage, count: used) }

@@ -58,6 +58,8 @@ package final class BackendRunner<B: Backend> {
   /// The end of the input has been taken, and every line before it.
   private var isFinished = false
   private var isReading = false
+  /// Large buffers are to be given back.
+  private var givesBack = false
   private var failure: Failure?
 
   package init(_ backend: B, port: Port, reactor: Reactor, log: Log, defaultContext: String, isStrict: Bool) {
@@ -85,6 +87,7 @@ package final class BackendRunner<B: Backend> {
       writeOutput()
       takeHeld()
       writeOutput()
+      giveBackLater()
     }
     reactor.run()
     reactor.beforeWaiting = {}
@@ -97,6 +100,17 @@ package final class BackendRunner<B: Backend> {
       if try !run.take(filledBy: StandardIO.read) { inputEnded = true }
     } catch {
       fail(error)
+    }
+  }
+
+  /// Gives large buffers back in a while; the next large request has them until then.
+  private func giveBackLater() {
+    guard !givesBack, run.keepsMuch || port.output.keepsMuch else { return }
+    givesBack = true
+    _ = reactor.after(milliseconds: Limits.keptTime) { [unowned self] in
+      givesBack = false
+      run.giveBack()
+      port.output.giveBack()
     }
   }
 

@@ -59,7 +59,10 @@ extension FilterCommand {
         try filter(), defaultContext: common.defaultContext(dialect: bareDialect), isStrict: common.strictInput)
       do throws(Failure) {
         // Nothing computed waits for input that may be slow to come: each read is followed by one write.
-        while try run.take(filledBy: StandardIO.read) { try flush(&run.output, log) }
+        repeat {
+          try flush(&run.output, log)
+          if run.keepsMuch, !StandardIO.inputComes(within: Limits.keptTime) { run.giveBack() }
+        } while try run.take(filledBy: StandardIO.read)
         try run.finish()
       } catch {
         try flush(&run.output, log)
@@ -78,7 +81,7 @@ package func flush(_ output: inout Output, _ log: Log) throws(Failure) {
   output.notes.removeAll()
   guard !output.bytes.isEmpty else { return }
   try StandardIO.write(output.bytes.slice)
-  output.bytes.removeAll()
+  output.bytes.removeAll(keeping: Limits.keptBuffer)
 }
 
 extension Failure {

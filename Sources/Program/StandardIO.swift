@@ -20,6 +20,12 @@ package enum StandardIO {
     }
   }
 
+  /// Waits until there is something to read, or the end; false where that takes longer, in milliseconds.
+  static func inputComes(within time: Int) -> Bool {
+    var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+    return poll(&input, 1, Int32(time)) != 0
+  }
+
   /// Writes everything, waiting where it must.
   package static func write(_ bytes: ByteSlice) throws(Failure) {
     var at = 0

@@ -10,4 +10,12 @@ package enum Limits {
 
   /// How much is read at once, in bytes: some pipes full, so that a burst costs few system calls.
   package static let readSize = 256 << 10
+
+  /// The largest buffer that stays for the next large record, in bytes, and for how long, in milliseconds: with one
+  /// large request after another a stage takes half the time, most of which goes into memory that is new.
+  package static let keptBuffer = 16 << 20
+  package static let keptTime = 1_000
+
+  /// The largest buffer that stays for good, in bytes.
+  package static let ownBuffer = 1 << 20
 }

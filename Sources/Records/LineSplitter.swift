@@ -18,8 +18,13 @@ package struct LineSplitter: ~Copyable {
   /// Inside a line that is passed over.
   private var skipping = false
   private let maxLine: Int
+  private let kept: Int
 
-  package init(maxLine: Int = Limits.maxLine) { self.maxLine = maxLine }
+  /// - Parameter kept: the largest buffer that stays when a line has been taken, in bytes.
+  package init(maxLine: Int = Limits.maxLine, keeping kept: Int = Limits.ownBuffer) {
+    self.maxLine = maxLine
+    self.kept = kept
+  }
 
   /// Hands the free room to `fill`, which says how many bytes it put there.
   package mutating func fill<E: Error>(
@@ -37,7 +42,7 @@ package struct LineSplitter: ~Copyable {
   private mutating func compact() {
     guard start > 0 else { return }
     if start == buffer.count {
-      buffer.removeAll(keeping: 4 * Limits.readSize)
+      buffer.removeAll(keeping: kept)
     } else {
       buffer.removeFirst(start)
     }
@@ -69,6 +74,16 @@ package struct LineSplitter: ~Copyable {
       }
       return line.count > maxLine ? .tooLong(line) : .line(line)
     }
+  }
+
+  /// It keeps a large buffer, with nothing in it.
+  package var keepsMuch: Bool { start == buffer.count && buffer.room > Limits.ownBuffer }
+
+  /// Gives back the large buffer that it keeps.
+  package mutating func giveBack() {
+    guard keepsMuch else { return }
+    buffer.removeAll(keeping: Limits.ownBuffer)
+    (start, searched) = (0, 0)
   }
 
   /// What stands behind the last LF, when nothing more will come.

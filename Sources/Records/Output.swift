@@ -20,6 +20,14 @@ package struct Output: ~Copyable {
 
   package init() {}
 
+  /// It keeps a large buffer, with nothing in it.
+  package var keepsMuch: Bool { bytes.isEmpty && bytes.room > Limits.ownBuffer }
+
+  /// Gives back the large buffer that it keeps.
+  package mutating func giveBack() {
+    if keepsMuch { bytes.removeAll(keeping: Limits.ownBuffer) }
+  }
+
   package mutating func note(_ level: Note.Level, _ message: String, rid: ByteSlice? = nil) {
     notes.append(Note(level: level, message: message, rid: rid?.text))
   }

@@ -24,7 +24,7 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
   ) {
     self.filter = filter
     self.isStrict = isStrict
-    splitter = LineSplitter(maxLine: maxLine)
+    splitter = LineSplitter(maxLine: maxLine, keeping: Limits.keptBuffer)
     var defaults = Bytes()
     defaults.append(text: defaultContext)
     self.defaults = defaults
@@ -43,6 +43,15 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
     guard count > 0 else { return false }
     try takeLines()
     return true
+  }
+
+  /// It keeps large buffers for the next large record.
+  package var keepsMuch: Bool { splitter.keepsMuch || output.keepsMuch }
+
+  /// Gives back the large buffers that it keeps.
+  package mutating func giveBack() {
+    splitter.giveBack()
+    output.giveBack()
   }
 
   /// Takes the lines that waited until the filter was ready.

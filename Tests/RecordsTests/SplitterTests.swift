@@ -31,6 +31,38 @@ struct SplitterTests {
     #expect(Self.lines(["on", "e\n\ntw", "o\r", "\nthree\nre", "st"]) == lines)
   }
 
+  @Test("a large buffer is kept for the next large line, until it is to be given back")
+  func kept() {
+    var splitter = LineSplitter(keeping: Limits.keptBuffer)
+    func append(_ text: String) { Array(text.utf8).withUnsafeBufferPointer { splitter.append($0) } }
+    func next() -> String? {
+      if case .line(let bytes) = splitter.next() { bytes.text } else { nil }
+    }
+    // The macro would copy a splitter.
+    func keepsMuch() -> Bool { splitter.keepsMuch }
+    let large = String(repeating: "x", count: 2 * Limits.ownBuffer)
+    append(large)
+    // Not from under a line that is on its way.
+    splitter.giveBack()
+    #expect(!keepsMuch())
+    append("\nshort")
+    #expect(next() == large && next() == nil && !keepsMuch())
+    append("er\n")
+    #expect(next() == "shorter" && next() == nil && keepsMuch())
+    splitter.giveBack()
+    #expect(!keepsMuch())
+    append("next\n")
+    #expect(next() == "next" && !keepsMuch())
+    var usual = LineSplitter()
+    Array((large + "\nx\n").utf8).withUnsafeBufferPointer { usual.append($0) }
+    while usual.next() != nil {}
+    Array("y".utf8).withUnsafeBufferPointer { usual.append($0) }
+    while usual.next() != nil {}
+    usual.giveBack()
+    let keeps = usual.keepsMuch
+    #expect(!keeps)
+  }
+
   @Test("a line of just the limit passes")
   func limit() {
     #expect(Self.lines(["12345\n1234\n"], maxLine: 5) == ["12345", "1234"])
