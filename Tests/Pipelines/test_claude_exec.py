@@ -288,6 +288,18 @@ def test_who_pays(run) -> None:
     assert none.ask("hi", rid="later")[1]["response"]
 
 
+@pytest.mark.parametrize("asked", ["--version", "auth"])
+def test_a_probe_that_is_killed_says_nothing(run, tmp_path: Path, asked: str) -> None:
+    """Neither that the CLI doesn't start, nor that nobody is logged in, so that the key would pay: it is run again."""
+    cli, killed = tmp_path / "claude", tmp_path / "killed"
+    cli.write_text(f'#!/bin/sh\n[ "$1" != {asked} ] || [ -e {killed} ] || {{ touch {killed}; kill -KILL $$; }}\n'
+                   f'exec {backend.STAND_IN} "$@"\n')
+    cli.chmod(0o755)
+    one = run(CLAUDE_CLI_PATH=str(cli), CLAUDE_AUTH="auto", CLAUDE_CODE_OAUTH_TOKEN="oauth")
+    assert one.ask("[[dump]]")[1].get("response") and killed.exists()
+    assert "ANTHROPIC_API_KEY" not in one.dump()["environment"]
+
+
 def health(one: Backend, rid: str) -> tuple[int, Any]:
     one.send({"rid": rid, "ctx": {"op": "health"}, "request": None})
     records = one.answer(rid)
