@@ -89,7 +89,7 @@ def test_why_an_answer_stops(tmp_path: Path) -> None:
 
 
 def test_text_is_shown_as_it_comes(tmp_path: Path) -> None:
-    process = start(tmp_path, "[[slow:0.3]] [[say:one two three]]")
+    process = start(tmp_path, "[[slow:0.5]] [[say:one two three]]")
     times = []
     while os.read(process.stdout.fileno(), 100):
         times.append(time.monotonic())

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -43,7 +44,8 @@ def free_port() -> int:
 def environment(home: Path, **settings: str) -> dict[str, str]:
     """A chosen environment: nothing of the account that runs the tests gets in."""
     chosen = {
-        "PATH": os.environ["PATH"],
+        # The interpreter itself for the stand-in of the CLI: shells of a shim before it would not die with claude-exec.
+        "PATH": f"{Path(sys.executable).resolve().parent}:{os.environ['PATH']}",
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "RUN_DIR": str(home / "run"),
