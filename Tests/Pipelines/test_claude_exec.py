@@ -194,9 +194,9 @@ def test_the_end_of_the_input_finishes_what_is_in_flight(run) -> None:
 
 def test_the_line_for_processes(run) -> None:
     """No more processes than allowed; who waits too long gets 529; a cancelled one leaves the line."""
-    one = run("--max-processes", "2", "--queue-timeout", "1")
+    one = run("--max-processes", "2", "--queue-timeout", "2")
     for rid in "ab":
-        one.request(rid, ask_for("[[slow:0.3]]", stream=True))
+        one.request(rid, ask_for("[[slow:0.5]]", stream=True))
         one.wait(rid, "begin")
     one.request("c", ask_for("hi"))
     one.request("d", ask_for("hi"))

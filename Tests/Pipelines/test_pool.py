@@ -148,6 +148,7 @@ def test_one_that_never_starts_is_not_started_again_and_again(run, tmp_path: Pat
 
 
 @pytest.mark.parametrize("mark", ["[[stale]]", "[[hung]]"])
+@again_if_busy
 def test_a_request_to_a_dead_one_goes_to_a_new_one(run, mark: str) -> None:
     """Once, and only as nothing can have been asked of the API."""
     one = run("--idle-timeout", "2")

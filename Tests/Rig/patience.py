@@ -78,7 +78,7 @@ def again_if_busy(test: Callable[..., None]) -> Callable[..., None]:
             began = time.monotonic()
             try:
                 return test(*arguments, **fixtures)
-            except AssertionError as failure:
+            except Exception as failure:
                 if last or slowness(began) == 1:
                     raise
                 print(f"on a busy machine ({slowness(began):.1f}): {failure}")
