@@ -227,13 +227,6 @@ package struct Answer: ~Copyable {
     end(to: &out)
   }
 
-  /// Ends the answer of a client that is gone.
-  package mutating func cancel(to out: inout Output) {
-    guard !isOver else { return }
-    isOver = true
-    out.record(.end, of: id) { $0.append(#"{"cancelled":true}"#) }
-  }
-
   private mutating func end(to out: inout Output) {
     isOver = true
     let losses = JSON(

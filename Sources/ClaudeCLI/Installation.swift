@@ -117,12 +117,12 @@ final class Installation {
       guard let version, !wantsLogin || login != nil else { return }
       settle(path, version: version, hasLogin: login ?? false)
     }
-    ask(path, Contract.versionFlags) { text, _ in
+    ask(path, Contract.versionFlags) { text in
       version = text
       settleIfDone()
     }
     if wantsLogin {
-      ask(path, Contract.authFlags) { text, _ in
+      ask(path, Contract.authFlags) { text in
         login = (try? JSON.parse(text))?["loggedIn"]?.bool ?? false
         settleIfDone()
       }
@@ -130,8 +130,11 @@ final class Installation {
   }
 
   /// Runs the CLI for one short answer, without any key in its environment.
-  private func ask(_ path: String, _ flags: [String], _ answer: @escaping (String, Child.End?) -> Void) {
+  ///
+  /// One that was killed by someone else has said nothing, and is run once more.
+  private func ask(_ path: String, _ flags: [String], isAgain: Bool = false, _ answer: @escaping (String) -> Void) {
     var text = ""
+    var isLate = false
     var child: Child?
     var timer: Reactor.Timer?
     let program = Child.Program(
@@ -143,17 +146,21 @@ final class Installation {
         reactor.cancel(timer)
         probes.removeAll { $0 === child }
         child = nil
-        answer(text, end)
+        if case .signal = end, !isLate, !isAgain { return ask(path, flags, isAgain: true, answer) }
+        answer(text)
       })
     do throws(Failure) {
       let started = try Child(program, reactor: reactor, handlers: handlers)
       child = started
       probes.append(started)
       started.closeInput()
-      timer = reactor.after(milliseconds: Self.probeTime) { started.kill() }
+      timer = reactor.after(milliseconds: Self.probeTime) {
+        isLate = true
+        started.kill()
+      }
     } catch {
       log.write(.error, error.message)
-      answer("", nil)
+      answer("")
     }
   }
 

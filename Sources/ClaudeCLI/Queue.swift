@@ -5,8 +5,6 @@ struct Queue<Element: AnyObject> {
   private var line: [Element] = []
 
   var isEmpty: Bool { line.isEmpty }
-  var all: [Element] { line }
-
   var first: Element? { line.first }
 
   mutating func append(_ element: Element) { line.append(element) }

@@ -30,5 +30,5 @@ def test_control_c(tmp_path: Path, api: MessagesAPI, settings: dict[str, str]) -
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == -signal.SIGINT and out.endswith(b"\n") and err == b""
-    api.wait("client_abort", 5)
-    wait_for("no process is left", lambda: not processes.with_home(tmp_path), 5)
+    api.wait("client_abort")
+    wait_for("no process is left", lambda: not processes.with_home(tmp_path))

@@ -9,6 +9,7 @@ from typing import Callable
 from backend import ask_for
 from carriers import EACH_WAY, IS_LONG, Exec
 from messages_api import MessagesAPI
+from patience import again_if_busy
 from processes import wait_for
 
 COUNT = 100 if IS_LONG else 10
@@ -17,6 +18,7 @@ PROMPTS = [("[[len:50]][[slow:9]]", "begin"), ("[[delay:9]]", None)]
 
 
 @EACH_WAY
+@again_if_busy
 def test_cancel(run: Callable[..., Exec], api: MessagesAPI, way: str) -> None:
     # One process: where it serves many, the next request has to take it.
     is_idle = os.getloadavg()[0] < (os.cpu_count() or 1)

@@ -34,11 +34,11 @@ def client(folder: Path) -> Path:
 
 
 class Look:
-    """What the server and its stages hold and have taken, by name: PSS in kB, descriptors, processor seconds."""
+    """What the server and its stages hold and have taken, by name: memory of their own in kB, descriptors, processor seconds."""
 
     def __init__(self, proxy: Proxy):
         pids = {"http-frontd": proxy.process.pid} | proxy.stages()
-        self.memory = {name: processes.memory(pid) for name, pid in pids.items()}
+        self.memory = {name: processes.memory(pid, "Pss_Anon") for name, pid in pids.items()}
         self.descriptors = {name: processes.descriptors(pid) for name, pid in pids.items()}
         self.seconds = {name: seconds(pid) for name, pid in pids.items()}
 

@@ -180,7 +180,7 @@ def soak(folder: Path, streams: int, seconds: float, seed: int = 1) -> dict[str,
         while (now := time.monotonic() - began) < seconds:
             time.sleep(max(0.2, seconds / 200))
             assert one.process.poll() is None, one.log.read_text()
-            samples.append((now, processes.memory(one.process.pid), processes.descriptors(one.process.pid)))
+            samples.append((now, processes.memory(one.process.pid, "Pss_Anon"), processes.descriptors(one.process.pid)))
         one.more = False
         never = [] if one.done.wait(90) else [f"{asked.kind} {name}: never ended" for name, asked in list(one.open.items())]
         status = one.close()

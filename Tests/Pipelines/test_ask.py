@@ -14,6 +14,7 @@ from typing import Any
 import processes
 import pytest
 from messages_api import MessagesAPI
+from patience import fair
 from processes import wait_for
 from server import REPOSITORY, environment
 
@@ -88,11 +89,11 @@ def test_why_an_answer_stops(tmp_path: Path) -> None:
 
 
 def test_text_is_shown_as_it_comes(tmp_path: Path) -> None:
-    process = start(tmp_path, "[[slow:0.3]] [[say:one two three]]")
+    process = start(tmp_path, "[[slow:0.5]] [[say:one two three]]")
     times = []
     while os.read(process.stdout.fileno(), 100):
         times.append(time.monotonic())
-    assert process.wait(10) == 0 and len(times) >= 3 and times[2] - times[0] > 0.4
+    assert process.wait(30) == 0 and len(times) >= 3 and times[2] - times[0] > 0.4
 
 
 @pytest.mark.parametrize("name, seconds", [("INT", 2), ("TERM", 2)])
@@ -101,18 +102,18 @@ def test_control_c_ends_cleanly(tmp_path: Path, name: str, seconds: float) -> No
     got = os.read(process.stdout.fileno(), 100)
     before = time.monotonic()
     process.send_signal(getattr(signal, f"SIG{name}"))
-    out, err = process.communicate(timeout=10)
-    assert time.monotonic() - before < seconds
+    out, err = process.communicate(timeout=30)
+    assert fair(before) < seconds
     assert process.returncode == -getattr(signal, f"SIG{name}") and (got + out).endswith(b"\n") and err == b""
-    wait_for("nothing is left", lambda: not processes.with_home(tmp_path), 3)
+    wait_for("nothing is left", lambda: not processes.with_home(tmp_path))
 
 
 def test_a_reader_that_goes(tmp_path: Path) -> None:
     process = start(tmp_path, "[[slow:0.05]] a b c d e f g h i j k l m n o p q r s t")
     os.read(process.stdout.fileno(), 1)
     process.stdout.close()
-    process.wait(5)
-    wait_for("nothing is left", lambda: not processes.with_home(tmp_path), 3)
+    process.wait(20)
+    wait_for("nothing is left", lambda: not processes.with_home(tmp_path))
 
 
 def test_a_terminal_is_not_written_to_by_the_answer(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_a_terminal_is_not_written_to_by_the_answer(tmp_path: Path) -> None:
     process = start(tmp_path, "[[say:red \x1b[31m\x07 \u009b1m text]]", stdout=slave)
     os.close(slave)
     process.stdin.close()
-    assert process.wait(10) == 0
+    assert process.wait(30) == 0
     # A pseudo-terminal hands over what was written piece by piece, and EIO at its end.
     said = b""
     while not said.endswith(b"\n"):

@@ -18,6 +18,7 @@ import backend
 import processes
 import pytest
 from backend import Backend, ask_for
+from patience import fair
 from processes import wait_for
 
 PLAYED = sorted(path.stem for path in backend.RECORDINGS.glob("*.ndjson"))
@@ -83,7 +84,7 @@ def test_each_recording(shared: Backend, name: str) -> None:
 
 def test_streams_arrive_as_they_come(run) -> None:
     one = run()
-    one.ask("[[slow:0.05]]", stream=True)
+    one.ask("[[slow:0.1]]", stream=True)
     times = one.times["r"]
     whole = times[-1] - times[0]
     assert whole > 0.4 and max(b - a for a, b in zip(times, times[1:])) < 0.7 * whole
@@ -113,7 +114,7 @@ def test_cancel_kills_within_a_second(run, text: str) -> None:
     began = time.monotonic()
     one.send({"rid": "r", "cancel": True})
     assert one.wait("r", "end")["end"] == {"cancelled": True}
-    assert one.times["r"][-1] - began < 0.1
+    assert fair(began, one.times["r"][-1]) < 0.1
     one.wait_gone(1)
     assert one.files() == []
     # Whoever cancels what is over, or was never there, is not heard.
@@ -133,7 +134,7 @@ def test_what_is_known_of_the_login(run) -> None:
     one = run(CLAUDE_AUTH="login", CLAUDE_CODE_OAUTH_TOKEN="sk-ant-oat-dummy")
     assert "login_limit" not in one.ask("[[play:text]]", rid="a")[-1]["end"]
     one.ask("[[play:text_oauth]]", rid="b")
-    wait_for("it is told", lambda: not one.clis(), 5)
+    wait_for("it is told", lambda: not one.clis())
     known = {"status": "allowed", "window": "five_hour", "resets_at": 1795365535, "windows": {
         "five_hour": {"utilization": 0.92, "resets_at": 1795365535, "status": "allowed_warning"}}}
     assert one.ask("[[play:text]]", rid="c")[-1]["end"]["login_limit"] == known
@@ -153,7 +154,7 @@ def test_no_cli_outlives_claude_exec(run, number: int) -> None:
         one.wait(rid, "begin")
     assert len(one.clis()) == 3
     one.process.send_signal(number)
-    one.process.wait(5)
+    one.process.wait(20)
     one.wait_gone(1)
     if number == signal.SIGKILL:
         # The next one sweeps.
@@ -176,7 +177,7 @@ def test_a_reader_that_goes_away_ends_the_work(run) -> None:
     two.stdin.flush()
     assert os.read(reader, 10)
     os.close(reader)
-    assert two.wait(5) == 0
+    assert two.wait(20) == 0
     one.wait_gone(1)
 
 
@@ -187,15 +188,15 @@ def test_the_end_of_the_input_finishes_what_is_in_flight(run) -> None:
     one.process.stdin.close()
     for number in range(5):
         assert [r["event"]["type"] for r in one.answer(str(number)) if "event" in r][-1] == "message_stop"
-    assert one.process.wait(5) == 0
+    assert one.process.wait(20) == 0
     assert one.files() == [] and not one.clis()
 
 
 def test_the_line_for_processes(run) -> None:
     """No more processes than allowed; who waits too long gets 529; a cancelled one leaves the line."""
-    one = run("--max-processes", "2", "--queue-timeout", "1")
+    one = run("--max-processes", "2", "--queue-timeout", "2")
     for rid in "ab":
-        one.request(rid, ask_for("[[slow:0.3]]", stream=True))
+        one.request(rid, ask_for("[[slow:0.5]]", stream=True))
         one.wait(rid, "begin")
     one.request("c", ask_for("hi"))
     one.request("d", ask_for("hi"))
@@ -286,6 +287,18 @@ def test_who_pays(run) -> None:
     (none.home / "fake-login").touch()
     time.sleep(1.1)
     assert none.ask("hi", rid="later")[1]["response"]
+
+
+@pytest.mark.parametrize("asked", ["--version", "auth"])
+def test_a_probe_that_is_killed_says_nothing(run, tmp_path: Path, asked: str) -> None:
+    """Neither that the CLI doesn't start, nor that nobody is logged in, so that the key would pay: it is run again."""
+    cli, killed = tmp_path / "claude", tmp_path / "killed"
+    cli.write_text(f'#!/bin/sh\n[ "$1" != {asked} ] || [ -e {killed} ] || {{ touch {killed}; kill -KILL $$; }}\n'
+                   f'exec {backend.STAND_IN} "$@"\n')
+    cli.chmod(0o755)
+    one = run(CLAUDE_CLI_PATH=str(cli), CLAUDE_AUTH="auto", CLAUDE_CODE_OAUTH_TOKEN="oauth")
+    assert one.ask("[[dump]]")[1].get("response") and killed.exists()
+    assert "ANTHROPIC_API_KEY" not in one.dump()["environment"]
 
 
 def health(one: Backend, rid: str) -> tuple[int, Any]:

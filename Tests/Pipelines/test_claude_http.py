@@ -16,8 +16,10 @@ import pytest
 from backend import PATH, PROGRAMS, SECRET, ask_for
 from http_backend import BEGUN, STREAM, run, stream_in_chunks  # noqa: F401
 from messages_api import MessagesAPI
+from patience import fair
 from processes import wait_for
-from upstream import Request, Upstream, Wire, data_of
+from server import free_port
+from upstream import Request, Upstream, Wire, data_of, out_of_reach
 from wire import text_of
 
 
@@ -197,13 +199,15 @@ def test_cancel_closes_the_upstream_at_once(run, api: MessagesAPI) -> None:
     backend.send({"rid": "c", "cancel": True}, {"rid": "nobody", "cancel": True})
     records = backend.answer("c")
     assert records[-1] == {"rid": "c", "end": {"cancelled": True}}
-    abort = api.wait("client_abort", 5)
-    assert abort["mono"] - gone < 0.2, abort["mono"] - gone
+    took = fair(gone, api.wait("client_abort")["mono"])
+    assert took < 0.2, took
     backend.request("d", ask_for("[[delay:30]]"))
     wait_for("the request has come", lambda: len(api.records("request")) == 2)
+    gone = time.monotonic()
     backend.send({"rid": "d", "cancel": True})
     assert backend.answer("d") == [{"rid": "d", "end": {"cancelled": True}}]
-    api.wait("client_abort", 0.5, count=2)
+    took = fair(gone, api.wait("client_abort", count=2)["mono"])
+    assert took < 0.5, took
     assert backend.close() == 0 and "nobody" not in backend.kept
 
 
@@ -216,7 +220,7 @@ def test_two_hundred_at_once(run, api: MessagesAPI) -> None:
         records = backend.answer(f"r{number}", 30)
         text = "".join(record["event"].get("delta", {}).get("text", "") for record in records if "event" in record)
         assert text == f"answer {number} is here"
-    assert time.monotonic() - began < 20
+    assert fair(began) < 20
     assert backend.close() == 0
 
 
@@ -272,12 +276,12 @@ def test_times(run) -> None:
             records = backend.ask(text, rid=rid, stream=True)
             assert records[-2]["error"]["status"] == 504
             assert records[-2]["error"]["body"]["error"]["type"] == "timeout_error"
-            assert 0.9 < time.monotonic() - began < 2
+            assert 0.9 < time.monotonic() - began and fair(began) < 2
         # Nothing comes of an answer that isn't streamed before it is whole: only the time for all of it counts.
         backend = run(upstream.url, "--request-timeout", "2", "--idle-timeout", "1")
         began = time.monotonic()
         assert backend.error("whole")["status"] == 504
-        assert 1.9 < time.monotonic() - began < 3
+        assert 1.9 < time.monotonic() - began and fair(began) < 3
 
 
 def test_pings_are_no_silence(run) -> None:
@@ -295,25 +299,15 @@ def test_pings_are_no_silence(run) -> None:
 
 
 def test_an_upstream_that_can_t_be_reached(run) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = free_port()
     backend = run(f"http://127.0.0.1:{port}")
     error = backend.error("hi")
     assert error["status"] == 502 and error["body"]["error"]["type"] == "api_error"
     assert str(port) not in json.dumps(error) and "127.0.0.1" not in json.dumps(error)
     assert f"{port}" in backend.log.read_text(), "the operator is told where"
-    # A queue of connections that is full: the next one neither stands nor fails.
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(full.getsockname())
-        error = run(f"http://127.0.0.1:{full.getsockname()[1]}", "--connect-timeout", "1").error("hi")
+    with out_of_reach() as port:
+        error = run(f"http://127.0.0.1:{port}", "--connect-timeout", "1").error("hi")
         assert error["status"] == 504 and error["body"]["error"]["type"] == "timeout_error"
-        for filler in fillers:
-            filler.close()
 
 
 def test_no_key(run, api: MessagesAPI) -> None:
@@ -419,9 +413,10 @@ def test_a_signal_ends_it(run, api: MessagesAPI, number: signal.Signals) -> None
     backend = run(api.url)
     backend.request("a", ask_for("[[len:100]][[slow:0.1]]", stream=True))
     backend.wait("a", "event")
+    told = time.monotonic()
     backend.process.send_signal(number)
-    assert backend.process.wait(2) == 0
-    api.wait("client_abort", 2)
+    assert backend.process.wait(20) == 0
+    assert fair(told, api.wait("client_abort")["mono"]) < 2 and fair(told) < 2
 
 
 def test_the_end_of_the_input_waits_for_answers(run, api: MessagesAPI) -> None:
@@ -440,8 +435,9 @@ def test_a_reader_that_goes_ends_it(api: MessagesAPI) -> None:
         process.stdin.flush()
         assert process.stdout.readline().startswith(b'{"type": "message_start"')
         process.stdout.close()
-        assert process.wait(2) == 0 and process.stderr.read() == b""
-    api.wait("client_abort", 2)
+        closed = time.monotonic()
+        assert process.wait(20) == 0 and process.stderr.read() == b""
+    assert fair(closed, api.wait("client_abort")["mono"]) < 2 and fair(closed) < 2
 
 
 def test_the_whole_proxy(start, api: MessagesAPI) -> None:

@@ -39,7 +39,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(program: str, ignored: signal.H
     process.stdout.close()
     process.stdin.write(BODY.encode())
     process.stdin.flush()
-    assert process.wait(5) == (0 if program == "claude-echo" else -signal.SIGPIPE)
+    assert process.wait(20) == (0 if program == "claude-echo" else -signal.SIGPIPE)
     assert process.stderr.read() == b""
 
 
@@ -70,7 +70,7 @@ def test_what_is_known_is_written_before_more_is_read(program: str) -> None:
             process.stdin.flush()
             assert process.stdout.readline() == b'{"rid":"r%d","novelty":1}\n' % number
         process.stdin.close()
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
@@ -80,4 +80,4 @@ def test_signals_end_claude_echo(name: str) -> None:
     process.stdin.flush()
     assert b"message_start" in process.stdout.readline()
     process.send_signal(getattr(signal, name))
-    assert process.wait(5) == 0
+    assert process.wait(20) == 0

@@ -19,6 +19,7 @@ import time
 
 import pytest
 from front import FRONT, JSON, STAGE, Front, check_error, eventually, gone, read_all, read_until, request, start
+from patience import fair
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +284,7 @@ def test_stream(front):
     began = time.monotonic()
     assert answer.getheader("content-type") == "text/event-stream"
     first = answer.read1(65536)
-    assert time.monotonic() - began < 0.3 and first == b'event: x\ndata: {"i":0}\n\n'
+    assert fair(began) < 0.3 and first.startswith(b'event: x\ndata: {"i":0}\n\n') and b'{"i":4}' not in first
     assert answer.read().endswith(b'{"i":4}\n\n')
 
 
@@ -305,7 +306,7 @@ def test_cancel(front):
         client.close()
         gone_at = time.monotonic()
         eventually(lambda: {"rid": rid, "cancel": True} in front.seen())
-        assert time.monotonic() - gone_at < 1
+        assert fair(gone_at) < 1
     line = eventually(lambda: [line for line in front.log() if line.get("id") == rid and line["msg"] == "request"])
     assert line[0]["error"] == "client_gone"
     assert front.post({})[0] == 200
@@ -358,7 +359,7 @@ def test_slow_client(start):
     client.sendall(request({"model": "flood"}))
     time.sleep(0.2)
     assert server.post({"a": 1})[0] == 200
-    eventually(lambda: any("cancel" in r for r in server.seen()), 20)
+    eventually(lambda: any("cancel" in r for r in server.seen()))
     client.close()
 
 
@@ -441,7 +442,7 @@ def test_stage_killed(start, number):
     assert b"HTTP/1.1 502" in read_until(waiting, b"}")
     assert b"event: error" in read_until(begun, b"0\r\n\r\n")
     assert server.post({})[0] == 200
-    assert time.monotonic() - killed_at < 1
+    assert fair(killed_at) < 1
     eventually(lambda: all(gone(pid) for pid in before))
     assert len(server.stages()) == 2
 
@@ -499,7 +500,7 @@ def test_terminate(start):
     with pytest.raises(OSError):
         server.socket()
     assert answer.read().endswith(b'{"i":29}\n\n')
-    assert server.process.wait(5) == 0
+    assert server.process.wait(20) == 0
     assert all(gone(pid) for pid in stages)
 
 
@@ -511,7 +512,7 @@ def test_grace_ends(start):
     stages = server.stages()
     server.process.terminate()
     assert b"event: error" in read_all(client)
-    assert server.process.wait(5) == 0
+    assert server.process.wait(20) == 0
     assert all(gone(pid) for pid in stages)
 
 
@@ -524,7 +525,8 @@ def test_second_signal(start):
     server.process.terminate()
     time.sleep(0.1)
     server.process.terminate()
-    assert server.process.wait(1) == 0
+    told = time.monotonic()
+    assert server.process.wait(20) == 0 and fair(told) < 1
     eventually(lambda: all(gone(pid) for pid in stages))
 
 
@@ -591,7 +593,7 @@ TWO = request({"first": 1}) + request({"second": 2})
 
 def test_inetd_pipes(tmp_path):
     process = inetd(tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, errors = process.communicate(TWO, timeout=10)
+    out, errors = process.communicate(TWO, timeout=30)
     assert process.returncode == 0, errors
     assert out.count(b"HTTP/1.1 200") == 2 and out.index(b'"first"') < out.index(b'"second"')
     eventually(lambda: no_processes_left(tmp_path), 1)
@@ -602,14 +604,14 @@ def test_inetd_socket(tmp_path):
     ours, theirs = socket.socketpair()
     process = inetd(tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
     theirs.close()
-    ours.settimeout(10)
+    ours.settimeout(30)
     ours.sendall(TWO)
     data = b""
     while b'{"second": 2}}' not in data:
         data += ours.recv(65536)
     assert data.count(b"HTTP/1.1 200") == 2 and b'"level"' not in data and process.poll() is None
     ours.close()
-    assert process.wait(5) == 0
+    assert process.wait(20) == 0
     eventually(lambda: no_processes_left(tmp_path), 1)
 
 
@@ -617,10 +619,10 @@ def test_inetd_close(tmp_path):
     ours, theirs = socket.socketpair()
     process = inetd(tmp_path, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE)
     theirs.close()
-    ours.settimeout(10)
+    ours.settimeout(30)
     ours.sendall(request({"a": 1}, "connection: close"))
     assert read_all(ours).startswith(b"HTTP/1.1 200")
-    assert process.wait(5) == 0
+    assert process.wait(20) == 0
 
 
 def test_filter(tmp_path):
@@ -634,13 +636,13 @@ def test_filter(tmp_path):
     os.close(told)
     with os.fdopen(ready) as pipe:
         port = int(pipe.readline())
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("POST", "/v1/messages", '{"a":1}', JSON)
     assert json.loads(connection.getresponse().read())["request"] == {"a": 1}
     # The end of its input: what is open gets 502, then it ends.
     connection.request("POST", "/v1/messages", '{"model":"die"}', JSON)
     assert connection.getresponse().status == 502
-    shell.wait(5)
+    shell.wait(20)
 
 
 # The command line
@@ -658,5 +660,5 @@ def test_filter(tmp_path):
     (["--help"], 0),
 ])
 def test_statuses(options, status):
-    process = subprocess.run([FRONT, *options], stdin=subprocess.DEVNULL, capture_output=True, timeout=5)
+    process = subprocess.run([FRONT, *options], stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
     assert process.returncode == status, process.stderr

@@ -14,6 +14,7 @@ import time
 
 import pytest
 from front import FRONT, JSON, Front, check_error, eventually, read_all, read_until, request, start
+from patience import fair
 
 SECRET = "token-that-nobody-may-see"
 
@@ -267,7 +268,7 @@ def test_a_slow_head(hasty):
     began = time.monotonic()
     with hasty.socket() as client:
         answer = trickle(client, b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n" + b"x" * 100)
-    assert answer.startswith(b"HTTP/1.1 408") and b"connection: close" in answer and time.monotonic() - began < 4
+    assert answer.startswith(b"HTTP/1.1 408") and b"connection: close" in answer and fair(began) < 4
     # Also after a request that was good.
     with hasty.socket() as client:
         client.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\nGET")
@@ -282,7 +283,7 @@ def test_a_head_that_begins_while_an_answer_is_under_way(hasty):
         read_until(client, b'{"i":1}')
         client.sendall(b"GET / HTTP/1.1\r\nho")
         answer = read_all(client)
-    assert answer.index(b'{"i":9}') < answer.index(b"HTTP/1.1 408") and time.monotonic() - began < 4
+    assert answer.index(b'{"i":9}') < answer.index(b"HTTP/1.1 408") and fair(began) < 4
     # What is no request breaks off nothing that came before it.
     with hasty.socket() as client:
         client.sendall(request({"model": "stream", "n": 10, "pace": 0.03}))
@@ -318,7 +319,7 @@ def test_a_body_that_stops(hasty):
     with hasty.socket() as client:
         client.sendall(head + b"connection: close\r\ncontent-length: 6\r\n\r\n")
         for byte in b'{    }':
-            time.sleep(0.4)
+            time.sleep(0.25)
             client.sendall(bytes([byte]))
         assert read_all(client).startswith(b"HTTP/1.1 200")
 
@@ -336,7 +337,7 @@ def test_an_idle_connection(hasty):
             client.sendall(first)
             answer = read_all(client)
             assert answer.count(b"HTTP/1.1 ") == bool(first) and b" 408 " not in answer
-            assert 1.9 < time.monotonic() - began < 5
+            assert 1.9 < time.monotonic() - began and fair(began) < 5
 
 
 def test_our_own_standstill_is_not_held_against_a_client(tmp_path):

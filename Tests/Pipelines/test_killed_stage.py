@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from patience import fair
 from processes import alive, wait_for
 from server import STAGES, Proxy
 from wire import Event, Stream
@@ -52,18 +53,19 @@ def test_killed_stage(start, victim: str, how: signal.Signals) -> None:
         os.kill(stages[victim], how)
         killed = time.monotonic()
         while not works(proxy):
-            assert time.monotonic() - killed < 5, "no request works any more"
-        recovered = time.monotonic() - killed
+            assert fair(killed) < 5, "no request works any more"
+        recovered = fair(killed)
         for i, end in enumerate(ends):
-            events, ended = end.result(10)
-            assert ended - killed < 2.5, f"stream {i} ended {ended - killed:.2f} s after the kill"
+            events, ended = end.result(30)
+            took = fair(killed, ended)
+            assert took < 2.5, f"stream {i} ended {took:.2f} s after the kill"
             if i % 2 == 0:
                 assert events[-1].name == "error" and events[-1].data["error"]["message"]
                 assert all(event.name != "message_stop" for event in events)
             else:
                 assert events[-1].data != "[DONE]" and events[-1].data["error"]["message"]
         for answer in waiting:
-            assert answer.result(10).status == 502, answer.result().body
+            assert answer.result(30).status == 502, answer.result().body
     assert recovered < 1.0, f"a new request worked {recovered:.2f} s after the kill"
     for stream in streams:
         stream.close()

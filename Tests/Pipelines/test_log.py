@@ -71,7 +71,9 @@ def test_colours_on_a_terminal(tmp_path: Path, settings: dict[str, str], is_colo
     subprocess.run([PROGRAMS / "sse-encode", "--strict-input"], input=b'{"rid":7}\n', stdout=subprocess.DEVNULL,
                    stderr=theirs, timeout=20, env=environment(tmp_path, LOG_FORMAT="text", **settings))
     os.close(theirs)
-    said = os.read(ours, 4_096)
+    said = b""
+    while not said.endswith(b"\n"):
+        said += os.read(ours, 4_096)
     os.close(ours)
     assert (b"\x1b[31merror\x1b[0m sse-encode: " in said) == is_coloured and (b"\x1b" in said) == is_coloured, said
 

@@ -46,7 +46,7 @@ def test_a_hundred_streams(echo: Proxy) -> None:
         words = " ".join([tokens[number]] * WORDS)
         stream = echo.stream(path, {
             "model": "claude-sonnet-5-5", "max_tokens": 1000, "stream": True,
-            "messages": [{"role": "user", "content": f"[[slow:0.04]] {words}"}]}, headers)
+            "messages": [{"role": "user", "content": f"[[slow:0.06]] {words}"}]}, headers)
         assert stream.status == 200
         events = list(stream)
         stream.close()

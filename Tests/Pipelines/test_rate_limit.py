@@ -132,7 +132,7 @@ def test_many_processes_at_once(kind: str, tmp_path: Path) -> None:
     try:
         check(*storm(lambda number: ask(listener.port, "POST", path_of(number), BODY)))
     finally:
-        wait_for("the processes are gone", lambda: not listener.ours(), 20)
+        wait_for("the processes are gone", lambda: not listener.ours())
         listener.stop()
 
 
@@ -203,7 +203,7 @@ def test_whoever_dies_with_the_lock_gives_it_back(tmp_path: Path) -> None:
         assert not waiting.done()
         os.kill(holder, signal.SIGKILL)
         os.waitpid(holder, 0)
-        assert waiting.result(5) == 1
+        assert waiting.result(20) == 1
     os.close(locked), os.close(told)
 
 

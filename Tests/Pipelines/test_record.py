@@ -14,6 +14,7 @@ from typing import Any, Callable
 
 import pytest
 from messages_api import MessagesAPI
+from patience import fair
 from processes import wait_for
 from server import PROGRAMS, REPOSITORY, Proxy
 
@@ -78,19 +79,20 @@ def test_as_fast_as_recorded(tmp_path: Path) -> None:
     session = tmp_path / "session"
     body = json.dumps(ask_for("[[slow:0.1]] one two three four five six", stream=True)) + "\n"
 
-    def run(command: list[Any]) -> tuple[float, bytes]:
+    def run(command: list[Any]) -> tuple[float, float, bytes]:
+        """How long it took, and would have taken where nothing else runs; and what it said."""
         before = time.monotonic()
         said = subprocess.run(command, input=record.encode(), capture_output=True, timeout=30)
         assert said.returncode == 0, said.stderr
-        return time.monotonic() - before, said.stdout
+        return time.monotonic() - before, fair(before), said.stdout
 
     record = '{"rid":"r1","request":' + body.strip() + "}\n"
-    took, said = run([RECORD, session, "--", PROGRAMS / "claude-echo"])
+    took, _, said = run([RECORD, session, "--", PROGRAMS / "claude-echo"])
     assert took > 0.6
     echo = [PROGRAMS / "claude-echo", "--replay", session]
     for options, least, most in (([], 0, 0.4), (["--replay-speed", "1"], 0.55, 5), (["--replay-speed", "2"], 0.25, took)):
-        seconds, replayed = run([*echo, *options])
-        assert replayed == said and least < seconds < most, (options, seconds)
+        seconds, ours, replayed = run([*echo, *options])
+        assert replayed == said and least < seconds and ours < most, (options, seconds, ours)
 
 
 @pytest.mark.parametrize("options", [["--replay-speed", "2"], ["--replay", "x", "--replay-speed", "0"],
@@ -108,7 +110,7 @@ class TestTheStage:
             process.stdin.flush()
             assert os.read(process.stdout.fileno(), 4096) == piece
         process.stdin.close()
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
         kept = [line for line in (tmp_path / "f").read_bytes().splitlines() if not line.startswith(b'{"rid":"record",')]
         assert kept == [b'{"rid":"r1","request":{"a":1}}', b'{"x":"\xff\x00"}']
 
@@ -138,12 +140,12 @@ class TestTheStage:
         process.stdin.flush()
         assert process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
 
         def group() -> str:
             return subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True, text=True).stdout
 
-        wait_for("nothing is left", lambda: not group(), 5)
+        wait_for("nothing is left", lambda: not group())
 
     def test_a_reader_that_goes(self, tmp_path: Path) -> None:
         for more in ([], ["--", PROGRAMS / "claude-echo"]):
@@ -151,7 +153,7 @@ class TestTheStage:
             process.stdout.close()
             process.stdin.write(b'{"rid":"r1","request":{"messages":[]}}\n')
             process.stdin.flush()
-            assert process.wait(5) == -signal.SIGPIPE
+            assert process.wait(20) == -signal.SIGPIPE
             process.stdin.close()
 
     def test_a_full_disk_stops_the_recording_and_nothing_else(self, tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ class Manager:
     def __init__(self, address):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(address)
-        self.socket.settimeout(5)
+        self.socket.settimeout(30)
 
     def told(self):
         return dict(line.split("=", 1) for line in self.socket.recv(4096).decode().splitlines())
@@ -202,7 +202,7 @@ def test_service_manager(start, told, tmp_path, kind):
     assert server.post({})[0] == 200
     server.process.terminate()
     assert manager.told()["STOPPING"] == "1"
-    assert server.process.wait(5) == 0
+    assert server.process.wait(20) == 0
 
 
 @pytest.mark.parametrize("name", ["", "/nonexistent/notify", "vsock:2:1", "relative", "/" + "x" * 200])

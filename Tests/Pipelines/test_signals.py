@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from load import Load
-from processes import alive, wait_for, with_home
+from patience import fair
+from processes import alive, children, wait_for, with_home
 from server import STAGES
 from test_settings_file import hang_up
 from wire import connect
@@ -63,10 +64,10 @@ def test_terminate(start) -> None:
     time.sleep(0.2)
     told = time.monotonic()
     proxy.process.terminate()
-    wait_for("nobody listens", lambda: refuses(proxy.port), 1)
-    closed = time.monotonic() - told
-    outcomes = load.end(10)
-    assert proxy.process.wait(5) == 0
+    wait_for("nobody listens", lambda: refuses(proxy.port))
+    closed = fair(told)
+    outcomes = load.end()
+    assert proxy.process.wait(20) == 0
     ended = time.monotonic()
     assert load.kinds() == {"whole": STREAMS + WHOLES}
     # Those who came all the time: answered, or not let in.
@@ -94,7 +95,7 @@ def test_terminate_with_new_connections(start) -> None:
     for connection in fresh:
         connection.connect()
     proxy.process.terminate()
-    wait_for("nobody listens", lambda: refuses(proxy.port), 1)
+    wait_for("nobody listens", lambda: refuses(proxy.port))
     statuses = []
     for connection in fresh:
         connection.request("GET", "/v1/models")
@@ -102,7 +103,7 @@ def test_terminate_with_new_connections(start) -> None:
         statuses.append((answer.status, answer.getheader("connection")))
         answer.read()
     assert set(statuses) == {(200, "close")}
-    assert proxy.process.wait(5) == 0
+    assert proxy.process.wait(20) == 0
 
 
 def test_terminate_beyond_the_grace(start) -> None:
@@ -112,14 +113,14 @@ def test_terminate_beyond_the_grace(start) -> None:
     load.wait_begun()
     told = time.monotonic()
     proxy.process.terminate()
-    outcomes = load.end(10)
-    assert proxy.process.wait(5) == 0
+    outcomes = load.end()
+    assert proxy.process.wait(20) == 0
     assert load.kinds() == {"failed": STREAMS + WHOLES}
     assert {outcome.status for outcome in outcomes if not outcome.is_stream} == {503}
     assert {outcome.error for outcome in outcomes if outcome.is_stream} == {"the server is shutting down"}
-    took = [outcome.ended - told for outcome in outcomes]
-    print(f"cancelled {min(took):.2f} to {max(took):.2f} s after the signal")
-    assert min(took) > 0.9 and max(took) < 2.5
+    ended = [outcome.ended for outcome in outcomes]
+    print(f"cancelled {min(ended) - told:.2f} to {max(ended) - told:.2f} s after the signal")
+    assert min(ended) - told > 0.9 and fair(told, max(ended)) < 2.5
     assert not with_home(proxy.home)
 
 
@@ -130,26 +131,28 @@ def test_a_second_signal(start, second: signal.Signals) -> None:
     load = Load(proxy, 20, 5, words=400, pace=0.05, once=True)
     load.wait_begun()
     proxy.process.terminate()
-    wait_for("nobody listens", lambda: refuses(proxy.port), 1)
+    wait_for("nobody listens", lambda: refuses(proxy.port))
     told = time.monotonic()
     proxy.process.send_signal(second)
-    assert proxy.process.wait(2) == 0 and time.monotonic() - told < 0.5
+    assert proxy.process.wait(20) == 0 and fair(told) < 0.5
     wait_for("no process is left", lambda: not with_home(proxy.home), 2)
-    load.end(5)
+    load.end()
 
 
 @pytest.mark.parametrize("victim", STAGES)
 def test_killed_stage_of_one_of_two(start, victim: str) -> None:
     """The requests of that pipeline fail, each says so; those of the other are answered to the end."""
     proxy = start(BACKEND="claude-echo", PIPELINES="2")
-    load = Load(proxy, STREAMS, WHOLES, words=40, pace=0.03, once=True)
+    load = Load(proxy, STREAMS, WHOLES, words=80, pace=0.03, once=True)
     load.wait_begun()
-    stage = proxy.stages()[victim]
+    stage, old = proxy.stages()[victim], children(proxy.process.pid)
     time.sleep(0.2)
     os.kill(stage, signal.SIGKILL)
     killed = time.monotonic()
+    # Before the server has seen it, no request can be kept from that pipeline.
+    wait_for("it is seen, and another started", lambda: children(proxy.process.pid) - old)
     probe = Load(proxy, 0, 4, words=2, pace=0.01)
-    outcomes = load.end(10)
+    outcomes = load.end()
     wait_for("there are two again", lambda: len(with_home(proxy.home)) == 1 + 2 * len(STAGES))
     probe.end()
     failed = [outcome for outcome in outcomes if outcome.kind == "failed"]
@@ -157,10 +160,10 @@ def test_killed_stage_of_one_of_two(start, victim: str) -> None:
     # A request goes to the pipeline that has the fewest; one that asks for its health counts too.
     assert abs(len(failed) - (STREAMS + WHOLES) / 2) <= 1
     assert {outcome.status for outcome in failed if not outcome.is_stream} <= {502}
-    assert max(outcome.ended for outcome in failed) - killed < 1
+    assert fair(killed, max(outcome.ended for outcome in failed)) < 1
     # With the other one there, the service was never away.
     assert set(probe.kinds()) == {"whole"}, probe.kinds()
-    assert min(outcome.ended for outcome in probe.outcomes) - killed < 1
+    assert fair(killed, min(outcome.ended for outcome in probe.outcomes)) < 1
     print(f"{victim}: {len(failed)} told after at most {max(o.ended for o in failed) - killed:.3f} s")
 
 
@@ -173,10 +176,10 @@ def test_stopped_stage(start, victim: str) -> None:
     load.wait_begun()
     os.kill(old[victim], signal.SIGSTOP)
     stopped = time.monotonic()
-    load.end(10)
+    load.end()
     assert set(load.kinds()) == {"failed"}, load.kinds()
     assert {outcome.status for outcome in load.outcomes if not outcome.is_stream} == {504}
-    wait_for("another pipeline is there", lambda: proxy.stages() and not set(proxy.stages().values()) & set(old.values()), 10)
+    wait_for("another pipeline is there", lambda: proxy.stages() and not set(proxy.stages().values()) & set(old.values()))
     took = time.monotonic() - stopped
     again = Load(proxy, 4, 4, words=3, pace=0.01, once=True)
     again.end()
@@ -198,11 +201,11 @@ def test_stopped_stage_long_before_the_time_out(start) -> None:
     load.wait_begun()
     os.kill(old["oai2anth"], signal.SIGSTOP)
     stopped = time.monotonic()
-    load.end(40)
+    load.end(60)
     # Answers that had begun go on meanwhile, past the stage that is stuck.
     assert load.kinds() == {"failed": 20}
     assert {outcome.status for outcome in load.outcomes if not outcome.is_stream} == {502}
-    took = max(outcome.ended for outcome in load.outcomes) - stopped
+    took = fair(stopped, max(outcome.ended for outcome in load.outcomes))
     print(f"told after {took:.1f} s")
     assert took < 25
     wait_for("the old one is gone", lambda: not any(map(alive, old.values())), 3)

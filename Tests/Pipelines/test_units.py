@@ -74,7 +74,7 @@ def test_the_unit_as_it_is_run(start, tmp_path: Path) -> None:
     settings.write_text("")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(10)
+        manager.settimeout(30)
         proxy = start(BACKEND="claude-echo", CREDENTIALS_DIRECTORY=str(folder), CLAUDE_PROXY_CONFIG=str(settings),
                       NOTIFY_SOCKET=str(tmp_path / "notify"))
         assert manager.recv(1000).startswith(b"READY=1\n")
@@ -90,4 +90,4 @@ def test_the_unit_as_it_is_run(start, tmp_path: Path) -> None:
         assert all(f"\0{name}=sk-secret\0".encode() in stage for name in credentials)
         proxy.process.terminate()
         assert manager.recv(1000).startswith(b"STOPPING=1\n")
-        assert proxy.process.wait(5) == 0
+        assert proxy.process.wait(20) == 0

@@ -17,8 +17,9 @@ import pytest
 from backend import PATH, PROGRAMS, SECRET, ask_for
 from http_backend import BEGUN, STREAM, run  # noqa: F401
 from messages_api import MessagesAPI
+from patience import fair
 from processes import wait_for
-from server import REPOSITORY, environment
+from server import REPOSITORY, environment, free_port
 from upstream import Request, Upstream, Wire
 
 OVERLOADED = b'{"type":"error","error":{"type":"overloaded_error","message":"later"}}'
@@ -105,7 +106,8 @@ def test_when_it_is_told_to(run) -> None:
     with Upstream(play) as upstream:
         run(upstream.url, MAX_RETRIES="2").ask("hi", stream=True)
     # As the first said; then twice half a second, less up to a quarter.
-    assert 0.99 < times[1] - times[0] < 1.3 and 0.74 < times[2] - times[1] < 1.3, times
+    assert times[1] - times[0] > 0.99 and times[2] - times[1] > 0.74, times
+    assert fair(*times[:2]) < 1.3 and fair(*times[1:]) < 1.3, times
 
 
 def test_tried_again_and_then_declined(run) -> None:
@@ -131,8 +133,7 @@ def test_a_cancel_between_two_tries(run) -> None:
 
 
 def test_a_connection_that_can_t_be_had_is_tried_again(run) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     backend = run(f"http://127.0.0.1:{port}", MAX_RETRIES="8")
     backend.request("a", ask_for("hi", stream=True))
     wait_for("the first try", lambda: "failed" in backend.log.read_text())
@@ -166,7 +167,7 @@ def test_the_time_for_a_first_byte(run) -> None:
                 backend.request(rid, ask_for(rid, stream=stream))
             error = backend.answer("never")[0]["error"]
             assert error["status"] == 504 and "begin to answer within 1 s" in error["body"]["error"]["message"]
-            assert 0.9 < time.monotonic() - began < 1.5
+            assert 0.9 < time.monotonic() - began and fair(began) < 1.5
             assert "end" in backend.answer("late")[-1] and "begin" in backend.answer("late")[0]
             assert "response" in backend.answer("whole")[1]
 
@@ -218,7 +219,7 @@ def test_without_files_the_signal_ends_it(run, api: MessagesAPI) -> None:
     backend = run(api.url)
     backend.ask("hi")
     backend.process.send_signal(signal.SIGHUP)
-    assert backend.process.wait(2) == 0
+    assert backend.process.wait(20) == 0
 
 
 @pytest.mark.parametrize("settings, told", [

@@ -77,7 +77,7 @@ class Backend:
         self.kept.setdefault(record["rid"], []).append(record)
         self.times.setdefault(record["rid"], []).append(at)
 
-    def wait(self, rid: str, kind: str, seconds: float = 10) -> Record:
+    def wait(self, rid: str, kind: str, seconds: float = 30) -> Record:
         """The first record of that kind for that rid."""
         until = time.monotonic() + seconds
         while True:
@@ -86,7 +86,7 @@ class Backend:
                     return record
             self._take(max(until - time.monotonic(), 0.001))
 
-    def answer(self, rid: str, seconds: float = 10) -> list[Record]:
+    def answer(self, rid: str, seconds: float = 30) -> list[Record]:
         """All records of a request; they must follow the grammar."""
         self.wait(rid, "end", seconds)
         records = self.kept[rid]
@@ -97,7 +97,7 @@ class Backend:
             assert "ctx" in records[0] and not any("ctx" in record for record in records[1:])
         return records
 
-    def ask(self, text: str, rid: str = "r", seconds: float = 10, **more: Any) -> list[Record]:
+    def ask(self, text: str, rid: str = "r", seconds: float = 30, **more: Any) -> list[Record]:
         self.request(rid, ask_for(text, **more))
         return self.answer(rid, seconds)
 
@@ -123,7 +123,7 @@ class Backend:
     def close(self) -> int:
         """Ends the input; the status of the program."""
         self.process.stdin.close()
-        return self.process.wait(10)
+        return self.process.wait(30)
 
     def stop(self) -> None:
         if self.process.poll() is None:

@@ -9,9 +9,9 @@ import shlex
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
+from processes import wait_for
 from server import PROGRAMS, REPOSITORY
 
 FRONT = str(PROGRAMS / "http-frontd")
@@ -100,12 +100,8 @@ def read_until(client, end):
     return data
 
 
-def eventually(check, seconds=5.0):
-    until = time.monotonic() + seconds
-    while not (result := check()):
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.02)
-    return result
+def eventually(check, seconds=20.0):
+    return wait_for("what had to happen", check, seconds)
 
 
 def request(body, *headers, version="1.1"):

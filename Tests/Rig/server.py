@@ -6,10 +6,13 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import processes
+from patience import fair
 from processes import wait_for
 from wire import Answer, Stream, ask
 
@@ -20,16 +23,29 @@ CLI = BUILD / "claude-cli" / "claude"
 STAGES = ["rate-limit", "model-map", "oai2anth", "claude-echo", "anth2oai", "sse-encode"]
 
 
+# The sockets that keep the last ports given.
+_keepers: deque[socket.socket] = deque()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of this machine that the system gives to no one else for a while.
+
+    It stays bound here: a server may listen there all the same, as each sets SO_REUSEADDR.
+    """
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    _keepers.append(keeper)
+    if len(_keepers) > 50:
+        _keepers.popleft().close()
+    return keeper.getsockname()[1]
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
     """A chosen environment: nothing of the account that runs the tests gets in."""
     chosen = {
-        "PATH": os.environ["PATH"],
+        # The interpreter itself for the stand-in of the CLI: shells of a shim before it would not die with claude-exec.
+        "PATH": f"{Path(sys.executable).resolve().parent}:{os.environ['PATH']}",
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "RUN_DIR": str(home / "run"),
@@ -54,7 +70,7 @@ class Proxy:
                 [scripts / "claude-proxy"], env=environment(home, PORT=str(self.port), **settings), cwd=home,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         try:
-            wait_for("the server is up", self.is_up, 10)
+            wait_for("the server is up", self.is_up)
         except BaseException:
             self.stop()
             raise
@@ -91,11 +107,11 @@ class Proxy:
         """End it as a service manager does, and see that nothing of it is left."""
         self.process.terminate()
         try:
-            code = self.process.wait(10)
+            code = self.process.wait(30)
         finally:
             # The kernel kills what a dead stage had started; on a busy machine that takes its time to be seen.
-            until = time.monotonic() + 1
-            while processes.with_home(self.home) and time.monotonic() < until:
+            ended = time.monotonic()
+            while processes.with_home(self.home) and fair(ended) < 1:
                 time.sleep(0.01)
             left = {processes.name(pid) for pid in processes.with_home(self.home)}
             for pid in processes.with_home(self.home):

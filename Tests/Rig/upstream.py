@@ -2,11 +2,12 @@
 """An upstream that a test writes byte by byte, for what the stand-in of the Messages API doesn't do."""
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import threading
 import time
-from typing import Callable, NamedTuple
+from typing import Callable, Iterator, NamedTuple
 
 
 class Request(NamedTuple):
@@ -102,6 +103,18 @@ class Upstream:
                         return
                 except OSError:
                     return
+
+
+@contextlib.contextmanager
+def out_of_reach() -> Iterator[int]:
+    """A port whose queue of connections is full: the next one neither stands nor fails."""
+    with contextlib.ExitStack() as open_ones:
+        full = open_ones.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            filler = open_ones.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
 
 
 def data_of(stream: bytes) -> list[bytes]:

@@ -470,7 +470,7 @@ class MessagesAPI:
         posted = [r for r in self.records("request") if r["method"] == "POST"]
         return [r["body"] for r in posted if r["path"].split("?")[0] == "/v1/messages"]
 
-    def wait(self, event: str, seconds: float, count: int = 1) -> Json:
+    def wait(self, event: str, seconds: float = 20, count: int = 1) -> Json:
         """The record of this kind with this number, waited for."""
         until = time.monotonic() + seconds
         while len(found := self.records(event)) < count:
