@@ -122,7 +122,9 @@ mutants: ## break one rule of the filters after the other, and show what notices
 	@scripts/mutants
 
 # The scripts that a user calls, with their helpers: they look for the programs beside themselves.
-INSTALLED_SCRIPTS = $(wildcard scripts/claude-proxy scripts/claude-proxy-*) scripts/generate-token
+INSTALLED_SCRIPTS = $(addprefix scripts/,claude-proxy claude-proxy-ask claude-proxy-inetd generate-token)
+# What the scripts source.
+SOURCED = claude-proxy-settings.sh
 SHELLS = bash zsh fish
 UNITS = claude-proxy.service claude-proxy.socket
 # Where things go within DESTDIR. Under a PREFIX that is not the system's, the settings are there too.
@@ -138,11 +140,11 @@ INSTALLED_PAGES = $(foreach page,$(PAGES),$(SHARE)/man/man$(subst .,,$(suffix $(
 # One page for the scripts, by more than one name.
 PAGE_LINKS = $(patsubst %,$(SHARE)/man/man1/%.1,claude-proxy-ask claude-proxy-inetd claude-record generate-token)
 INSTALLED = $(PAGE_LINKS) $(PROGRAMS:%=$(BINDIR)/%) $(INSTALLED_SCRIPTS:scripts/%=$(BINDIR)/%) $(BINDIR)/claude-record \
-  $(INSTALLED_PAGES) \
+  $(SOURCED:%=$(SHARE)/claude-proxy/%) $(INSTALLED_PAGES) \
   $(PROGRAMS:%=$(BASH_COMPLETIONS)/%) $(PROGRAMS:%=$(ZSH_COMPLETIONS)/_%) $(PROGRAMS:%=$(FISH_COMPLETIONS)/%.fish) \
   $(UNITS:%=$(UNITDIR)/%) $(EXAMPLES)/claude-proxy.env $(EXAMPLES)/notify-reload.conf
 # What is ours alone; the rest belongs to the system, and stays.
-INSTALLED_FOLDERS = $(EXAMPLES) $(SHARE)/doc/claude-proxy $(SYSCONFDIR)/claude-proxy
+INSTALLED_FOLDERS = $(EXAMPLES) $(SHARE)/doc/claude-proxy $(SHARE)/claude-proxy $(SYSCONFDIR)/claude-proxy
 # What the files say of /usr/local is so under any PREFIX.
 PLACED = sed -e 's|/usr/local/bin|$(BINDIR)|g; s|/usr/local/share|$(SHARE)|g; s|/etc/claude-proxy|$(SYSCONFDIR)/claude-proxy|g'
 
@@ -157,6 +159,7 @@ install: all completions ## install under PREFIX (/usr/local), within DESTDIR if
 	@install -d $(sort $(dir $(INSTALLED:%=$(DESTDIR)%))) $(DESTDIR)$(SYSCONFDIR)/claude-proxy
 	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(INSTALLED_SCRIPTS) $(DESTDIR)$(BINDIR)
 	install scripts/record $(DESTDIR)$(BINDIR)/claude-record
+	install -m 644 $(SOURCED:%=scripts/%) $(DESTDIR)$(SHARE)/claude-proxy
 	@set -e; for page in $(PAGES); do install -m 644 $$page $(DESTDIR)$(SHARE)/man/man$${page##*.}; done
 	@set -e; for link in $(PAGE_LINKS); do ln -sf claude-proxy.1 $(DESTDIR)$$link; done
 	@set -e; for program in $(PROGRAMS); do \

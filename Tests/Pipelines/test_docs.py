@@ -41,6 +41,11 @@ def of_man_pages() -> list[Example]:
     return found
 
 
+def settings_scripts() -> str:
+    """What starts the server and what reads the settings for it, as one text."""
+    return "\n".join((REPOSITORY / "scripts" / name).read_text() for name in ("claude-proxy", "claude-proxy-settings.sh"))
+
+
 @pytest.mark.parametrize("example", of_catalog(), ids=str)
 def test_sample(example: Example, echo: Proxy, tmp_path: Path) -> None:
     check(example, echo.port, tmp_path)
@@ -155,7 +160,7 @@ def test_the_settings_are_those_of_the_programs() -> None:
     in_words = set(re.findall(name, "\n".join(line for line in lines if not line.startswith("|"))))
     table = [line.split("|")[1] for line in (REPOSITORY / "README.md").read_text().splitlines() if line.startswith("| `")]
     known = set(re.findall(r"`([A-Z][A-Z_]+)`", "\n".join(table)))
-    script = (REPOSITORY / "scripts/claude-proxy").read_text()
+    script = settings_scripts()
     header = re.search(r"# Settings, of the environment[^:]*:(.*?)\nset -eu", script, re.S)
     assert header
     known |= set(re.findall(r"\b[A-Z]+_[A-Z_]*[A-Z]\b", re.sub(r"\b\w+_\*", "", header[1])))
@@ -204,7 +209,7 @@ def test_the_defaults_are_those_of_the_server(echo: Proxy) -> None:
     there = echo.ask("GET", "/health/detailed").json["configuration"]
     assert len(there) >= 10
     assert {name: number(table[name.upper()]) for name in there} == there
-    script = (REPOSITORY / "scripts/claude-proxy").read_text()
+    script = settings_scripts()
     for name in ("PORT", "RATE_LIMIT_REQUESTS", "RATE_LIMIT_BURST"):
         assert f"${{{name}:-{table[name]}}}" in script, f"{name} is not {table[name]}"
     backend = "\n".join(path.read_text() for path in (REPOSITORY / "Sources").glob("claude-*/*.1"))

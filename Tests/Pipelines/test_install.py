@@ -70,7 +70,7 @@ def test_units_name_what_is_there(installed: Path) -> None:
 
 def test_every_setting_is_in_the_example(installed: Path, tmp_path: Path) -> None:
     """All that claude-proxy takes from a file, and nothing else; with every default set, it is content."""
-    script = (REPOSITORY / "scripts/claude-proxy").read_text()
+    script = (REPOSITORY / "scripts/claude-proxy-settings.sh").read_text()
     [body] = re.findall(r"^is_setting\(\) \{(.*?)^\}", script, re.M | re.S)
     taken = {word for word in re.findall(r"[A-Z][A-Z_]+\*?", body)} - PATTERNS - {"CLAUDE_PROXY_*", "A", "Z"}
     text = (installed / "etc/claude-proxy/claude-proxy.env").read_text()
