@@ -126,6 +126,8 @@ INSTALLED_SCRIPTS = $(addprefix scripts/,claude-proxy claude-proxy-ask claude-pr
 # What the scripts source.
 SOURCED = claude-proxy-settings.sh
 SHELLS = bash zsh fish
+# Of the programs they are generated, of these scripts they are in scripts/completions.
+COMPLETED = $(PROGRAMS) claude-proxy claude-record
 UNITS = claude-proxy.service claude-proxy.socket
 # Where things go within DESTDIR. Under a PREFIX that is not the system's, the settings are there too.
 BINDIR = $(PREFIX)/bin
@@ -141,7 +143,7 @@ INSTALLED_PAGES = $(foreach page,$(PAGES),$(SHARE)/man/man$(subst .,,$(suffix $(
 PAGE_LINKS = $(patsubst %,$(SHARE)/man/man1/%.1,claude-proxy-ask claude-proxy-inetd claude-record generate-token)
 INSTALLED = $(PAGE_LINKS) $(PROGRAMS:%=$(BINDIR)/%) $(INSTALLED_SCRIPTS:scripts/%=$(BINDIR)/%) $(BINDIR)/claude-record \
   $(SOURCED:%=$(SHARE)/claude-proxy/%) $(INSTALLED_PAGES) \
-  $(PROGRAMS:%=$(BASH_COMPLETIONS)/%) $(PROGRAMS:%=$(ZSH_COMPLETIONS)/_%) $(PROGRAMS:%=$(FISH_COMPLETIONS)/%.fish) \
+  $(COMPLETED:%=$(BASH_COMPLETIONS)/%) $(COMPLETED:%=$(ZSH_COMPLETIONS)/_%) $(COMPLETED:%=$(FISH_COMPLETIONS)/%.fish) \
   $(UNITS:%=$(UNITDIR)/%) $(EXAMPLES)/claude-proxy.env $(EXAMPLES)/notify-reload.conf
 # What is ours alone; the rest belongs to the system, and stays.
 INSTALLED_FOLDERS = $(EXAMPLES) $(SHARE)/doc/claude-proxy $(SHARE)/claude-proxy $(SYSCONFDIR)/claude-proxy
@@ -153,6 +155,9 @@ completions: all ## make the completions of bash, zsh and fish, in .build
 	@set -e; for shell in $(SHELLS); do for program in $(PROGRAMS); do \
 	  $(SCRATCH)/release/$$program --generate-completion-script $$shell | sed '1{/^#!/d}' \
 	    >$(SCRATCH)/completions/$$shell/$$program; \
+	done; \
+	for script in $(filter-out $(PROGRAMS),$(COMPLETED)); do \
+	  cp scripts/completions/$$script.$$shell $(SCRATCH)/completions/$$shell/$$script; \
 	done; done
 
 install: all completions ## install under PREFIX (/usr/local), within DESTDIR if set
@@ -162,7 +167,7 @@ install: all completions ## install under PREFIX (/usr/local), within DESTDIR if
 	install -m 644 $(SOURCED:%=scripts/%) $(DESTDIR)$(SHARE)/claude-proxy
 	@set -e; for page in $(PAGES); do install -m 644 $$page $(DESTDIR)$(SHARE)/man/man$${page##*.}; done
 	@set -e; for link in $(PAGE_LINKS); do ln -sf claude-proxy.1 $(DESTDIR)$$link; done
-	@set -e; for program in $(PROGRAMS); do \
+	@set -e; for program in $(COMPLETED); do \
 	  install -m 644 $(SCRATCH)/completions/bash/$$program $(DESTDIR)$(BASH_COMPLETIONS)/$$program; \
 	  install -m 644 $(SCRATCH)/completions/zsh/$$program $(DESTDIR)$(ZSH_COMPLETIONS)/_$$program; \
 	  install -m 644 $(SCRATCH)/completions/fish/$$program $(DESTDIR)$(FISH_COMPLETIONS)/$$program.fish; \

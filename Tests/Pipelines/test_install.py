@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
+import select
 import subprocess
+import termios
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -57,6 +60,87 @@ def test_pages_and_completions(installed: Path) -> None:
                                   share / "bash-completion/completions" / program.name, program.name],
                                  check=True, capture_output=True, text=True).stdout
         assert offered.startswith("complete") and offered.endswith(f" {program.name}\n"), offered
+
+
+class Terminal:
+    """A shell that has loaded what is installed for claude-proxy, at a terminal."""
+
+    def __init__(self, shell: str, share: Path, home: Path) -> None:
+        # What was completed is shown by a function in the program's place, on a line of its own.
+        begin = {"bash": f"source {share}/bash-completion/completions/claude-proxy; bind 'set bell-style none'; shopt -s checkwinsize",
+                 "zsh": f"fpath=({share}/zsh/site-functions $fpath); autoload -Uz compinit; compinit -u -D; unsetopt beep zle_bracketed_paste"}
+        master, slave = pty.openpty()
+        # Wide enough for any line.
+        termios.tcsetwinsize(slave, (50, 500))
+        self.terminal = master
+        self.shell = subprocess.Popen({"bash": ["bash", "--norc", "-i"], "zsh": ["zsh", "-f", "-i"]}[shell], stdin=slave, stdout=slave,
+                                      stderr=slave, start_new_session=True, cwd=home,
+                                      env=environment(home, TERM="dumb", PATH=f"{share.parent}/bin:{os.environ['PATH']}"))
+        os.close(slave)
+        self.type(begin[shell] + "; claude-proxy() { echo \"<$*>\"; }; PS1=; echo rea''dy\n", "ready\r\n")
+
+    def type(self, keys: str, until: str) -> str:
+        os.write(self.terminal, keys.encode())
+        said = b""
+        while not re.search(until, said.decode(errors="replace")):
+            assert select.select([self.terminal], [], [], 20)[0], said
+            said += os.read(self.terminal, 4096)
+        return said.decode()
+
+    def completed(self, begin: str) -> str:
+        """What the tabulator makes of the beginning of a line."""
+        return re.findall("<(.*)>", self.type(f"claude-proxy {begin}\t\n", "<.*>\r?\n"))[-1].strip()
+
+    def end(self) -> None:
+        self.shell.kill()
+        self.shell.wait()
+        os.close(self.terminal)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completions_of_claude_proxy(installed: Path, tmp_path: Path, shell: str) -> None:
+    """In the shell itself: its words, its options, those of http-frontd where they are taken, and files."""
+    (tmp_path / "settings").write_text("")
+    terminal = Terminal(shell, installed / "usr/share", tmp_path)
+    try:
+        for begin, whole in (("d", "demo"), ("a", "ask"), ("t", "token"), ("serve --conf", "serve --config"), ("--config set", "--config settings"),
+                             ("--config settings s", "--config settings serve"), ("check --max-bo", "check --max-body"),
+                             ("ask --s", "ask --system"), ("ask --model o", "ask --model opus"), ("ask --max-bo", "ask --max-bo")):
+            assert terminal.completed(begin) == whole
+    finally:
+        terminal.end()
+
+
+def test_completions_for_fish(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings").write_text("")
+
+    def offered(line: str) -> set[str]:
+        name = line.split()[0]
+        script = f"source {installed}/usr/share/fish/vendor_completions.d/{name}.fish; complete -C '{line}'"
+        said = subprocess.run(["fish", "--no-config", "-c", script], check=True, capture_output=True, text=True, cwd=tmp_path,
+                              env=environment(tmp_path, PATH=f"{installed}/usr/bin:{os.environ['PATH']}"))
+        assert not said.stderr, said
+        return {line.split("\t")[0] for line in said.stdout.splitlines()}
+
+    assert {"serve", "check", "demo", "ask", "token"} <= offered("claude-proxy ")
+    assert offered("claude-proxy check --conf") == {"--config"} and offered("claude-proxy --config se") == {"settings"}
+    assert offered("claude-proxy ask --") == {"--model", "--system", "--help"} and offered("claude-proxy token ") == set()
+    assert "--max-body" in offered("claude-proxy serve --max") and "opus" in offered("claude-proxy ask --model ")
+    assert offered("claude-record se") == {"settings"} and offered("claude-record x ") == {"--"}
+    assert "claude-echo" in offered("claude-record x -- claude-e")
+
+
+def test_completions_know_every_word(installed: Path) -> None:
+    """Those of --help, in each shell."""
+    share = installed / "usr/share"
+    for program, script in (("claude-proxy", "claude-proxy"), ("claude-proxy", "claude-proxy-ask"), ("claude-record", "record")):
+        said = subprocess.run([REPOSITORY / "scripts" / script, "--help"], check=True, capture_output=True, text=True).stdout
+        words = re.findall(r"^  (?:--)?([a-z]+) ", said, re.M)
+        assert words, said
+        for place in ("bash-completion/completions/{}", "zsh/site-functions/_{}", "fish/vendor_completions.d/{}.fish"):
+            completion = (share / place.format(program)).read_text()
+            missing = {word for word in words if not re.search(rf"\b{word}\b", completion)}
+            assert not missing - {"help"}, (place, missing)
 
 
 def test_units_name_what_is_there(installed: Path) -> None:
