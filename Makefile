@@ -139,8 +139,8 @@ BASH_COMPLETIONS = $(SHARE)/bash-completion/completions
 ZSH_COMPLETIONS = $(SHARE)/zsh/site-functions
 FISH_COMPLETIONS = $(SHARE)/fish/vendor_completions.d
 INSTALLED_PAGES = $(foreach page,$(PAGES),$(SHARE)/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
-# One page for the scripts, by more than one name.
-PAGE_LINKS = $(patsubst %,$(SHARE)/man/man1/%.1,claude-proxy-ask claude-proxy-inetd claude-record generate-token)
+# One page by more than one name.
+PAGE_LINKS = $(patsubst %,$(SHARE)/man/man1/%.1,claude-proxy-inetd generate-token)
 INSTALLED = $(PAGE_LINKS) $(PROGRAMS:%=$(BINDIR)/%) $(INSTALLED_SCRIPTS:scripts/%=$(BINDIR)/%) $(BINDIR)/claude-record \
   $(SOURCED:%=$(SHARE)/claude-proxy/%) $(INSTALLED_PAGES) \
   $(COMPLETED:%=$(BASH_COMPLETIONS)/%) $(COMPLETED:%=$(ZSH_COMPLETIONS)/_%) $(COMPLETED:%=$(FISH_COMPLETIONS)/%.fish) \
