@@ -23,8 +23,10 @@ PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai sse-encode claude-
 FUZZ_TARGETS = front check lexer records model-map oai2anth oai2anth-auto anth2oai sse-encode
 PAGES = $(wildcard Sources/*/*.[1-8] scripts/*.[1-8])
 # Static: a filter starts in a millisecond, and runs where there is no Swift. Package.swift says which programs are
-# static altogether (all but those that do TLS); the objects are the same.
-SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-stdlib -Xlinker -s
+# static altogether (all but those that do TLS); the objects are the same. They are the same in any folder: what names a
+# file of C's says where it is from here.
+SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-stdlib -Xlinker -s \
+  -Xcc -ffile-prefix-map=$(abspath $(SCRATCH))=.build -Xcc -ffile-prefix-map=$(CURDIR)=.
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
@@ -189,9 +191,11 @@ dist: ## make the source's tarball of what is committed, the same bytes each tim
 	@scripts/dist $(SCRATCH)
 
 deb: all completions ## make the Debian package, in .build
+	@scripts/setup deb
 	@scripts/deb $(SCRATCH)
 
-try-deb: deb ## install the package in a clean Debian, run it, remove it (root, and the network, for debootstrap)
+try-deb: deb ## have lintian look at the package; install it in a clean Debian, run it, remove it (takes root, and the network)
+	@scripts/setup try-deb
 	@scripts/try-deb $(SCRATCH)
 
 image: ## build the image claude-proxy with docker, podman or buildah

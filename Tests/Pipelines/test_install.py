@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import subprocess
 import termios
 from importlib.machinery import SourceFileLoader
@@ -13,7 +14,7 @@ from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 
 import pytest
-from server import REPOSITORY, environment
+from server import PROGRAMS, REPOSITORY, environment
 
 # What scripts/claude-proxy takes by the beginning of its name.
 PATTERNS = {"CLAUDE_*", "ANTHROPIC_*"}
@@ -188,6 +189,33 @@ def test_dist_is_the_same_each_time(tmp_path: Path) -> None:
         said = subprocess.run([REPOSITORY / "scripts/dist", folder], check=True, capture_output=True, text=True, timeout=60)
         tarballs.append(Path(said.stdout.strip()).read_bytes())
     assert tarballs[0] == tarballs[1] and len(tarballs[0]) > 100_000
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-shlibdeps"), reason="no Debian packages are made here")
+def test_the_package_is_the_same_each_time(tmp_path: Path) -> None:
+    """Of the same programs, whoever makes it, where and when; and all is root's, and as old as the commit."""
+    packages = []
+    for folder, mask, zone in ((tmp_path / "1", 0o022, "UTC"), (tmp_path / "elsewhere/2", 0o077, "Asia/Tokyo")):
+        said = subprocess.run([REPOSITORY / "scripts/deb", folder], check=True, capture_output=True, text=True, timeout=120, umask=mask,
+                              env=os.environ | {"TZ": zone, "LC_ALL": "C.UTF-8" if mask == 0o022 else "C",
+                                                 # To pack them takes longer than all else.
+                                                 "DPKG_DEB_COMPRESSOR_TYPE": "none"})
+        packages.append(Path(said.stdout.strip()))
+    assert packages[0].read_bytes() == packages[1].read_bytes()
+    listed = subprocess.run(["dpkg-deb", "-c", packages[0]], check=True, capture_output=True, text=True).stdout.splitlines()
+    names = {line.split()[5] for line in listed}
+    assert {"./usr/bin/claude-proxy", "./usr/share/claude-proxy/claude-proxy-settings.sh", "./usr/share/man/man1/claude-record.1.gz",
+            "./usr/share/zsh/vendor-completions/_claude-proxy", "./lib/systemd/system/claude-proxy.socket"} <= names
+    subprocess.run(["dpkg-deb", "-x", packages[0], tmp_path / "root"], check=True)
+    for program in PROGRAMS.glob("*-*"):
+        if (packed := tmp_path / "root/usr/bin" / program.name).exists():
+            # What differs from folder to folder.
+            for section, pattern in ((".swift_modhash", r"  0x[0-9a-f]+ ([0-9a-f ]{35}) "), (".note.gnu.build-id", r"Build ID: (\w+)")):
+                said = subprocess.run(["readelf", "-n", "-x", section, packed], check=True, capture_output=True, text=True).stdout
+                found = re.findall(pattern, said)
+                assert found and set("".join(found)) <= {"0", " "}, said
+            assert subprocess.run([packed, "--version"], capture_output=True, text=True).stdout.strip()
+    assert {line.split()[1] for line in listed} == {"root/root"} and len({tuple(line.split()[3:5]) for line in listed}) == 1
 
 
 def test_the_image_gets_what_it_needs_and_nothing_else() -> None:
