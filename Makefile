@@ -30,7 +30,7 @@ SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench bench-filters bench-cli bench-streams soak-upstream fuzz mutants completions install uninstall dist deb try-deb image clean help test-agents test-cli soak prove compare test-examples test-schema docs
+.PHONY: all run demo test check lint format golden bench bench-filters bench-cli bench-streams soak-upstream fuzz mutants completions install uninstall dist deb try-deb try-systemd image clean help test-agents test-cli soak prove compare test-examples test-schema docs
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -197,6 +197,10 @@ deb: all completions ## make the Debian package, in .build
 try-deb: deb ## have lintian look at the package; install it in a clean Debian, run it, remove it (takes root, and the network)
 	@scripts/setup try-deb
 	@scripts/try-deb $(SCRATCH)
+
+try-systemd: deb ## boot a clean Debian with systemd, and try the package's service and socket there (takes root, and the network)
+	@scripts/setup try-deb
+	@scripts/try-systemd $(SCRATCH)
 
 image: ## build the image claude-proxy with docker, podman or buildah
 	@scripts/docker/build
