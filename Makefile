@@ -23,14 +23,16 @@ PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai sse-encode claude-
 FUZZ_TARGETS = front check lexer records model-map oai2anth oai2anth-auto anth2oai sse-encode
 PAGES = $(wildcard Sources/*/*.[1-8] scripts/*.[1-8])
 # Static: a filter starts in a millisecond, and runs where there is no Swift. Package.swift says which programs are
-# static altogether (all but those that do TLS); the objects are the same. That no two accesses to a variable overlap is
-# checked in the tests' build; looking for it as each request is served takes a twentieth of the time.
+# static altogether (all but those that do TLS); the objects are the same. They are the same in any folder: what names a
+# file of C's says where it is from here. That no two accesses to a variable overlap is checked in the tests' build;
+# looking for it as each request is served takes a twentieth of the time.
 SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-stdlib -Xlinker -s \
-  -Xswiftc -enforce-exclusivity=unchecked
+  -Xswiftc -enforce-exclusivity=unchecked \
+  -Xcc -ffile-prefix-map=$(abspath $(SCRATCH))=.build -Xcc -ffile-prefix-map=$(CURDIR)=.
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench bench-filters bench-cli bench-streams soak-upstream fuzz mutants completions install uninstall dist deb try-deb image clean help test-agents test-cli soak prove compare test-examples test-schema docs
+.PHONY: all run demo test check lint format golden bench bench-filters bench-cli bench-streams soak-upstream fuzz mutants completions install uninstall dist deb try-deb try-systemd image clean help test-agents test-cli soak prove compare test-examples test-schema docs
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
@@ -124,8 +126,12 @@ mutants: ## break one rule of the filters after the other, and show what notices
 	@scripts/mutants
 
 # The scripts that a user calls, with their helpers: they look for the programs beside themselves.
-INSTALLED_SCRIPTS = $(wildcard scripts/claude-proxy scripts/claude-proxy-*) scripts/generate-token
+INSTALLED_SCRIPTS = $(addprefix scripts/,claude-proxy claude-proxy-ask claude-proxy-inetd generate-token)
+# What the scripts source.
+SOURCED = claude-proxy-settings.sh
 SHELLS = bash zsh fish
+# Of the programs they are generated, of these scripts they are in scripts/completions.
+COMPLETED = $(PROGRAMS) claude-proxy claude-record
 UNITS = claude-proxy.service claude-proxy.socket
 # Where things go within DESTDIR. Under a PREFIX that is not the system's, the settings are there too.
 BINDIR = $(PREFIX)/bin
@@ -137,14 +143,14 @@ BASH_COMPLETIONS = $(SHARE)/bash-completion/completions
 ZSH_COMPLETIONS = $(SHARE)/zsh/site-functions
 FISH_COMPLETIONS = $(SHARE)/fish/vendor_completions.d
 INSTALLED_PAGES = $(foreach page,$(PAGES),$(SHARE)/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
-# One page for the scripts, by more than one name.
-PAGE_LINKS = $(patsubst %,$(SHARE)/man/man1/%.1,claude-proxy-ask claude-proxy-inetd claude-record generate-token)
+# One page by more than one name.
+PAGE_LINKS = $(patsubst %,$(SHARE)/man/man1/%.1,claude-proxy-inetd generate-token)
 INSTALLED = $(PAGE_LINKS) $(PROGRAMS:%=$(BINDIR)/%) $(INSTALLED_SCRIPTS:scripts/%=$(BINDIR)/%) $(BINDIR)/claude-record \
-  $(INSTALLED_PAGES) \
-  $(PROGRAMS:%=$(BASH_COMPLETIONS)/%) $(PROGRAMS:%=$(ZSH_COMPLETIONS)/_%) $(PROGRAMS:%=$(FISH_COMPLETIONS)/%.fish) \
+  $(SOURCED:%=$(SHARE)/claude-proxy/%) $(INSTALLED_PAGES) \
+  $(COMPLETED:%=$(BASH_COMPLETIONS)/%) $(COMPLETED:%=$(ZSH_COMPLETIONS)/_%) $(COMPLETED:%=$(FISH_COMPLETIONS)/%.fish) \
   $(UNITS:%=$(UNITDIR)/%) $(EXAMPLES)/claude-proxy.env $(EXAMPLES)/notify-reload.conf
 # What is ours alone; the rest belongs to the system, and stays.
-INSTALLED_FOLDERS = $(EXAMPLES) $(SHARE)/doc/claude-proxy $(SYSCONFDIR)/claude-proxy
+INSTALLED_FOLDERS = $(EXAMPLES) $(SHARE)/doc/claude-proxy $(SHARE)/claude-proxy $(SYSCONFDIR)/claude-proxy
 # What the files say of /usr/local is so under any PREFIX.
 PLACED = sed -e 's|/usr/local/bin|$(BINDIR)|g; s|/usr/local/share|$(SHARE)|g; s|/etc/claude-proxy|$(SYSCONFDIR)/claude-proxy|g'
 
@@ -153,15 +159,19 @@ completions: all ## make the completions of bash, zsh and fish, in .build
 	@set -e; for shell in $(SHELLS); do for program in $(PROGRAMS); do \
 	  $(SCRATCH)/release/$$program --generate-completion-script $$shell | sed '1{/^#!/d}' \
 	    >$(SCRATCH)/completions/$$shell/$$program; \
+	done; \
+	for script in $(filter-out $(PROGRAMS),$(COMPLETED)); do \
+	  cp scripts/completions/$$script.$$shell $(SCRATCH)/completions/$$shell/$$script; \
 	done; done
 
 install: all completions ## install under PREFIX (/usr/local), within DESTDIR if set
 	@install -d $(sort $(dir $(INSTALLED:%=$(DESTDIR)%))) $(DESTDIR)$(SYSCONFDIR)/claude-proxy
 	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(INSTALLED_SCRIPTS) $(DESTDIR)$(BINDIR)
 	install scripts/record $(DESTDIR)$(BINDIR)/claude-record
+	install -m 644 $(SOURCED:%=scripts/%) $(DESTDIR)$(SHARE)/claude-proxy
 	@set -e; for page in $(PAGES); do install -m 644 $$page $(DESTDIR)$(SHARE)/man/man$${page##*.}; done
 	@set -e; for link in $(PAGE_LINKS); do ln -sf claude-proxy.1 $(DESTDIR)$$link; done
-	@set -e; for program in $(PROGRAMS); do \
+	@set -e; for program in $(COMPLETED); do \
 	  install -m 644 $(SCRATCH)/completions/bash/$$program $(DESTDIR)$(BASH_COMPLETIONS)/$$program; \
 	  install -m 644 $(SCRATCH)/completions/zsh/$$program $(DESTDIR)$(ZSH_COMPLETIONS)/_$$program; \
 	  install -m 644 $(SCRATCH)/completions/fish/$$program $(DESTDIR)$(FISH_COMPLETIONS)/$$program.fish; \
@@ -183,10 +193,16 @@ dist: ## make the source's tarball of what is committed, the same bytes each tim
 	@scripts/dist $(SCRATCH)
 
 deb: all completions ## make the Debian package, in .build
+	@scripts/setup deb
 	@scripts/deb $(SCRATCH)
 
-try-deb: deb ## install the package in a clean Debian, run it, remove it (root, and the network, for debootstrap)
+try-deb: deb ## have lintian look at the package; install it in a clean Debian, run it, remove it (takes root, and the network)
+	@scripts/setup try-deb
 	@scripts/try-deb $(SCRATCH)
+
+try-systemd: deb ## boot a clean Debian with systemd, and try the package's service and socket there (takes root, and the network)
+	@scripts/setup try-deb
+	@scripts/try-systemd $(SCRATCH)
 
 image: ## build the image claude-proxy with docker, podman or buildah
 	@scripts/docker/build

@@ -33,9 +33,11 @@ package final class Server {
   ///
   /// - Throws: ``Failure`` where it can't begin.
   package static func run(_ settings: FrontSettings, parse: @escaping FrontSettings.Parse) throws(Failure) -> Never {
-    StandardDescriptors.protectErrors()
+    // A socket that listens, or the client's.
+    if settings.listen.isEmpty { StandardDescriptors.protectErrors(from: STDIN_FILENO) }
     let passed = try PassedSocket.takeAll()
     let addresses = settings.listen + passed.map(\.address)
+    if addresses.isEmpty || settings.pipeline == nil { StandardDescriptors.protectErrors(from: STDOUT_FILENO) }
     if addresses.isEmpty || passed.contains(where: \.isStandardInput), settings.pipeline == nil {
       throw Failure(.usage, "give --listen, --pipeline or both: standard input can't be the client and the pipeline")
     }

@@ -29,17 +29,18 @@ enum StandardDescriptors {
     return input
   }
 
-  /// Keeps log lines out of the answers: under inetd standard error is the client's connection too.
-  static func protectErrors() {
+  /// Keeps log lines out of what a client reads: under inetd standard error is the client's connection too.
+  ///
+  /// - Parameter answers: A descriptor that has answers or records. Where standard output has none, it may well be the
+  ///   same as standard error: systemd connects both with the journal.
+  static func protectErrors(from answers: Int32) {
     var (client, errors) = (stat(), stat())
-    guard fstat(STDERR_FILENO, &errors) == 0, [S_IFSOCK, S_IFIFO].contains(errors.st_mode & S_IFMT) else { return }
-    for descriptor in [STDIN_FILENO, STDOUT_FILENO] where fstat(descriptor, &client) == 0 {
-      guard client.st_dev == errors.st_dev, client.st_ino == errors.st_ino else { continue }
-      let null = open("/dev/null", O_WRONLY | O_CLOEXEC)
-      dup2(null, STDERR_FILENO)
-      close(null)
-      return
-    }
+    guard fstat(STDERR_FILENO, &errors) == 0, [S_IFSOCK, S_IFIFO].contains(errors.st_mode & S_IFMT),
+      fstat(answers, &client) == 0, client.st_dev == errors.st_dev, client.st_ino == errors.st_ino
+    else { return }
+    let null = open("/dev/null", O_WRONLY | O_CLOEXEC)
+    dup2(null, STDERR_FILENO)
+    close(null)
   }
 
   /// True when input and output are one socket.

@@ -18,10 +18,14 @@ from server import PROGRAMS, REPOSITORY, Proxy, free_port
 from wire import ask
 
 CATALOG = REPOSITORY / "Sources/Documentation.docc"
-MAN_PAGES = sorted(REPOSITORY.glob("Sources/*/*.[1-8]"))
+MAN_TO_DOCC = REPOSITORY / "scripts/man-to-docc"
+# Each man page, with the name that it has in the catalog.
+MAN_PAGES = {REPOSITORY / path: name for path, name in
+             (line.split() for line in subprocess.run([MAN_TO_DOCC, "--list"], capture_output=True, text=True, check=True).stdout.splitlines())}
 FAKE_CLI = REPOSITORY / "Tests/StandIns/fake-claude"
 # What serves until it is told to end.
 SERVERS = ("http-frontd --listen", "socat", "systemd-socket-activate", "mkfifo")
+SERVER = "claude-proxy"
 
 
 def page(name: str) -> str:
@@ -36,9 +40,14 @@ def of_man_pages() -> list[Example]:
     """The samples of the man pages, as the site shows them."""
     found = []
     for path in MAN_PAGES:
-        made = subprocess.run([REPOSITORY / "scripts/man-to-docc", path], capture_output=True, text=True, check=True)
+        made = subprocess.run([MAN_TO_DOCC, path], capture_output=True, text=True, check=True)
         found += examples(path.name, made.stdout)
     return found
+
+
+def settings_scripts() -> str:
+    """What starts the server and what reads the settings for it, as one text."""
+    return "\n".join((REPOSITORY / "scripts" / name).read_text() for name in ("claude-proxy", "claude-proxy-settings.sh"))
 
 
 @pytest.mark.parametrize("example", of_catalog(), ids=str)
@@ -50,9 +59,12 @@ def test_sample(example: Example, echo: Proxy, tmp_path: Path) -> None:
 def test_sample_of_a_man_page(example: Example, api: MessagesAPI, tmp_path: Path) -> None:
     """As it stands, but with stand-ins for the CLI and the API; where it shows records or text, there are some."""
     (tmp_path / "log").write_text('{"msg":"request","id":"r1","duration_ms":7.1}\n')
-    more = {"CLAUDE_CLI_PATH": str(FAKE_CLI), "CLAUDE_AUTH": "key", "ANTHROPIC_API_KEY": "dummy",
+    more = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "CLAUDE_CLI_PATH": str(FAKE_CLI), "CLAUDE_AUTH": "key", "ANTHROPIC_API_KEY": "dummy",
             "ANTHROPIC_BASE_URL": api.url, "CLAUDE_WARM_PROCESSES": "0"}
-    if example.commands.startswith(SERVERS):
+    # What is installed under another name.
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/claude-record").symlink_to(REPOSITORY / "scripts/record")
+    if example.commands.startswith(SERVERS) or example.commands.split()[-1] == SERVER:
         return serves(example, settings(tmp_path, **more), tmp_path)
     (tmp_path / "scripts").symlink_to(REPOSITORY / "scripts")
     said = run(example, 0, tmp_path, cwd=tmp_path, **more)
@@ -65,6 +77,7 @@ def serves(example: Example, environment: dict[str, str], cwd: Path) -> None:
     """A sample that is a server answers, and ends when it is told to."""
     port = free_port()
     script = runnable(example.commands).replace("8000", str(port))
+    environment |= {"PORT": str(port)}
 
     def is_up() -> bool:
         try:
@@ -98,7 +111,7 @@ def check_links(site: Path) -> subprocess.CompletedProcess[str]:
 def test_the_site(site: Path) -> None:
     """It has a page of each page of the catalog, and of each man page."""
     pages = {path.stem for path in (site / "data").rglob("*.json")}
-    assert {path.stem.lower() for path in [*CATALOG.glob("*.md"), *MAN_PAGES]} <= pages
+    assert {name.lower() for name in [*(path.stem for path in CATALOG.glob("*.md")), *MAN_PAGES.values()]} <= pages
 
 
 @pytest.mark.parametrize(("file", "right", "wrong", "said"), [
@@ -141,8 +154,8 @@ def test_the_code_fits_its_place() -> None:
 def test_every_program_has_a_page() -> None:
     """Each man page is a page of the site, and the page of the filters leads to it."""
     assert len(MAN_PAGES) >= 10
-    for path in MAN_PAGES:
-        assert f"<doc:{path.stem}>" in page("Filters"), f"Filters.md doesn't lead to {path.name}"
+    for path, name in MAN_PAGES.items():
+        assert f"<doc:{name}>" in page("Filters"), f"Filters.md doesn't lead to {path.name}"
 
 
 def test_the_settings_are_those_of_the_programs() -> None:
@@ -155,7 +168,7 @@ def test_the_settings_are_those_of_the_programs() -> None:
     in_words = set(re.findall(name, "\n".join(line for line in lines if not line.startswith("|"))))
     table = [line.split("|")[1] for line in (REPOSITORY / "README.md").read_text().splitlines() if line.startswith("| `")]
     known = set(re.findall(r"`([A-Z][A-Z_]+)`", "\n".join(table)))
-    script = (REPOSITORY / "scripts/claude-proxy").read_text()
+    script = settings_scripts()
     header = re.search(r"# Settings, of the environment[^:]*:(.*?)\nset -eu", script, re.S)
     assert header
     known |= set(re.findall(r"\b[A-Z]+_[A-Z_]*[A-Z]\b", re.sub(r"\b\w+_\*", "", header[1])))
@@ -204,7 +217,7 @@ def test_the_defaults_are_those_of_the_server(echo: Proxy) -> None:
     there = echo.ask("GET", "/health/detailed").json["configuration"]
     assert len(there) >= 10
     assert {name: number(table[name.upper()]) for name in there} == there
-    script = (REPOSITORY / "scripts/claude-proxy").read_text()
+    script = settings_scripts()
     for name in ("PORT", "RATE_LIMIT_REQUESTS", "RATE_LIMIT_BURST"):
         assert f"${{{name}:-{table[name]}}}" in script, f"{name} is not {table[name]}"
     backend = "\n".join(path.read_text() for path in (REPOSITORY / "Sources").glob("claude-*/*.1"))

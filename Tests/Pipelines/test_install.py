@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
+import select
+import shutil
 import subprocess
+import termios
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 
 import pytest
-from server import REPOSITORY, environment
+from server import PROGRAMS, REPOSITORY, environment
 
 # What scripts/claude-proxy takes by the beginning of its name.
 PATTERNS = {"CLAUDE_*", "ANTHROPIC_*"}
@@ -59,6 +63,87 @@ def test_pages_and_completions(installed: Path) -> None:
         assert offered.startswith("complete") and offered.endswith(f" {program.name}\n"), offered
 
 
+class Terminal:
+    """A shell that has loaded what is installed for claude-proxy, at a terminal."""
+
+    def __init__(self, shell: str, share: Path, home: Path) -> None:
+        # What was completed is shown by a function in the program's place, on a line of its own.
+        begin = {"bash": f"source {share}/bash-completion/completions/claude-proxy; bind 'set bell-style none'; shopt -s checkwinsize",
+                 "zsh": f"fpath=({share}/zsh/site-functions $fpath); autoload -Uz compinit; compinit -u -D; unsetopt beep zle_bracketed_paste"}
+        master, slave = pty.openpty()
+        # Wide enough for any line.
+        termios.tcsetwinsize(slave, (50, 500))
+        self.terminal = master
+        self.shell = subprocess.Popen({"bash": ["bash", "--norc", "-i"], "zsh": ["zsh", "-f", "-i"]}[shell], stdin=slave, stdout=slave,
+                                      stderr=slave, start_new_session=True, cwd=home,
+                                      env=environment(home, TERM="dumb", PATH=f"{share.parent}/bin:{os.environ['PATH']}"))
+        os.close(slave)
+        self.type(begin[shell] + "; claude-proxy() { echo \"<$*>\"; }; PS1=; echo rea''dy\n", "ready\r\n")
+
+    def type(self, keys: str, until: str) -> str:
+        os.write(self.terminal, keys.encode())
+        said = b""
+        while not re.search(until, said.decode(errors="replace")):
+            assert select.select([self.terminal], [], [], 20)[0], said
+            said += os.read(self.terminal, 4096)
+        return said.decode()
+
+    def completed(self, begin: str) -> str:
+        """What the tabulator makes of the beginning of a line."""
+        return re.findall("<(.*)>", self.type(f"claude-proxy {begin}\t\n", "<.*>\r?\n"))[-1].strip()
+
+    def end(self) -> None:
+        self.shell.kill()
+        self.shell.wait()
+        os.close(self.terminal)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completions_of_claude_proxy(installed: Path, tmp_path: Path, shell: str) -> None:
+    """In the shell itself: its words, its options, those of http-frontd where they are taken, and files."""
+    (tmp_path / "settings").write_text("")
+    terminal = Terminal(shell, installed / "usr/share", tmp_path)
+    try:
+        for begin, whole in (("d", "demo"), ("a", "ask"), ("t", "token"), ("serve --conf", "serve --config"), ("--config set", "--config settings"),
+                             ("--config settings s", "--config settings serve"), ("check --max-bo", "check --max-body"),
+                             ("ask --s", "ask --system"), ("ask --model o", "ask --model opus"), ("ask --max-bo", "ask --max-bo")):
+            assert terminal.completed(begin) == whole
+    finally:
+        terminal.end()
+
+
+def test_completions_for_fish(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings").write_text("")
+
+    def offered(line: str) -> set[str]:
+        name = line.split()[0]
+        script = f"source {installed}/usr/share/fish/vendor_completions.d/{name}.fish; complete -C '{line}'"
+        said = subprocess.run(["fish", "--no-config", "-c", script], check=True, capture_output=True, text=True, cwd=tmp_path,
+                              env=environment(tmp_path, PATH=f"{installed}/usr/bin:{os.environ['PATH']}"))
+        assert not said.stderr, said
+        return {line.split("\t")[0] for line in said.stdout.splitlines()}
+
+    assert {"serve", "check", "demo", "ask", "token"} <= offered("claude-proxy ")
+    assert offered("claude-proxy check --conf") == {"--config"} and offered("claude-proxy --config se") == {"settings"}
+    assert offered("claude-proxy ask --") == {"--model", "--system", "--help"} and offered("claude-proxy token ") == set()
+    assert "--max-body" in offered("claude-proxy serve --max") and "opus" in offered("claude-proxy ask --model ")
+    assert offered("claude-record se") == {"settings"} and offered("claude-record x ") == {"--"}
+    assert "claude-echo" in offered("claude-record x -- claude-e")
+
+
+def test_completions_know_every_word(installed: Path) -> None:
+    """Those of --help, in each shell."""
+    share = installed / "usr/share"
+    for program, script in (("claude-proxy", "claude-proxy"), ("claude-proxy", "claude-proxy-ask"), ("claude-record", "record")):
+        said = subprocess.run([REPOSITORY / "scripts" / script, "--help"], check=True, capture_output=True, text=True).stdout
+        words = re.findall(r"^  (?:--)?([a-z]+) ", said, re.M)
+        assert words, said
+        for place in ("bash-completion/completions/{}", "zsh/site-functions/_{}", "fish/vendor_completions.d/{}.fish"):
+            completion = (share / place.format(program)).read_text()
+            missing = {word for word in words if not re.search(rf"\b{word}\b", completion)}
+            assert not missing - {"help"}, (place, missing)
+
+
 def test_units_name_what_is_there(installed: Path) -> None:
     unit = (installed / "usr/lib/systemd/system/claude-proxy.service").read_text()
     assert "/usr/local" not in unit
@@ -70,7 +155,7 @@ def test_units_name_what_is_there(installed: Path) -> None:
 
 def test_every_setting_is_in_the_example(installed: Path, tmp_path: Path) -> None:
     """All that claude-proxy takes from a file, and nothing else; with every default set, it is content."""
-    script = (REPOSITORY / "scripts/claude-proxy").read_text()
+    script = (REPOSITORY / "scripts/claude-proxy-settings.sh").read_text()
     [body] = re.findall(r"^is_setting\(\) \{(.*?)^\}", script, re.M | re.S)
     taken = {word for word in re.findall(r"[A-Z][A-Z_]+\*?", body)} - PATTERNS - {"CLAUDE_PROXY_*", "A", "Z"}
     text = (installed / "etc/claude-proxy/claude-proxy.env").read_text()
@@ -104,6 +189,33 @@ def test_dist_is_the_same_each_time(tmp_path: Path) -> None:
         said = subprocess.run([REPOSITORY / "scripts/dist", folder], check=True, capture_output=True, text=True, timeout=60)
         tarballs.append(Path(said.stdout.strip()).read_bytes())
     assert tarballs[0] == tarballs[1] and len(tarballs[0]) > 100_000
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-shlibdeps"), reason="no Debian packages are made here")
+def test_the_package_is_the_same_each_time(tmp_path: Path) -> None:
+    """Of the same programs, whoever makes it, where and when; and all is root's, and as old as the commit."""
+    packages = []
+    for folder, mask, zone in ((tmp_path / "1", 0o022, "UTC"), (tmp_path / "elsewhere/2", 0o077, "Asia/Tokyo")):
+        said = subprocess.run([REPOSITORY / "scripts/deb", folder], check=True, capture_output=True, text=True, timeout=120, umask=mask,
+                              env=os.environ | {"TZ": zone, "LC_ALL": "C.UTF-8" if mask == 0o022 else "C",
+                                                 # To pack them takes longer than all else.
+                                                 "DPKG_DEB_COMPRESSOR_TYPE": "none"})
+        packages.append(Path(said.stdout.strip()))
+    assert packages[0].read_bytes() == packages[1].read_bytes()
+    listed = subprocess.run(["dpkg-deb", "-c", packages[0]], check=True, capture_output=True, text=True).stdout.splitlines()
+    names = {line.split()[5] for line in listed}
+    assert {"./usr/bin/claude-proxy", "./usr/share/claude-proxy/claude-proxy-settings.sh", "./usr/share/man/man1/claude-record.1.gz",
+            "./usr/share/zsh/vendor-completions/_claude-proxy", "./lib/systemd/system/claude-proxy.socket"} <= names
+    subprocess.run(["dpkg-deb", "-x", packages[0], tmp_path / "root"], check=True)
+    for program in PROGRAMS.glob("*-*"):
+        if (packed := tmp_path / "root/usr/bin" / program.name).exists():
+            # What differs from folder to folder.
+            for section, pattern in ((".swift_modhash", r"  0x[0-9a-f]+ ([0-9a-f ]{35}) "), (".note.gnu.build-id", r"Build ID: (\w+)")):
+                said = subprocess.run(["readelf", "-n", "-x", section, packed], check=True, capture_output=True, text=True).stdout
+                found = re.findall(pattern, said)
+                assert found and set("".join(found)) <= {"0", " "}, said
+            assert subprocess.run([packed, "--version"], capture_output=True, text=True).stdout.strip()
+    assert {line.split()[1] for line in listed} == {"root/root"} and len({tuple(line.split()[3:5]) for line in listed}) == 1
 
 
 def test_the_image_gets_what_it_needs_and_nothing_else() -> None:

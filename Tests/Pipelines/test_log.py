@@ -6,14 +6,17 @@ import json
 import os
 import pty
 import re
+import select
+import socket
 import subprocess
 from pathlib import Path
 from typing import Callable
 
 import pytest
 from processes import wait_for
-from server import PROGRAMS, Proxy, environment
+from server import PROGRAMS, Proxy, environment, free_port
 from test_scripts import SCRIPTS, run
+from wire import ask
 
 BODY = {"model": "claude-sonnet-5-5", "max_tokens": 50, "messages": [{"role": "user", "content": "secret thoughts"}]}
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -42,6 +45,32 @@ def test_json_unless_told_otherwise(echo: Proxy) -> None:
     wait_for("it is logged", lambda: '"msg":"request"' in echo.log.read_text())
     for line in echo.log.read_text().splitlines():
         assert {"ts", "level", "program", "msg"} <= json.loads(line).keys()
+
+
+@pytest.mark.parametrize("kind", ["socket", "pipe"])
+def test_the_log_where_systemd_puts_it(tmp_path: Path, kind: str) -> None:
+    """Standard output and error are the same there, the journal's socket: no client's, and no reason to be silent."""
+    ours, theirs = (end.detach() for end in socket.socketpair()) if kind == "socket" else os.pipe()
+    port = free_port()
+    process = subprocess.Popen([SCRIPTS / "claude-proxy"], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+                               env=environment(tmp_path, BACKEND="claude-echo", PORT=str(port)))
+    os.close(theirs)
+    said = b""
+
+    def is_logged(what: bytes) -> bool:
+        nonlocal said
+        if select.select([ours], [], [], 0)[0]:
+            said += os.read(ours, 65_536)
+        return what in said
+
+    try:
+        wait_for("it says that it listens", lambda: is_logged(b'"msg":"listening"'), 10)
+        assert ask(port, "GET", "/health/live").status == 200
+        wait_for("the request is logged", lambda: is_logged(b'"path":"/health/live"'), 10)
+    finally:
+        process.terminate()
+        process.wait(10)
+        os.close(ours)
 
 
 @pytest.mark.parametrize("level, shown", [("warning", []), ("info", ["info"]), ("debug", ["info"])])

@@ -1,0 +1,134 @@
+# shellcheck shell=sh
+# Reads the settings: file, credentials, defaults; and says what is wrong with them. claude-proxy sources it.
+#
+# It takes   config              the settings file, or nothing
+#            words               1: the settings are read again, those of the file alone
+#            inetd, passed       1: the address is someone else's
+#            build               the build folder, a place to look for the CLI
+#            problem TEXT        called with what is wrong; where it returns, the next one is looked for
+# and gives  the environment     what the file and the credentials set, unless it was set before
+#            secrets             the names of the settings that are never shown
+#            host, port, listen  where to listen; listen is the whole of it
+#            backend             BACKEND, with auto decided
+#            closed              why nobody but this machine may be let in, or nothing
+#            RUN_DIR             where the private files are; not exported yet
+# CLAUDE_PROXY_FROM_FILE has the names of what came from the file, for the next reading.
+#
+# shellcheck disable=SC2154 # words, inetd and the others are claude-proxy's
+# shellcheck disable=SC2034 # listen and the others are for claude-proxy
+
+secrets='AUTH_TOKEN BEARER_TOKEN ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN CLAUDE_CODE_OAUTH_TOKEN'
+
+# What the file said before is forgotten; what the environment says stays.
+if [ "$words" ]; then for name in ${CLAUDE_PROXY_FROM_FILE-}; do unset "$name"; done; fi
+from_file=
+# take NAME VALUE: a setting of the file, unless the environment has one.
+take() {
+  case " $from_file " in
+  *" $1 "*) ;;
+  *) if eval "[ \"\${$1+set}\" ]"; then return; fi && from_file="$from_file $1" ;;
+  esac
+  export "$1=$2"
+}
+# is_setting NAME: whether a file may set it. PATH and the like are the environment's.
+is_setting() {
+  case $1 in
+  '' | *[!A-Za-z0-9_]* | [0-9]* | CLAUDE_PROXY_*) return 1 ;;
+  HOST | PORT | BACKEND | PIPELINE | PIPELINES | RECORD | RUN_DIR | AUTH_TOKEN | BEARER_TOKEN | AUTH_TOKENS_FILE | ALLOW_UNAUTHENTICATED | \
+    ALLOW_SHARED_LOGIN | ALLOWED_HOSTS | CORS_ORIGINS | TRUSTED_PROXIES | CHAT_COMPLETIONS_DIALECT | GRACE_PERIOD | EXIT_AFTER_IDLE | \
+    DEFAULT_MODEL | MODELS_FILE | STRICT | LOG_LEVEL | LOG_FORMAT | LOG_FILE | NO_COLOR) ;;
+  MAX_BODY | MAX_HEADER | MAX_CONNECTIONS | MAX_CONNECTIONS_PER_ADDRESS | MAX_IN_FLIGHT | MAX_BUFFERED | REQUEST_TIMEOUT | \
+    IDLE_TIMEOUT | HEADER_TIMEOUT | BODY_TIMEOUT | KEEP_ALIVE_TIMEOUT | QUEUE_TIMEOUT | RATE_LIMIT_REQUESTS | RATE_LIMIT_BURST | \
+    RATE_LIMIT_EXEMPT | CONNECT_TIMEOUT | FIRST_BYTE_TIMEOUT | MAX_RETRIES) ;;
+  CLAUDE_* | ANTHROPIC_* | HTTP_PROXY | HTTPS_PROXY | ALL_PROXY | NO_PROXY | http_proxy | https_proxy | all_proxy | no_proxy | SSL_CERT_FILE | SSL_CERT_DIR | \
+    NODE_EXTRA_CA_CERTS) ;;
+  *) return 1 ;;
+  esac
+}
+# read_settings FILE: lines of NAME=value as in /etc/default; the value may stand in quotes. Nothing is expanded.
+read_settings() {
+  number=0 space=$(printf ' \t\r') is_open=$(find -L "$1" -perm /007)
+  while IFS= read -r line || [ "$line" ]; do
+    number=$((number + 1))
+    line=${line#"${line%%[!"$space"]*}"} line=${line%"${line##*[!"$space"]}"}
+    case $line in
+    '' | '#'*) continue ;;
+    *=*) name=${line%%=*} value=${line#*=} ;;
+    *) problem "$1: line $number is not NAME=value" && continue ;;
+    esac
+    # Never the line itself: it may hold a secret.
+    case $name in *[!A-Z_a-z0-9]*) name="what it names" ;; esac
+    is_setting "$name" || { problem "$1: line $number: $name is no setting" && continue; }
+    case $value in
+    \"*\"?* | \'*\'?* | \" | \') problem "$1: line $number: the value of $name has a quote too many or too few" && continue ;;
+    \"*\" | \'*\') value=${value#?} value=${value%?} ;;
+    *[\"\']*) problem "$1: line $number: the value of $name has a quote too many or too few" && continue ;;
+    esac
+    case " $secrets " in
+    *" $name "*) [ -z "$is_open" ] || problem "$1: line $number: $name is a secret, and others may read the file; chmod o= would do" ;;
+    esac
+    take "$name" "$value"
+  done <"$1"
+}
+if [ "$config" ]; then
+  if [ -f "$config" ] && [ -r "$config" ]; then read_settings "$config"; else problem "$config: there is no such file, or it can't be read"; fi
+fi
+for name in $secrets; do
+  file=${CREDENTIALS_DIRECTORY:-/nonexistent}/$name
+  [ ! -f "$file" ] || take "$name" "$(cat "$file")"
+done
+[ "${RUN_DIR-}" ] || from_file="$from_file RUN_DIR"
+export CLAUDE_PROXY_FROM_FILE="$from_file"
+
+host=${HOST:-127.0.0.1} port=${PORT:-8000} backend=${BACKEND:-auto}
+# has_cli: whether there is a CLI in one of the places where claude-exec looks.
+has_cli() {
+  ! command -v claude >/dev/null || return 0
+  for place in "${CLAUDE_CLI_PATH-}" "$build/claude-cli/claude" ~/.local/bin/claude ~/.claude/local/claude \
+    ~/.npm-global/bin/claude ~/node_modules/.bin/claude node_modules/.bin/claude ~/.yarn/bin/claude ~/.bun/bin/claude \
+    ~/.volta/bin/claude "${NVM_DIR:-${HOME-}/.nvm}"/versions/node/*/bin/claude "${PNPM_HOME-}/claude" \
+    ~/.local/share/pnpm/claude /usr/local/bin/claude /opt/homebrew/bin/claude /usr/bin/claude; do
+    if [ -f "$place" ] && [ -x "$place" ]; then return 0; fi
+  done
+  return 1
+}
+if [ "$backend" = auto ]; then
+  backend=claude-exec
+  [ -z "${ANTHROPIC_API_KEY-}${ANTHROPIC_AUTH_TOKEN-}${ANTHROPIC_API_KEY_FILE-}${ANTHROPIC_AUTH_TOKEN_FILE-}" ] ||
+    has_cli || backend=claude-http
+fi
+case $port in *[!0-9]* | ??????*) problem "PORT: $port is not a port" ;; esac
+for name in MAX_BODY MAX_HEADER MAX_CONNECTIONS MAX_CONNECTIONS_PER_ADDRESS MAX_IN_FLIGHT MAX_BUFFERED PIPELINES \
+  REQUEST_TIMEOUT IDLE_TIMEOUT HEADER_TIMEOUT BODY_TIMEOUT KEEP_ALIVE_TIMEOUT QUEUE_TIMEOUT GRACE_PERIOD EXIT_AFTER_IDLE \
+  RATE_LIMIT_REQUESTS RATE_LIMIT_BURST CLAUDE_MAX_PROCESSES CLAUDE_WARM_PROCESSES; do
+  eval "value=\${$name-}"
+  case $value in
+  *[!0-9]* | ???????????????*) problem "$name is a number, of bytes, seconds or how many, not $value" && unset "$name" ;;
+  esac
+done
+# Why not to be open to others.
+closed=
+[ "${ALLOW_UNAUTHENTICATED-}" != 0 ] || ALLOW_UNAUTHENTICATED=
+if [ "${AUTH_TOKEN-}${BEARER_TOKEN-}${AUTH_TOKENS_FILE-}${ALLOW_UNAUTHENTICATED-}" ]; then
+  # A login is its owner's alone.
+  case ${ALLOW_SHARED_LOGIN:-0},$backend,${CLAUDE_AUTH:-auto} in
+  0,*claude-exec*,key) ;;
+  0,*claude-exec*) closed="the login is yours; CLAUDE_AUTH=key, or ALLOW_SHARED_LOGIN=1" ;;
+  esac
+else
+  closed="set AUTH_TOKEN, or ALLOW_UNAUTHENTICATED=1 if that is meant"
+fi
+case $host in localhost) host=127.0.0.1 ;; esac
+case $inetd$passed,$host in
+,127.* | ,::1 | ,unix:*) ;;
+,*) [ -z "$closed" ] || problem "HOST: $host is open to others; $closed" ;;
+esac
+case $host in unix:*) listen=$host ;; *:*) listen="[$host]:$port" ;; *) listen=$host:$port ;; esac
+[ -z "$inetd" ] || listen='standard input'
+[ -z "$passed" ] || listen='what systemd passed'
+
+RUN_DIR=${RUN_DIR:-${XDG_RUNTIME_DIR:+$XDG_RUNTIME_DIR/claude-proxy}}
+RUN_DIR=${RUN_DIR:-/tmp/claude-proxy-$(id -u)}
+
+case ${LOG_LEVEL:-info} in debug | info | warning | error) ;; *) problem "LOG_LEVEL is debug, info, warning or error, not $LOG_LEVEL" && LOG_LEVEL= ;; esac
+case ${LOG_FORMAT:-json} in json | text) ;; *) problem "LOG_FORMAT is json or text, not $LOG_FORMAT" ;; esac
