@@ -119,6 +119,13 @@ def test_held_back_requests_open_nothing(start: Callable[..., Proxy]) -> None:
     assert passed <= 2 + int(time.monotonic() - began + 1)
 
 
+def test_no_limit_is_no_stage(start: Callable[..., Proxy]) -> None:
+    proxy = start(**LIMITED | {"RATE_LIMIT_REQUESTS": "0"})
+    assert {"model-map", "sse-encode"} <= proxy.stages().keys() and "rate-limit" not in proxy.stages()
+    answers = [proxy.ask("POST", MESSAGES, BODY) for _ in range(BURST + 5)]
+    assert all(answer.status == 200 and LIMIT not in answer.headers for answer in answers)
+
+
 # A process for each connection
 
 
