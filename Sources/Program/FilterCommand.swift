@@ -4,6 +4,7 @@ import Glibc
 import JSONText
 import Jansson
 import Logs
+import Reactor
 import Records
 
 /// The version of all programs.
@@ -59,9 +60,18 @@ extension FilterCommand {
         try filter(), defaultContext: common.defaultContext(dialect: bareDialect), isStrict: common.strictInput)
       do throws(Failure) {
         // Nothing computed waits for input that may be slow to come: each read is followed by one write.
+        // Until when large buffers are kept, by the reactor's clock.
+        var kept: UInt64?
         repeat {
           try flush(&run.output, log)
-          if run.keepsMuch, !StandardIO.inputComes(within: Limits.keptTime) { run.giveBack() }
+          if run.keepsMuch {
+            let now = Reactor.now
+            let end = kept ?? now + UInt64(Limits.keptTime) * 1_000_000
+            // Also where there is always something to read.
+            let isOver = end <= now || !StandardIO.inputComes(within: Int((end - now) / 1_000_000) + 1)
+            if isOver { run.giveBack() }
+            kept = isOver ? nil : end
+          }
         } while try run.take(filledBy: StandardIO.read)
         try run.finish()
       } catch {

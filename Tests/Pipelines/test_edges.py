@@ -2,12 +2,14 @@
 """The edges of each filter: descriptors that are closed, full or gone, and lines that are too long."""
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
 from typing import Any
 
 import pytest
+from processes import memory, wait_for
 from server import PROGRAMS
 
 FILTERS = ["rate-limit", "model-map", "oai2anth", "anth2oai", "sse-encode"]
@@ -27,6 +29,31 @@ def test_what_cannot_be_read_or_written_is_74(program: str, redirection: str) ->
     assert said.returncode == 74 and said.stdout == "", said
     log = json.loads(said.stderr)
     assert log["level"] == "error" and log["program"] == program, said
+
+
+@pytest.mark.parametrize("program", ["model-map", "oai2anth", "claude-echo"])
+@pytest.mark.parametrize("goes_on", [False, True], ids=["then nothing", "then small ones"])
+def test_a_large_record_is_not_paid_for_ever_after(program: str, goes_on: bool) -> None:
+    """Its buffers stay for a second, whether or not there is more to do then."""
+    process = subprocess.Popen([PROGRAMS / program], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+
+    def ask(number: int, text: str) -> None:
+        body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": text}]}
+        process.stdin.write(json.dumps({"rid": f"r{number}", "request": body}).encode() + b"\n")
+        process.stdin.flush()
+
+    ask(0, "x" * (8 << 20))
+    wait_for("it has the large one", lambda: memory(process.pid, "Pss_Anon") > 8 << 10)
+    numbers = itertools.count(1)
+
+    def is_small() -> bool:
+        if goes_on:
+            ask(next(numbers), "hi")
+        return memory(process.pid, "Pss_Anon") < 4 << 10
+
+    wait_for("the buffers are given back", is_small)
+    process.stdin.close()
+    assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize("program", ALL)
