@@ -51,6 +51,8 @@ package final class ClaudeBackend: Backend {
   private var turns: [RequestID: Turn] = [:]
   private var queue = Queue<Turn>()
   private(set) lazy var pool = Pool(self)
+  /// Why no private file can be written, as the last health request found; nil where one can.
+  private var filesFault: String?
   private var waitingForHealth: [(id: RequestID, ctx: String, line: String)] = []
 
   /// - Throws: where the private directory can't be made.
@@ -78,6 +80,7 @@ package final class ClaudeBackend: Backend {
       }
       pump()
     }
+    files.remade = { [unowned self] in pool.retireIdle() }
     installation.refresh()
   }
 
@@ -108,6 +111,7 @@ package final class ClaudeBackend: Backend {
     case .countTokens: try takeMessages(line, isCount: true)
     case .health:
       waitingForHealth.append((line.id, line.ctx?.text ?? "{}", line.bytes.text))
+      checkFiles()
       installation.refreshForHealth()
       answerHealth()
     }
@@ -213,11 +217,24 @@ package final class ClaudeBackend: Backend {
     }
   }
 
+  /// Looks whether private files can be written: without them no request can be served.
+  private func checkFiles() {
+    do throws(Failure) {
+      try files.check()
+      filesFault = nil
+    } catch {
+      let fault = "RUN_DIR can't be used: \(error.errno.map { String(cString: strerror($0)) } ?? error.message)"
+      if fault != filesFault { log.write(.error, error.message) }
+      filesFault = fault
+    }
+  }
+
   private func answerHealth() {
     if case .probing = installation.state { return }
     let now = time(nil)
-    let report = installation.health(at: now)
-    let failure = installation.failure
+    var report = installation.health(at: now)
+    report.error = report.error ?? filesFault
+    let failure = installation.failure ?? filesFault.map { APIError(status: 503, $0) }
     for (id, ctx, line) in waitingForHealth {
       var rid = id.text
       var ctx = ctx

@@ -100,6 +100,11 @@ final class Pool {
     worker.end()
   }
 
+  /// Ends all that wait for a request.
+  func retireIdle() {
+    for worker in idle { retire(worker) }
+  }
+
   /// Ends it when it has waited long, unless it is one of those that are wanted.
   private func watch(_ worker: Worker) {
     worker.wait(limits.idleProcessTime * 1_000) { [unowned self, unowned worker] in

@@ -10,31 +10,60 @@ import Records
 package final class RunDirectory {
   /// Where children work: empty, and the same for all, because its name goes upstream with a login's reminders.
   package let neutral: String
+  /// Called when it was made again: what ran in the old one has no working directory any more.
+  package var remade: () -> Void = {}
+  private let base: String
   private let path: String
-  private let lock: Int32
+  private var lock: Int32 = -1
   private var lastFolder = 0
   private static let prefix = "claude-exec-"
 
   /// - Throws: of kind ``Failure/Kind/configuration`` where `base` is not a directory of ours with mode 0700.
   package init(under base: String) throws(Failure) {
-    try Self.makePrivate(base)
+    self.base = base
     neutral = "\(base)/empty"
+    path = "\(base)/\(Self.prefix)\(getpid())-\(UniqueID.make().prefix(8))"
+    try make()
+  }
+
+  private func make() throws(Failure) {
+    try Self.makePrivate(base)
     try Self.makePrivate(neutral)
     // Nobody sweeps between the making of a directory and its locking.
     let gate = open("\(base)/claude-exec.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard gate >= 0, flock(gate, LOCK_EX) == 0 else { throw Self.failure("\(base)/claude-exec.lock can't be locked") }
     defer { close(gate) }
     Self.sweep(base)
-    path = "\(base)/\(Self.prefix)\(getpid())-\(UniqueID.make().prefix(8))"
-    guard mkdir(path, 0o700) == 0 else { throw Self.failure("\(path) can't be made") }
-    lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else { throw Self.failure("\(path) can't be locked") }
+    guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw Self.failure("\(path) can't be made") }
+    let made = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+    guard made >= 0 else { throw Self.failure("\(path) can't be locked") }
+    // That of a directory which was removed holds nothing any more.
+    if lock >= 0 { close(lock) }
+    lock = made
+    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { throw Self.failure("\(path) can't be locked") }
+  }
+
+  /// Makes it again where someone has removed it: a logout does, and so do sweepers of old files.
+  package func ensure() throws(Failure) {
+    var status = stat()
+    guard lstat(path, &status) != 0 || lstat(neutral, &status) != 0 else { return }
+    try make()
+    remade()
+  }
+
+  /// Looks whether files can be written in it: it may be gone for good, full, or read-only by now.
+  package func check() throws(Failure) {
+    var bytes = Bytes(capacity: 4_096)
+    // A file system that is full may still have room for a name.
+    while bytes.count < 4_096 { bytes.append("claude-exec") }
+    remove(try write(bytes, named: "check-\(UniqueID.make())"))
   }
 
   deinit { close(lock) }
 
   /// The path of a file that only we can read.
   package func write(_ bytes: borrowing Bytes, named name: String) throws(Failure) -> String {
+    try ensure()
     let file = "\(path)/\(name)"
     let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard descriptor >= 0 else { throw Self.failure("\(file) can't be made") }
@@ -58,6 +87,7 @@ package final class RunDirectory {
 
   /// A new folder for what one child writes of its own accord.
   package func makeFolder() throws(Failure) -> ChildFolder {
+    try ensure()
     lastFolder += 1
     let folder = ChildFolder(path: "\(path)/\(lastFolder)")
     for place in [folder.path, folder.temporary] where mkdir(place, 0o700) != 0 {

@@ -100,6 +100,7 @@ final class Turn {
     for need: Need, _ request: MessagesRequest, _ freight: borrowing Freight
   ) throws(Failure) -> Worker {
     isOnWaiting = false
+    try backend.files.ensure()
     guard need.key.carrier == .native else {
       if !wantsFresh, let waiting = backend.pool.idleWorker(for: need) {
         isOnWaiting = true

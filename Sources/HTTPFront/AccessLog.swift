@@ -35,8 +35,14 @@ extension Front {
     for (kind, count) in zip(Account.kinds, account.tokens) {
       if let count { fields.append(("tokens_" + kind.label, .number(count))) }
     }
-    if !account.loss.isEmpty { fields.append(("loss", .list(account.loss.map { $0.field + " " + $0.fate }))) }
-    if let error = exchange.errorType ?? account.error { fields.append(("error", .text(error))) }
+    if let error = exchange.errorType ?? account.error
+      ?? (exchange.status >= 400 ? APIError.type(of: exchange.status) : nil)
+    {
+      fields.append(("error", .text(error)))
+      if let param = exchange.errorParam ?? account.errorParam { fields.append(("param", .text(param))) }
+    }
+    let loss = account.lossTexts
+    if !loss.isEmpty { fields.append(("loss", .list(loss))) }
     writeLater(log.line(.info, "request", fields, at: Log.timestamp()))
   }
 
@@ -44,7 +50,7 @@ extension Front {
   private func writeLater(_ line: borrowing Bytes) {
     if logLines.isEmpty {
       loop.assumeIsolated().execute { [self] in writeLog() }
-    } else if logLines.count + line.count > Int(PIPE_BUF) {
+    } else if logLines.count + line.count > Log.maxLine {
       writeLog()
     }
     logLines.append(line.slice)
@@ -53,7 +59,7 @@ extension Front {
   /// Writes the lines that were kept.
   func writeLog() {
     guard !logLines.isEmpty else { return }
-    Log.write(logLines)
+    log.write(lines: logLines)
     logLines.removeAll()
   }
 }

@@ -12,8 +12,11 @@ package struct Account: Equatable {
   /// Tokens by kind, in the order of ``kinds``; nil where there was no such number.
   package var tokens: [Int?] = [nil, nil, nil, nil]
   package var loss: [Loss] = []
-  /// The type of the error that the answer ended with after it had begun.
+  /// How many losses there were beside those.
+  package var moreLoss = 0
+  /// The type of the error that the answer ended with, and the request's field that was at fault.
   package var error: String?
+  package var errorParam: String?
   /// What is known of the limits of a login, where one pays.
   package var login: LoginGauges?
 
@@ -33,6 +36,10 @@ package struct Account: Equatable {
         for (index, kind) in Self.kinds.enumerated() { tokens[index] = integer(Scan.member(kind.member, of: value)) }
       } else if key.equals("loss") {
         add(loss: value)
+      } else if key.equals("loss_more") {
+        add(moreLoss: value)
+      } else if key.equals("error_param") {
+        errorParam = string(value)
       } else if key.equals("login_limit") {
         login = LoginGauges(value)
       } else if key.equals("error") {
@@ -57,10 +64,19 @@ package struct Account: Equatable {
     }
   }
 
+  /// Takes the number of further losses.
+  package mutating func add(moreLoss number: ByteSlice) { moreLoss += max(integer(number) ?? 0, 0) }
+
+  /// The losses as the log has them.
+  var lossTexts: [String] {
+    loss.map { $0.field + " " + $0.fate } + (moreLoss > 0 ? ["and \(moreLoss) more"] : [])
+  }
+
   /// What was found out before the answer ended, put together with what its `end` said.
   package func merged(with end: Account) -> Account {
     var whole = end
     whole.loss = loss + end.loss
+    whole.moreLoss = moreLoss + end.moreLoss
     return whole
   }
 }

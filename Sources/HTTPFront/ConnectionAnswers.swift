@@ -10,6 +10,7 @@ extension Connection {
     guard let context, exchange.stage != .ended else { return }
     exchange.status = answer.status
     exchange.errorType = answer.errorType
+    exchange.errorParam = answer.errorParam
     var headers = HTTPHeaders(answer.headers)
     if answer.status != 204 {
       headers.add(name: "content-type", value: answer.contentType)
@@ -102,6 +103,7 @@ extension Connection {
       return answer(exchange, front.failed(exchange, error))
     }
     exchange.errorType = error.type
+    exchange.errorParam = error.param
     guard exchange.isEventStream else {
       front.finished(exchange)
       return abort()

@@ -79,6 +79,7 @@ final class Exchange {
   var taken = (bytes: 0, at: NIODeadline.now())
   var account = Account()
   var errorType: String?
+  var errorParam: String?
   /// When the client got the last of it, or went away.
   var endedAt: NIODeadline?
 

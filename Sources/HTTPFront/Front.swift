@@ -44,6 +44,9 @@ final class Front {
   private var crowd: Crowd
   /// When a refused connection was last worth a line in the log.
   private var lastRefusal: NIODeadline?
+  /// When a line of the pipeline's that was no record was last logged, and how many came since.
+  var lastComplaint: NIODeadline?
+  var complaintsKept = 0
 
   init(_ settings: FrontSettings, loop: any EventLoop) {
     self.settings = settings

@@ -38,12 +38,34 @@ extension Front {
     pipeline.endIfDrained()
   }
 
-  /// A line that is no record: whose it is, is answered; nobody else suffers.
+  /// A line that is no record, or no record that can stand here: whose it is, is answered; nobody else suffers.
   func takeBroken(_ line: Line) {
     let exchange = RID(line.rid).flatMap { exchanges[$0] }
-    let fields: KeyValuePairs = exchange.map { ["id": $0.rid.text] } ?? [:]
-    log.write(.warning, "the pipeline's last stage wrote a line that is no record", fields)
-    if let exchange { fail(exchange, .brokenRecord) }
+    let fault =
+      line.form == .record
+      ? "wrote a record that can't stand where it stands (kind \(Line.key(of: line.kind)))"
+      : StageTrial.complaint(of: line)
+    if let exchange {
+      log.write(.warning, "the pipeline \(fault)", ["id": exchange.rid.text])
+      fail(exchange, .brokenRecord)
+    } else {
+      complain(fault)
+    }
+    // Some stage is wrong; which of them is found out once.
+    if line.form != .record { supervisor.diagnosis.begin("the pipeline wrote a line that is not a record") }
+  }
+
+  /// Logs what was nobody's; one that writes many such lines doesn't fill the log.
+  private func complain(_ fault: String) {
+    let now = NIODeadline.now()
+    if let last = lastComplaint, now - last < .seconds(FrontLimits.refusalPause) {
+      complaintsKept += 1
+      return
+    }
+    log.write(
+      .warning, "the pipeline \(fault)",
+      fields: complaintsKept > 0 ? [("lines_like_it", .number(complaintsKept))] : [])
+    (lastComplaint, complaintsKept) = (now, 0)
   }
 
   @inline(__always)
@@ -64,6 +86,7 @@ extension Front {
     if let ctx = line.ctx {
       if let dialect = Dialect(of: ctx), dialect != .auto { exchange.dialect = dialect }
       if let loss = Scan.member("loss", of: ctx) { exchange.account.add(loss: loss) }
+      if let more = Scan.member("loss_more", of: ctx) { exchange.account.add(moreLoss: more) }
     }
     if exchange.collects {
       exchange.stage = .answering

@@ -12,8 +12,8 @@ package enum Inspection {
       do throws(Failure) { try step() } catch { problems.append(error) }
     }
     note { () throws(Failure) in _ = try settings.allTokens() }
-    for words in settings.pipeline ?? [] where Stage.find(words[0], in: settings.environment) == nil {
-      problems.append(Failure(.unavailable, "\(words[0]): there is no such program in PATH"))
+    for words in settings.pipeline ?? [] {
+      note { () throws(Failure) in _ = try Stage.find(words[0], in: settings.environment) }
     }
     note { () throws(Failure) in try Server.checkReach(of: settings.listen, settings) }
     for address in settings.listen { note { () throws(Failure) in try checkFree(address) } }

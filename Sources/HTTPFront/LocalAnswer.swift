@@ -14,6 +14,8 @@ package struct LocalAnswer {
   package var body = ByteBuffer()
   /// What the metrics count it as, where it is an error.
   package var errorType: String?
+  /// The request's field that was at fault.
+  package var errorParam: String?
 
   package init(status: Int = 200, contentType: String = "application/json", text: String) {
     self.status = status
@@ -26,6 +28,7 @@ package struct LocalAnswer {
     status = error.status
     headers = error.headers
     errorType = error.type
+    errorParam = error.param
     var text = Bytes()
     text.append(#"{"type":"error","error":"#)
     text.append(error: error)

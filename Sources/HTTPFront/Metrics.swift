@@ -97,6 +97,7 @@ package struct Metrics {
       }
       if let login = account.login { login.put(into: table) }
       for loss in account.loss { table.add(1, to: "loss_total\t" + Self.label("loss_total", loss.field, table)) }
+      if account.moreLoss > 0 { table.add(account.moreLoss, to: "loss_total\tother") }
       guard account.tokens.contains(where: { $0 != nil }) else { return }
       let model = account.model.flatMap { Self.isPlain($0) ? $0 : nil } ?? "other"
       for (kind, count) in account.tokens.enumerated() {

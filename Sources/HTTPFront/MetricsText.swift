@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import JSONText
+import Logs
 
 extension Metrics {
   /// The text for Prometheus.
@@ -24,6 +25,8 @@ extension Metrics {
     text.sample("in_flight", [], String(inFlight + inFlightElsewhere))
     text.family("pipeline_restarts_total", "counter", "Pipelines started in the place of one that ended.")
     text.sample("pipeline_restarts_total", [], String(numbers["pipeline_restarts_total"] ?? 0))
+    text.family("log_dropped_total", "counter", "Lines that this process left out of its log, as nobody read them.")
+    text.sample("log_dropped_total", [], String(Log.dropped))
     text.family("claude_cli_status", "gauge", "Whether the Claude CLI can be used; nothing where none is needed.")
     if cli != .unknown { text.sample("claude_cli_status", [], cli == .usable ? "1" : "0") }
     text.family("rate_limited_total", "counter", "Requests answered with 429.")

@@ -49,6 +49,7 @@ package final class Server {
       Signals.watch(signals, on: loop) { server.take(signal: $0) }
       do throws(Failure) {
         server.front.apply(settings, tokens: try settings.allTokens())
+        server.front.supervisor.watchesStart = server.isListening
         try server.front.supervisor.start()
       } catch {
         server.fail(error)

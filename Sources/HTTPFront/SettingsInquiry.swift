@@ -36,7 +36,7 @@ final class SettingsInquiry {
     }
     program = try Stage(
       words, input: descriptors[0], output: descriptors[2], errors: descriptors[4], environment: environment,
-      withSecrets: true)
+      for: .inquiry)
     let reading = [descriptors[1], descriptors[3]]
     descriptors = [descriptors[0], descriptors[2], descriptors[4]]
     self.told = told

@@ -13,43 +13,85 @@ final class Stage {
 
   /// Starts it with these descriptors as its standard ones; where none is given for errors, it gets ours.
   ///
+  /// - Parameter audience: what of the environment it gets; nil is what a stage of these words gets.
   /// - Throws: ``Failure`` of kind `unavailable`.
   init(
     _ words: [String], input: Int32, output: Int32, errors: Int32 = STDERR_FILENO, environment: Environment,
-    withSecrets: Bool = false
+    for audience: Environment.Audience? = nil
   ) throws(Failure) {
     self.words = words
-    guard let path = Self.find(words[0], in: environment) else {
-      throw Failure(.unavailable, "\(words[0]): there is no such program in PATH", errno: ENOENT)
-    }
+    let path = try Self.find(words[0], in: environment)
     var arguments: [UnsafeMutablePointer<CChar>?] = []
     for word in words { arguments.append(strdup(word)) }
     arguments.append(nil)
     defer { for argument in arguments { free(argument) } }
     var pid: pid_t = 0
-    let error = environment.withPointers(withSecrets: withSecrets) {
+    let error = environment.withPointers(for: audience ?? .stage(words)) {
       clinux_spawn(&pid, path, arguments, $0, [input, output, errors], nil, 0)
     }
-    guard error == 0 else {
-      throw Failure(.unavailable, "\(words[0]) can't be started: \(String(cString: strerror(error)))", errno: error)
-    }
+    guard error == 0 else { throw Self.failure(toStart: path, words, error) }
     self.pid = pid
   }
 
   /// Where a shell would find a program.
-  static func find(_ name: String, in environment: Environment) -> String? {
-    func isProgram(_ path: String) -> Bool {
+  ///
+  /// - Throws: ``Failure`` of kind `unavailable` that says what is wrong with it.
+  static func find(_ name: String, in environment: Environment) throws(Failure) -> String {
+    func look(_ path: String) -> (isFile: Bool, isProgram: Bool) {
       var status = stat()
-      return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && access(path, X_OK) == 0
+      guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return (false, false) }
+      return (true, access(path, X_OK) == 0)
     }
-    if name.contains("/") { return isProgram(name) ? name : nil }
+    func fail(_ reason: String) -> Failure { Failure(.unavailable, "the stage `\(name)`: \(reason)", errno: ENOENT) }
+    func notExecutable(_ path: String) -> Failure {
+      fail("\(path) is not executable. Run: chmod +x \(path)")
+    }
+    if name.contains("/") {
+      let found = look(name)
+      if found.isProgram { return name }
+      throw found.isFile ? notExecutable(name) : fail("there is no file \(name)")
+    }
     let path = environment.value(of: "PATH") ?? "/usr/local/bin:/usr/bin:/bin"
+    var passedOver: String?
     for folder in path.split(separator: ":", omittingEmptySubsequences: false) {
       let candidate = (folder.isEmpty ? "." : String(folder)) + "/" + name
-      if isProgram(candidate) { return candidate }
+      let found = look(candidate)
+      if found.isProgram { return candidate }
+      if found.isFile, passedOver == nil { passedOver = candidate }
     }
-    return nil
+    if let passedOver { throw notExecutable(passedOver) }
+    if look("./" + name).isFile {
+      throw fail("command not found in PATH. For the file in this folder, write ./\(name)")
+    }
+    throw fail("command not found in PATH")
   }
+
+  /// Why the system can't start a file that is there and executable.
+  private static func failure(toStart path: String, _ words: [String], _ code: Int32) -> Failure {
+    let reason =
+      switch code {
+      case ENOEXEC: "\(path) is no program: its first line must be like #!/bin/sh"
+      case ENOENT: "the program that the first line of \(path) names does not exist"
+      default: "\(path) can't be started: \(String(cString: strerror(code)))"
+      }
+    return Failure(.unavailable, "the stage `\(words[0])`: \(reason)", errno: code)
+  }
+
+  /// Its words as they may be shown: as one would type them, cut short.
+  static func text(of words: [String]) -> String {
+    let text = words.map { word in
+      // env(1) may be given a secret.
+      if let sign = word.firstIndex(of: "="), Secrets.isSecret(String(word[..<sign]), value: []) {
+        return word[...sign] + "***"
+      }
+      return word.isEmpty || word.contains { " '\"\\|".contains($0) } ? "'\(word)'" : word[...]
+    }
+    .joined(separator: " ")
+    return text.count <= 80 ? text : text.prefix(79) + "…"
+  }
+
+  /// The same with its place in the pipeline, for a message.
+  static func name(_ index: Int, _ words: [String]) -> String { "stage \(index + 1), `\(text(of: words))`," }
 
   var hasEnded: Bool { status != nil }
 

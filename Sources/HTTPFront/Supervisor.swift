@@ -18,7 +18,11 @@ final class Supervisor {
   private var isStopping = false
   /// Pipelines made by these settings know what a health request is.
   private var answersHealth = false
+  /// The server stays for many clients, so that a health request at the start pays.
+  var watchesStart = false
   private unowned let front: Front
+  /// Says which stage is wrong, where a pipeline never answers.
+  private(set) lazy var diagnosis = PipelineDiagnosis(front)
   /// Told when it has been stopped and no process is left.
   var onGone: () -> Void = {}
   /// Told when whoever is our pipeline, as we are a filter, has closed our standard input.
@@ -43,9 +47,22 @@ final class Supervisor {
   }
 
   private func startOne() throws(Failure) {
-    running.append(try make(front.settings))
+    let pipeline = try make(front.settings)
+    running.append(pipeline)
     front.submitQueue()
+    if watchesStart { watchStart(of: pipeline) }
   }
+
+  /// Asks a new pipeline whether it is well, and has its stages tried where it doesn't answer in time.
+  private func watchStart(of pipeline: Pipeline) {
+    guard front.settings.pipeline != nil, !answersHealth else { return }
+    ask(pipeline)
+    front.loop.assumeIsolated().scheduleTask(in: .seconds(FrontLimits.trialTimeout)) { [self] in
+      if !answersHealth, pipeline.takesRecords { diagnosis.begin(Self.unhealthy) }
+    }
+  }
+
+  private static let unhealthy = "the pipeline has never answered a health request"
 
   private func make(_ settings: FrontSettings) throws(Failure) -> Pipeline {
     let front = self.front
@@ -59,6 +76,7 @@ final class Supervisor {
   func stop() {
     guard !isStopping else { return }
     isStopping = true
+    diagnosis.cancel()
     leaving += running + candidates
     (running, candidates) = ([], [])
     if leaving.isEmpty { return onGone() }
@@ -67,6 +85,7 @@ final class Supervisor {
 
   func destroy() {
     isStopping = true
+    diagnosis.cancel()
     for pipeline in all { pipeline.destroy() }
   }
 
@@ -94,7 +113,10 @@ final class Supervisor {
         guard now - asked > .seconds(FrontLimits.trialTimeout) else { continue }
         (pipeline.wellAt, pipeline.askedAt) = (now, nil)
         // One of another's making may know nothing of health: then the request's own time-out has to do.
-        guard answersHealth else { continue }
+        guard answersHealth else {
+          diagnosis.begin(Self.unhealthy)
+          continue
+        }
         front.log.write(
           .error, "the pipeline is stuck: it did not answer a health request within \(FrontLimits.trialTimeout) s",
           fields: [("in_flight", .number(pipeline.open))])
@@ -133,6 +155,7 @@ final class Supervisor {
     guard front.settings.pipeline != nil else { return onInputEnd() }
     front.metrics.addRestart()
     let wasYoung = NIODeadline.now() - pipeline.startedAt < .milliseconds(FrontLimits.youth)
+    if wasYoung, !answersHealth { diagnosis.begin("the pipeline ended as soon as it was started") }
     pause = wasYoung ? min(max(pause * 2, FrontLimits.firstPause), FrontLimits.longestPause) : 0
     scheduleStart()
   }
@@ -158,6 +181,7 @@ final class Supervisor {
     let tried = candidates
     front.loop.assumeIsolated().scheduleTask(in: .seconds(FrontLimits.trialTimeout)) { [self] in
       guard candidates.contains(where: { candidate in tried.contains { $0 === candidate } }) else { return }
+      diagnosis.begin("the new pipeline did not answer a health request", by: settings)
       reject(
         Failure(
           .unavailable, "the new pipeline did not answer a health request within \(FrontLimits.trialTimeout) s"))

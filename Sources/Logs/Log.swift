@@ -61,26 +61,64 @@ package struct Log: Sendable {
 
   package func write(_ level: Output.Note.Level, _ message: String, fields: [(name: String, value: Value)]) {
     guard isWritten(level) else { return }
-    let line = line(level, message, fields, at: Self.timestamp())
-    Self.write(line)
+    write(lines: line(level, message, fields, at: Self.timestamp()))
   }
 
-  /// Writes one line, or several that are no longer than `PIPE_BUF` together, at once: so that the lines of many
+  /// Writes one line, or several that are no longer than ``maxLine`` together, at once: so that the lines of many
   /// programs on one stderr stay whole.
-  package static func write(_ lines: borrowing Bytes) {
-    // A log that can't be written is no reason to stop serving.
-    _ = Glibc.write(STDERR_FILENO, lines.slice.baseAddress, lines.count)
+  ///
+  /// It never waits: a log that can't be written is no reason to stop serving.
+  package func write(lines: borrowing Bytes) {
+    LogWriter.shared.write(lines.slice) { dropped in
+      line(
+        .warning, "the log was not read in time: lines were dropped", [("dropped", .number(dropped))],
+        at: Self.timestamp())
+    }
   }
 
-  /// The line as it is written, with its line feed.
+  /// How many lines this process has dropped because nobody read them.
+  package static var dropped: Int { LogWriter.shared.dropped }
+
+  /// The longest line, in bytes: a pipe takes as much at once or not at all (`PIPE_BUF`), so that the lines of several
+  /// processes never mix.
+  package static let maxLine = 4_096
+  /// How much of a message is written, in bytes.
+  private static let maxMessage = 2_048
+  /// How much of a field's value is written, in bytes.
+  private static let maxValue = 1_024
+  /// How much of one entry of a list is written, in bytes.
+  private static let maxEntry = 256
+
+  /// The line as it is written, with its line feed; what is too long in it is cut, and ends with `…`.
   package func line(
     _ level: Output.Note.Level, _ message: String, _ fields: [(name: String, value: Value)], at time: String
   ) -> Bytes {
     var line = Bytes()
+    // A line of the usual length is made in one piece of memory.
+    line.reserve(512)
+    appendStart(level, message, at: time, to: &line)
+    let end: StaticString = format == .json ? "}\n" : "\n"
+    // What follows the value of a field at most: that further fields were left out, and the end.
+    let cut: StaticString = format == .json ? #","cut":true"# : " cut=true"
+    let reserved = cut.utf8CodeUnitCount + end.utf8CodeUnitCount
+    for (name, value) in fields {
+      // The name, its signs, and something of the value.
+      let room = Self.maxLine - line.count - reserved - name.utf8.count - 6
+      guard room >= 24 else {
+        line.append(cut)
+        break
+      }
+      append(name, value, atMost: min(room, Self.maxValue), to: &line)
+    }
+    line.append(end)
+    return line
+  }
+
+  private func appendStart(_ level: Output.Note.Level, _ message: String, at time: String, to line: inout Bytes) {
     if case .text(let isColoured) = format {
-      line.append(
-        words: .init(time: time, level: level, program: program, message: message, isColoured: isColoured), fields)
-      return line
+      return line.append(
+        words: .init(time: time, level: level, program: program, message: message, isColoured: isColoured),
+        atMost: Self.maxMessage)
     }
     line.append(#"{"ts":""#)
     line.append(text: time)
@@ -88,16 +126,42 @@ package struct Log: Sendable {
     line.append(text: level.rawValue)
     line.append(#"","program":"#)
     line.append(quoted: program)
-    line.append(#","msg":"#)
-    line.append(quoted: message)
-    for (name, value) in fields {
-      line.append(",")
-      line.append(quoted: name)
-      line.append(":")
-      line.append(value)
+    line.append(#","msg":""#)
+    line.append(logged: message, .json, atMost: Self.maxMessage)
+    line.append("\"")
+  }
+
+  private func append(_ name: String, _ value: Value, atMost room: Int, to line: inout Bytes) {
+    guard format == .json else { return line.append(word: name, value, atMost: room) }
+    line.append(",")
+    line.append(quoted: name)
+    line.append(":")
+    switch value {
+    case .text(let text):
+      line.append("\"")
+      line.append(logged: text, .json, atMost: room)
+      line.append("\"")
+    case .number(let number): line.append(decimal: number)
+    case .tenths(let number): line.append(tenths: number)
+    case .list(let texts):
+      line.append("[")
+      let end = line.count + room
+      for (index, text) in texts.enumerated() {
+        if index > 0 { line.append(",") }
+        let before = line.count
+        line.append("\"")
+        line.append(logged: text, .json, atMost: Self.maxEntry)
+        line.append("\"")
+        // Room for the number of those that are left out.
+        guard line.count + 24 > end, index < texts.count - 1 || line.count > end else { continue }
+        line.removeLast(line.count - before)
+        line.append(#""and "#)
+        line.append(decimal: texts.count - index)
+        line.append(#" more""#)
+        break
+      }
+      line.append("]")
     }
-    line.append("}\n")
-    return line
   }
 
   package func write(_ note: Output.Note) {
@@ -154,20 +218,5 @@ extension Bytes {
     append(decimal: tenths / 10)
     append(".")
     append(decimal: abs(tenths % 10))
-  }
-
-  fileprivate mutating func append(_ value: Log.Value) {
-    switch value {
-    case .text(let text): append(quoted: text)
-    case .number(let number): append(decimal: number)
-    case .tenths(let number): append(tenths: number)
-    case .list(let texts):
-      append("[")
-      for (index, text) in texts.enumerated() {
-        if index > 0 { append(",") }
-        append(quoted: text)
-      }
-      append("]")
-    }
   }
 }

@@ -24,8 +24,8 @@ extension Output.Note.Level {
 }
 
 extension Bytes {
-  /// `TIME LEVEL PROGRAM: MESSAGE NAME=VALUE...`, a value in quotes where it isn't one plain word.
-  mutating func append(words start: LineStart, _ fields: [(name: String, value: Log.Value)]) {
+  /// `TIME LEVEL PROGRAM: MESSAGE`, and at most so many bytes of the message.
+  mutating func append(words start: LineStart, atMost limit: Int) {
     append(text: start.time)
     append(" ")
     if start.isColoured { append(start.level.colour) }
@@ -34,52 +34,27 @@ extension Bytes {
     append(" ")
     append(text: start.program)
     append(": ")
-    append(shown: start.message, inQuotes: false)
-    for (name, value) in fields {
-      append(" ")
-      append(shown: name, inQuotes: false)
-      append("=")
-      switch value {
-      case .text(let text): append(word: text)
-      case .number(let number): append(decimal: number)
-      case .tenths(let number): append(tenths: number)
-      case .list(let texts): append(word: texts.joined(separator: ", "))
-      }
-    }
-    append("\n")
+    append(logged: start.message, .words(inQuotes: false), atMost: limit)
   }
 
-  private mutating func append(word text: String) {
+  /// ` NAME=VALUE`, the value in quotes where it isn't one plain word.
+  mutating func append(word name: String, _ value: Log.Value, atMost limit: Int) {
+    append(" ")
+    append(text: name)
+    append("=")
+    switch value {
+    case .text(let text): append(word: text, atMost: limit)
+    case .number(let number): append(decimal: number)
+    case .tenths(let number): append(tenths: number)
+    case .list(let texts): append(word: texts.joined(separator: ", "), atMost: limit)
+    }
+  }
+
+  private mutating func append(word text: String, atMost limit: Int) {
     let isPlain = !text.isEmpty && !text.unicodeScalars.contains { $0.isUnseen || " \"\\=".unicodeScalars.contains($0) }
-    if isPlain { return append(text: text) }
+    if isPlain { return append(logged: text, .words(inQuotes: false), atMost: limit) }
     append("\"")
-    append(shown: text, inQuotes: true)
+    append(logged: text, .words(inQuotes: true), atMost: limit)
     append("\"")
-  }
-
-  /// What others sent must neither end the line nor reach the terminal as an order.
-  private mutating func append(shown text: String, inQuotes: Bool) {
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\n": append("\\n")
-      case "\r": append("\\r")
-      case "\t": append("\\t")
-      case "\"" where inQuotes: append("\\\"")
-      case "\\" where inQuotes: append("\\\\")
-      case _ where scalar.isUnseen: append(text: "\\u{" + String(scalar.value, radix: 16) + "}")
-      default: append(text: String(scalar))
-      }
-    }
-  }
-}
-
-extension Unicode.Scalar {
-  /// Control characters, and those that change the order or the look of what stands beside them.
-  fileprivate var isUnseen: Bool {
-    if isASCII { return value < 0x20 || value == 0x7F }
-    switch properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator: return true
-    default: return false
-    }
   }
 }

@@ -19,7 +19,7 @@ package struct Line {
     case record
     /// Not a record but a body alone.
     case bare
-    /// Began as a record and isn't one.
+    /// Began as a record and isn't one, or has its rid in another place than the first.
     case broken
   }
 
@@ -58,7 +58,10 @@ package struct Line {
     let bytes = line.cut(start, end)
     self.init(form: .bare, kind: .other, bytes: bytes, rid: Self.empty, ctx: nil, payload: bytes)
 
-    guard var at = Self.key("rid", in: bytes, at: 1, opening: true) else { return }
+    guard var at = Self.key("rid", in: bytes, at: 1, opening: true) else {
+      findMisplacedName()
+      return
+    }
     form = .broken
     guard at < end, let endOfRid = Self.string(in: bytes, at: at) else { return }
     rid = bytes.cut(at + 1, endOfRid - 1)
@@ -85,6 +88,14 @@ package struct Line {
     payload = bytes.cut(at, endOfPayload)
     kind = Self.kind(key)
     form = .record
+  }
+
+  /// Takes what has its rid in another place for a record that some filter has spoilt: no body has such a member.
+  private mutating func findMisplacedName() {
+    guard let name = Scan.plainString(Scan.member("rid", of: bytes)), !name.isEmpty else { return }
+    form = .broken
+    rid = name
+    ctx = Scan.member("ctx", of: bytes).flatMap { $0.first == UInt8(ascii: "{") ? $0 : nil }
   }
 
   private static func string(in bytes: ByteSlice, at: Int) -> Int? {

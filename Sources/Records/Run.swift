@@ -98,7 +98,12 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
       // The answer is over for everyone behind us.
       if line.kind == .end { failed.remove(line.id) }
     case .broken:
-      try bad("this is not a record", line)
+      // Where the rid is not the first member, another stage is at fault.
+      if line.rid.count > 0, !line.bytes.starts(with: "\"rid\"", at: Scan.skipSpace(line.bytes, 1)) {
+        try bad("the first member of a record is not \"rid\"; does a filter reorder members?", line, status: 502)
+      } else {
+        try bad("this is not a record", line)
+      }
     case .bare:
       if Filter.side == .request { try takeBareRequest(line) } else { try takeBareAnswer(line) }
     }
@@ -117,11 +122,11 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
   }
 
   /// A line that can't be read, with its answer where it shows whose it is.
-  private mutating func bad(_ reason: String, _ line: Line) throws(Failure) {
+  private mutating func bad(_ reason: String, _ line: Line, status: Int? = nil) throws(Failure) {
     if isStrict { throw Failure(.badRecord, reason, line: lineNumber) }
     output.note(.warning, "line \(lineNumber): \(reason)", rid: line.rid.count > 0 ? line.rid : nil)
     guard line.rid.count > 0 else { return }
-    refuse(line, Filter.side == .request ? .invalid(reason) : APIError(status: 502, reason))
+    refuse(line, APIError(status: status ?? (Filter.side == .request ? 400 : 502), reason))
   }
 
   private mutating func refuse(_ line: Line, _ error: APIError) {

@@ -62,6 +62,14 @@ struct HTTPFrontd: ParsableCommand {
     help: ArgumentHelp("Have this program tell options and environment anew, on SIGHUP.", valueName: "words"))
   var reload: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Give secrets of the environment to stages that run these programs.", valueName: "program=name,..."))
+  var stageEnv: [String] = []
+
+  @Flag(help: "Try the stages one by one with a health request, print what is wrong, and exit.")
+  var checkStages = false
+
   @Flag(help: "Check the options, the files and programs they name, and whether the addresses are free; then exit.")
   var check = false
 
@@ -71,10 +79,24 @@ struct HTTPFrontd: ParsableCommand {
     let environment = Environment.takeOurs()
     do throws(Failure) {
       let settings = try settings(environment)
+      if checkStages { return try tryStages(settings) }
       if check { return try Inspection.run(settings) }
       try Server.run(settings) { (words, environment) throws(Failure) in try Self.settings(words, environment) }
     } catch {
       throw error.exit(log(environment))
+    }
+  }
+
+  /// Prints one line: `healthy`, `unhealthy` and why, or `wrong` and which stage.
+  private func tryStages(_ settings: FrontSettings) throws(Failure) {
+    guard let stages = settings.pipeline else {
+      throw Failure(.usage, "--check-stages needs the stages, as --pipeline")
+    }
+    switch StageTrial(stages, environment: settings.environment).run() {
+    case .healthy: print("healthy")
+    case .unhealthy(let reason): print("unhealthy \(reason)")
+    case .wrong(let fault): print("wrong \(fault)")
+    case .cancelled: break
     }
   }
 
@@ -107,6 +129,13 @@ struct HTTPFrontd: ParsableCommand {
     guard (1...FrontLimits.maxPipelines).contains(pipelines) else {
       throw Failure(.usage, "--pipelines is to be 1 to \(FrontLimits.maxPipelines)")
     }
+    var environment = environment
+    guard let secrets = Secrets(reading: stageEnv.joined(separator: " ")) else {
+      throw Failure(
+        .usage,
+        "--stage-env \(stageEnv.joined(separator: " ")): expected PROGRAM=NAME, for example my-backend=OPENAI_API_KEY")
+    }
+    environment.secrets = secrets
     var settings = FrontSettings(environment: environment, log: log(environment))
     for address in listen { settings.listen.append(try ListenAddress(address)) }
     if let pipeline { settings.pipeline = try PipelineText.stages(of: pipeline) }

@@ -121,6 +121,16 @@ class TestTheStage:
         ("curl -H 'Authorization: Bearer abcdefgh.ijk=='", "curl -H 'Authorization: Bearer [redacted]'"),
         ('\\"X-API-Key\\": \\"hidden\\"', '\\"X-API-Key\\": \\"[redacted]\\"'),
         ("a task-and-risk-based key, authored", "a task-and-risk-based key, authored"),
+        ("https://a.example/b?key=abc&c=d", "https://a.example/b?key=[redacted]&c=d"),
+        ("https://a.example/b?c=d&api_key=abc#e", "https://a.example/b?c=d&api_key=[redacted]#e"),
+        ("https://a.example/?access_token=abc.def", "https://a.example/?access_token=[redacted]"),
+        ("https://a.example/?X-Goog-Signature=abc;apikey=1", "https://a.example/?X-Goog-Signature=[redacted];apikey=[redacted]"),
+        ("/b?sig\\u003dabc\\u0026a=b", "/b?sig\\u003d[redacted]\\u0026a=b"),
+        ("https://ann:open@a.example/b", "https://[redacted]@a.example/b"),
+        ("curl -H 'x-goog-api-key: abc' -H 'a: b'", "curl -H 'x-goog-api-key: [redacted]' -H 'a: b'"),
+        ("'Authorization: Basic YWJj'", "'Authorization: Basic [redacted]'"),
+        ("why? token counts; a basic understanding of it, my key: none", "why? token counts; a basic understanding of it, my key: none"),
+        ("?monkey=banana&tokens=5", "?monkey=banana&tokens=5"),
     ])
     def test_secrets(self, tmp_path: Path, text: str, kept: str) -> None:
         """In the file alone; rather too much than too little."""
@@ -128,6 +138,13 @@ class TestTheStage:
         said = subprocess.run([RECORD, tmp_path / "f"], input=line % text, capture_output=True, text=True)
         assert said.stdout == line % text
         assert (tmp_path / "f").read_text().endswith(line % kept)
+
+    def test_the_query_of_a_request(self, tmp_path: Path) -> None:
+        """It stands in the ctx without the sign that begins it."""
+        line = '{"rid":"r1","ctx":{"http":{"path":"/v1/models","query":"key=abc&beta=true&access_token=def"}},"request":null}\n'
+        subprocess.run([RECORD, tmp_path / "f"], input=line, capture_output=True, text=True)
+        kept = (tmp_path / "f").read_text()
+        assert '"query":"key=[redacted]&beta=true&access_token=[redacted]"' in kept, kept
 
     def test_it_dies_with_what_it_runs(self, tmp_path: Path) -> None:
         """The backend's status is its own, and a signal goes to the backend: nothing is left behind."""
