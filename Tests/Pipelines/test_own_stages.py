@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import stat
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 from processes import wait_for
-from server import Proxy, environment, free_port
+from server import Proxy, free_port
 from test_scripts import SCRIPTS, run
 
 # Names of files in the folder of the test stand as {dir}. Each: the stage, and what one line says of it.
@@ -62,8 +59,12 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+def placed(text: str, folder: Path) -> str:
+    return text.replace("{dir}", str(folder)).replace("{python}", sys.executable)
+
+
 def pipeline(stage: str, folder: Path) -> str:
-    return f"model-map | {stage.format(dir=folder, python=sys.executable)} | oai2anth | claude-echo | anth2oai | sse-encode"
+    return f"model-map | {placed(stage, folder)} | oai2anth | claude-echo | anth2oai | sse-encode"
 
 
 def settings(folder: Path) -> dict[str, str]:
@@ -75,7 +76,9 @@ def test_the_check_names_it(name: str, folder: Path) -> None:
     stage, wanted = WRONG[name]
     said = run(SCRIPTS / "claude-proxy", "--check", PIPELINE=pipeline(stage, folder), **settings(folder))
     assert said.returncode == 78 and "health no answer\n" in said.stdout, said
-    lines = [line for line in said.stderr.splitlines() if all(text.format(dir=folder).replace('"', "") in line.replace('\\"', "").replace('"', "") for text in wanted)]
+    # A line of the log has its quotes escaped.
+    lines = [line.replace('\\"', '"') for line in said.stderr.splitlines()]
+    lines = [line for line in lines if all(placed(text, folder) in line for text in wanted)]
     assert lines, said.stderr
 
 
@@ -109,7 +112,7 @@ def test_a_server_names_it(start: Callable[..., Proxy], name: str, folder: Path)
     proxy = start(PIPELINE=pipeline(stage, folder), PATH=f"{folder}:{os.environ['PATH']}")
 
     def named() -> list[str]:
-        return [line for line in own_lines(proxy) if all(text.format(dir=folder) in line for text in wanted) and "stage 2, " in line]
+        return [line for line in own_lines(proxy) if all(placed(text, folder) in line for text in wanted) and "stage 2, " in line]
 
     wait_for("the log names the stage", named, 30 if name in SLOW else 15)
     assert proxy.ask("GET", "/health/live").status == 200
