@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Glibc
 import JSONText
 import Records
 
@@ -111,8 +112,12 @@ private func refusal(of request: StrictRequest) -> String? {
   if let host = hosts.first?.lowercased() {
     let name = host.hasPrefix("[") ? host.prefix { $0 != "]" } + "]" : host.prefix { $0 != ":" }
     let numbers = name.split(separator: ".", omittingEmptySubsequences: false).map { UInt8($0) }
-    let isLoopback = numbers.count == 4 && numbers[0] == 127 && !numbers.contains(nil)
-    guard name == "localhost" || name == "[::1]" || isLoopback else { return "is for another host" }
+    var isLoopback = numbers.count == 4 && numbers[0] == 127 && !numbers.contains(nil)
+    if name.hasPrefix("["), inet_pton(AF_INET6, String(name.dropFirst().dropLast()), &address) == 1 {
+      let mapped = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF, 127]
+      isLoopback = address == [UInt8](repeating: 0, count: 15) + [1] || address.starts(with: mapped)
+    }
+    guard name == "localhost" || isLoopback else { return "is for another host" }
     let port = host.dropFirst(name.count)
     guard port.isEmpty || port == ":" || port.first == ":" && UInt16(port.dropFirst()) != nil else {
       return "has no port"
@@ -120,6 +125,7 @@ private func refusal(of request: StrictRequest) -> String? {
   }
   for origin in request.values("origin")
   where !hosts.contains(where: { origin.lowercased().hasSuffix("://" + $0.lowercased()) }) {
+    var address = [UInt8](repeating: 0, count: 16)
     return "is from another page"
   }
   if request.values("origin").count > 1 { return "is from two pages" }
