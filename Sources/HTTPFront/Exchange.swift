@@ -99,7 +99,7 @@ final class Exchange {
 
   var path: String { target.path }
   /// The place in the route table; nil where there is none.
-  var routeIndex: Int? { if case .found(let index, _) = match { index } else { nil } }
+  var routeIndex: Int? { if case .found(let index, _, _) = match { index } else { nil } }
   var route: Route? { routeIndex.map { Route.table[$0] } }
   /// Bytes of its answer that the client has not yet taken.
   var bytesWaiting: Int { connection?.bytesWaiting ?? 0 }

@@ -28,7 +28,7 @@ extension Front {
           isPrivate: headers.contains(name: "access-control-request-private-network"))
       }
     }
-    guard case .found(let index, let id) = exchange.match else { return unrouted(exchange) }
+    guard case .found(let index, let id, _) = exchange.match else { return unrouted(exchange) }
     let route = Route.table[index]
     if !headers.contains(name: "origin"), !settings.origins.allowsAll, Self.isForeign(headers, route) {
       return answer(APIError(status: 403, "requests from pages of other origins are not allowed"), to: exchange)

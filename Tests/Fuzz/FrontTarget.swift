@@ -101,7 +101,18 @@ private func refusal(of request: StrictRequest) -> String? {
   let asked = [
     "/v1/models", "/openai/v1/models", "/health", "/health/ready", "/health/detailed", "/metrics",
   ]
-  let isID = path.hasPrefix("/v1/models/") || path.hasPrefix("/openai/v1/models/")
+  // Empty segments and prefixes that are written twice count for nothing.
+  var parts = path.split(separator: "/")
+  let vendors = Set(parts.prefix { ["v1", "openai", "anthropic"].contains($0) }).subtracting(["v1"])
+  let hasPrefix = parts.first.map { ["v1", "openai", "anthropic"].contains($0) } ?? false
+  while let first = parts.first, ["v1", "openai", "anthropic"].contains(first) { parts.removeFirst() }
+  let bare = parts.joined(separator: "/")
+  if vendors.count > 1 { return "names two APIs" }
+  let plain = hasPrefix || ["chat", "messages", "models"].contains(parts.first ?? "")
+  path =
+    (vendors.contains("openai") || !hasPrefix && parts.first == "chat" ? "/openai" : "") + (plain ? "/v1/" : "/") + bare
+  let isID =
+    (path.hasPrefix("/v1/models/") || path.hasPrefix("/openai/v1/models/")) && ![".", ".."].contains(parts.last)
   switch request.method {
   case "POST": if !known.contains(path) { return "has no route" }
   case "GET", "HEAD": if !asked.contains(path), !isID { return "has no route" }
@@ -110,6 +121,7 @@ private func refusal(of request: StrictRequest) -> String? {
   if request.values("host").count > 1 || request.values("host").isEmpty && !request.isOld { return "has not one host" }
   if Set(hosts.map { $0.lowercased() }).count > 1 { return "has two hosts" }
   if let host = hosts.first?.lowercased() {
+    var address = [UInt8](repeating: 0, count: 16)
     let name = host.hasPrefix("[") ? host.prefix { $0 != "]" } + "]" : host.prefix { $0 != ":" }
     let numbers = name.split(separator: ".", omittingEmptySubsequences: false).map { UInt8($0) }
     var isLoopback = numbers.count == 4 && numbers[0] == 127 && !numbers.contains(nil)
@@ -125,7 +137,6 @@ private func refusal(of request: StrictRequest) -> String? {
   }
   for origin in request.values("origin")
   where !hosts.contains(where: { origin.lowercased().hasSuffix("://" + $0.lowercased()) }) {
-    var address = [UInt8](repeating: 0, count: 16)
     return "is from another page"
   }
   if request.values("origin").count > 1 { return "is from two pages" }

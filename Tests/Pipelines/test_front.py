@@ -43,6 +43,16 @@ def front(tmp_path_factory):
     ("POST", "/v1/chat/completions", "messages", "auto"),
     ("GET", "/v1/models", "models", "auto"),
     ("GET", "/v1/models/m", "model", "auto"),
+    # What people's base URLs make; PureTests.swift has many more.
+    ("POST", "/chat/completions?x=y", "messages", "openai"),
+    ("POST", "/openai/chat/completions/", "messages", "openai"),
+    ("POST", "/v1/v1/chat/completions", "messages", "auto"),
+    ("POST", "/messages?beta=true", "messages", "anthropic"),
+    ("POST", "/anthropic/v1/messages", "messages", "anthropic"),
+    ("POST", "//v1//messages/count_tokens/?beta=true", "count_tokens", "anthropic"),
+    ("GET", "/models", "models", "auto"),
+    ("GET", "/openai/models/m", "model", "openai"),
+    ("GET", "/anthropic/models", "models", "anthropic"),
 ])
 def test_routes(front, method, path, op, dialect):
     status, headers, body = front.ask(method, path, "{}" if method == "POST" else None)
