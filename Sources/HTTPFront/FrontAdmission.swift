@@ -95,7 +95,7 @@ extension Front {
       if target.authority == nil { goodHost = (given[0], isLocal) }
       return nil
     }
-    return APIError(status: 403, "this server isn't called \(host); ALLOWED_HOSTS would have to name it")
+    return APIError(status: 403, "this server isn't called \(echo(host)); ALLOWED_HOSTS would have to name it")
   }
 
   /// There is one expectation that can be met (RFC 9110, 10.1.1).
@@ -109,7 +109,7 @@ extension Front {
     let types = headers["content-type"]
     guard types.count <= 1, Self.isJSON(types.first) else {
       return APIError(
-        status: 415, "the content type is \(types.first ?? "not given"); expected application/json, once")
+        status: 415, "the content type is \(types.first.map(echo) ?? "not given"); expected application/json, once")
     }
     guard headers[canonicalForm: "content-encoding"].allSatisfy({ $0.lowercased() == "identity" }) else {
       return APIError(
@@ -128,7 +128,7 @@ extension Front {
   /// What is wrong with the headers behind a body.
   func wrongTrailers(_ trailers: HTTPHeaders) -> APIError? {
     guard let wrong = trailers.first(where: { Self.notTrailers.contains($0.name.lowercased()) }) else { return nil }
-    return .invalid("\(wrong.name.lowercased()) can't come behind the body")
+    return .invalid("\(echo(wrong.name.lowercased())) can't come behind the body")
   }
 
   /// Lets in who has a token, where there are any; else why not.
@@ -159,12 +159,12 @@ extension Front {
     let method = exchange.head.method
     guard case .wrongMethod(let allowed) = exchange.match else {
       if method == .OPTIONS, exchange.head.uri == "*" { return .options(["GET", "HEAD", "POST", "OPTIONS"]) }
-      return answer(APIError(status: 404, "there is nothing at \(exchange.path)"), to: exchange)
+      return answer(APIError(status: 404, "there is nothing at \(echo(exchange.path))"), to: exchange)
     }
     if method == .OPTIONS { return .options(allowed) }
     return answer(
       APIError(
-        status: 405, "\(exchange.path) takes \(allowed.joined(separator: ", ")), not \(method.rawValue)",
+        status: 405, "\(echo(exchange.path)) takes \(allowed.joined(separator: ", ")), not \(echo(method.rawValue))",
         headers: [("allow", allowed.joined(separator: ", "))]), to: exchange)
   }
 

@@ -12,9 +12,10 @@ extension Front {
       return LocalAnswer(
         contentType: "text/plain; version=0.0.4; charset=utf-8", text: metrics.text(inFlight: inFlight))
     case .page:
-      let host = exchange.head.headers.first(name: "host") ?? "localhost"
+      let host = exchange.head.headers.first(name: "host").flatMap { $0.utf8.count <= FrontLimits.maxEcho ? $0 : nil }
       return LocalAnswer(
-        contentType: "text/plain; charset=utf-8", text: Pages.index(host: host, version: settings.version))
+        contentType: "text/plain; charset=utf-8",
+        text: Pages.index(host: host ?? "localhost", version: settings.version))
     case .description: return .description
     case .live, .relay, .health, .ready, .detailed:
       return health("alive")

@@ -156,4 +156,13 @@ package enum FrontLimits {
   package static let inetdStay: Int64 = 300
   /// How much of a header goes into a record, in bytes.
   package static let maxHeaderValue = 1_024
+  /// How much of a part of a request an error message repeats, in bytes: enough to see which one it is.
+  package static let maxEcho = 256
+  /// How long an error message of the front's own may be, in bytes.
+  package static let maxMessage = 2_048
+  /// The largest value of a header that the pipeline sets, in bytes: many clients and proxies take no more than 4 or 8 KiB
+  /// for a whole head.
+  package static let maxAnswerHeader = 1_024
+  /// How many bytes the headers that the pipeline sets may have in all; those past it are left out.
+  package static let maxAnswerHeaders = 16_384
 }

@@ -83,6 +83,32 @@ def test_context(front):
     assert json.loads(body)["ctx"]["http"]["auth"] == "bearer"
 
 
+@pytest.mark.parametrize("sent, kind", [
+    ("Bearer", "empty"), ("bearer  ", "empty"), ("", "empty"), ("Bearer x", "bearer"), ("Basic eDp5", None)])
+def test_an_authorization_without_a_token(front, sent, kind):
+    _, _, body = front.ask("POST", "/v1/messages", "{}", JSON | {"authorization": sent})
+    assert json.loads(body)["ctx"]["http"].get("auth") == kind
+
+
+@pytest.mark.parametrize("method, path, headers", [
+    ("GET", "/" + "a" * 60_000, {}), ("DELETE", "/v1/models/" + "a" * 60_000, {}),
+    ("GET", "/v1/models", {"host": "a" * 60_000}), ("GET", "/", {"host": "[::1]:" + "0" * 60_000 + "80"}),
+    ("GET", "/", {"host": "a" * 60_000 + ".localhost"}),
+    ("POST", "/v1/messages", {"content-type": "a" * 60_000, "content-length": "0"})])
+def test_an_answer_repeats_only_a_part_of_the_request(front, method, path, headers):
+    _, _, body = front.ask(method, path, None, headers)
+    assert len(body) < 4096, body[:200]
+
+
+def test_the_pipeline_can_make_no_large_head(front):
+    """However long the names are that it is made of."""
+    status, headers, _ = front.post({"model": "long", "name": "é" * 15_000})
+    assert status == 200 and headers["x-good"] == "yes"
+    assert 1000 < len(headers["x-claude-model"].encode("latin-1")) <= 1024
+    assert headers["x-claude-model"].encode("latin-1").decode() == "é" * 512
+    assert sum(len(name) + len(value) for name, value in headers.items()) < 20_000
+
+
 def test_chat_completions_dialect(start):
     server = start("--chat-completions-dialect", "openai")
     assert json.loads(server.post({}, "/v1/chat/completions")[2])["ctx"]["dialect"] == "openai"
