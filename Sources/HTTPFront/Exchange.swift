@@ -38,6 +38,8 @@ final class Exchange {
   /// The latest time for the end of the answer.
   var deadline: NIODeadline
   var stage = Stage.arriving
+  /// When its record was written to its pipeline.
+  var submittedAt = NIODeadline.now()
   /// Nil when the client is gone, or has been answered.
   var connection: Connection?
   /// Where its record went.

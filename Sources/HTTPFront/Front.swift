@@ -192,6 +192,7 @@ final class Front {
       return
     }
     exchange.stage = .submitted
+    exchange.submittedAt = .now()
     exchange.pipeline = pipeline
     pipeline.open += 1
     // When it is whole, not when it began: or who holds many back could send them later by earlier limits. The number of
@@ -226,6 +227,14 @@ final class Front {
   /// Nothing will come of that pipeline any more.
   func pipelineEnded(_ pipeline: Pipeline) {
     for exchange in exchanges.values where exchange.pipeline === pipeline { fail(exchange, .pipelineEnded) }
+  }
+
+  /// Fails the requests that a pipeline got after a time, and that it hasn't begun to answer.
+  func failWaiting(in pipeline: Pipeline, since: NIODeadline) {
+    for exchange in exchanges.values
+    where exchange.pipeline === pipeline && exchange.stage == .submitted && exchange.submittedAt >= since {
+      fail(exchange, .pipelineStuck)
+    }
   }
 
   /// Takes leave of a request: its answer has ended, one way or another.

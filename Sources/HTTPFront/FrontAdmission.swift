@@ -263,6 +263,9 @@ extension APIError {
   static let pipelineDown = APIError(
     status: 503, "the pipeline is being restarted", headers: [("retry-after", "1")])
   static let pipelineEnded = APIError(status: 502, "the pipeline ended before the answer was complete")
+  static let pipelineStuck = APIError(
+    status: 503, "the pipeline did not take this request in time; a new one is being started",
+    headers: [("retry-after", "1")])
   static let brokenRecord = APIError(status: 502, "the pipeline's answer can't be read")
   static let noAnswer = APIError(status: 502, "the pipeline ended this request without an answer")
   static let stopping = APIError(status: 503, "the server is shutting down", headers: [("retry-after", "5")])

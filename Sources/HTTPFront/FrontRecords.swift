@@ -12,6 +12,7 @@ extension Front {
     guard let rid = RID(line.rid), let exchange = exchanges[rid], exchange.pipeline === pipeline else {
       return takeStray(line, from: pipeline)
     }
+    pipeline.hasMoved = true
     switch line.kind {
     case .data: take(data: line, of: exchange)
     case .http: take(start: line, of: exchange)

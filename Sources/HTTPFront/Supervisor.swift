@@ -6,19 +6,19 @@ import Records
 /// Keeps one pipeline running, or several beside each other.
 final class Supervisor {
   /// Those that take new requests.
-  private var running: [Pipeline] = []
+  private(set) var running: [Pipeline] = []
   /// Those that are to take the place of the running ones when each has answered a health request.
   private var candidates: [Pipeline] = []
   /// Told how the replacement has ended: why not, or nothing.
   private var replaced: (Failure?) -> Void = { _ in }
   /// Those that are drained or ended.
-  private var leaving: [Pipeline] = []
+  private(set) var leaving: [Pipeline] = []
   /// The time before the next start; grows while pipelines die young.
   private var pause: Int64 = 0
   private var isStopping = false
   /// Pipelines made by these settings know what a health request is.
-  private var answersHealth = false
-  private unowned let front: Front
+  private(set) var answersHealth = false
+  unowned let front: Front
   /// Told when it has been stopped and no process is left.
   var onGone: () -> Void = {}
   /// Told when whoever is our pipeline, as we are a filter, has closed our standard input.
@@ -28,12 +28,13 @@ final class Supervisor {
 
   /// Where new requests go, the one with the fewest; nil while there is none.
   var current: Pipeline? { running.count == 1 ? running[0] : running.min { $0.open < $1.open } }
-  private var all: [Pipeline] { running + candidates + leaving }
+  var all: [Pipeline] { running + candidates + leaving }
 
   var stateText: String { !running.isEmpty ? "running" : isStopping ? "stopping" : "restarting" }
   var bytesWaiting: Int { running.reduce(0) { $0 + $1.bytesWaiting } }
   var inFlight: Int { all.reduce(0) { $0 + $1.open } }
-  var awaitsEnds: Bool { all.contains { !$0.cancelled.isEmpty } }
+  /// Something is expected of a pipeline though no client may be there.
+  var awaitsEnds: Bool { all.contains { $0.isAwaited } }
 
   /// Starts what is missing.
   ///
@@ -74,48 +75,20 @@ final class Supervisor {
     for pipeline in all { pipeline.checkStages() }
   }
 
-  /// A pipeline that leaves a cancelled request without its `end` is stuck.
-  func checkCancelled(_ now: NIODeadline) {
-    for pipeline in all {
-      guard let late = pipeline.cancelled.first(where: { $0.value.until <= now }) else { continue }
-      front.log.write(
-        .error, "the pipeline is stuck: a cancelled request got no end within \(FrontLimits.cancelTimeout) s",
-        ["id": late.key.text])
-      pipeline.kill()
-    }
-  }
-
-  /// Asks pipelines that have had work for a while whether they are well, and ends one that doesn't answer: it is
-  /// stuck, and its requests would wait for nothing.
-  func checkHealth(_ now: NIODeadline) {
-    guard front.settings.pipeline != nil else { return }
-    for pipeline in running + leaving where pipeline.takesRecords {
-      if let asked = pipeline.askedAt {
-        guard now - asked > .seconds(FrontLimits.trialTimeout) else { continue }
-        (pipeline.wellAt, pipeline.askedAt) = (now, nil)
-        // One of another's making may know nothing of health: then the request's own time-out has to do.
-        guard answersHealth else { continue }
-        front.log.write(
-          .error, "the pipeline is stuck: it did not answer a health request within \(FrontLimits.trialTimeout) s",
-          fields: [("in_flight", .number(pipeline.open))])
-        pipeline.kill()
-      } else if pipeline.open == 0 {
-        pipeline.wellAt = now
-      } else if now - pipeline.wellAt > .seconds(FrontLimits.healthPause) {
-        ask(pipeline)
-      }
-    }
-  }
-
   /// A health request was answered.
   func sawHealth() { answersHealth = true }
 
-  /// Sends a health request of our own.
-  private func ask(_ pipeline: Pipeline) {
-    let rid = front.newRID()
-    pipeline.trial = .asked(rid)
-    pipeline.askedAt = .now()
-    pipeline.write(front.healthRecord(rid))
+  /// Starts another pipeline beside a running one that is stuck, and lets that one go.
+  ///
+  /// What still flows from it goes on; it gets no new requests.
+  func replaceStuck(_ pipeline: Pipeline) {
+    guard running.contains(where: { $0 === pipeline }) else { return }
+    running.removeAll { $0 === pipeline }
+    leaving.append(pipeline)
+    front.metrics.addRestart()
+    pause = 0
+    scheduleStart()
+    pipeline.drain()
   }
 
   private func ended(_ pipeline: Pipeline) {
@@ -171,7 +144,7 @@ final class Supervisor {
     case (.answering(rid), .data): break
     case (.answering(rid), .end):
       pipeline.trial = .passed
-      (pipeline.wellAt, pipeline.askedAt) = (.now(), nil)
+      pipeline.isWell(at: .now())
       answersHealth = true
       promote()
     case (.asked(rid), _), (.answering(rid), _):
