@@ -67,6 +67,8 @@ let package = Package(
     room("Records", "Jansson", "JSONText", page: "claude-records.5"),
     // The operator's log lines.
     room("Logs", "Records", "JSONText"),
+    // Addresses of clients: which are this machine's own, and which count as one client.
+    room("Addresses"),
     // Waiting on many descriptors and timers at once.
     room("Reactor", "CLinux"),
     // Memory that processes share by a file.
@@ -83,7 +85,7 @@ let package = Package(
     // Between the two vendors' APIs. Pure.
     room("Translation", "Models", "Records", "Jansson", "JSONText"),
     // Who may pass, by token buckets.
-    room("RateLimit", "SharedFile", "Records", "JSONText"),
+    room("RateLimit", "Addresses", "SharedFile", "Records", "JSONText"),
     // Answers without a model: an echo, or a script.
     room("Echo", "Models", "Records", "Reactor", "Jansson", "JSONText"),
     // Messages requests by way of the Claude Code CLI: the only room that knows its flags, files and lines.
@@ -94,7 +96,7 @@ let package = Package(
 
     // HTTP to records and back, and the pipeline's life. Knows no model, no token, neither API's bodies.
     room(
-      "HTTPFront", "SharedFile", "CLinux", "COpenAPI", "Records", "Logs", "JSONText",
+      "HTTPFront", "Addresses", "SharedFile", "CLinux", "COpenAPI", "Records", "Logs", "JSONText",
       .product(name: "NIOCore", package: "swift-nio"),
       .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
 
@@ -111,6 +113,7 @@ let package = Package(
     tests("JSONTextTests", "Jansson", "JSONText"),
     tests("JanssonTests", "Jansson", "JSONText"),
     tests("RecordsTests", "Records", "JSONText"),
+    tests("AddressesTests", "Addresses"),
     tests("LogsTests", "Logs", "Records", "JSONText"),
     tests("ModelsTests", "Models", "Records", "JSONText"),
     tests("TranslationTests", "EventStream", "Translation", "Models", "Records", "Jansson", "JSONText"),
@@ -119,7 +122,7 @@ let package = Package(
       "GoldenTests", "Translation", "EventStream", "RateLimit", "Echo", "Models", "Reactor", "Records", "JSONText"),
     tests("ClaudeCLITests", "ClaudeCLI", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText"),
     tests(
-      "HTTPFrontTests", "HTTPFront", "JSONText", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio"),
+      "HTTPFrontTests", "HTTPFront", "Addresses", "JSONText", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio"),
       .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
     tests("MessagesAPITests", "MessagesAPI", "Records", "JSONText"),
   ]

@@ -20,18 +20,22 @@ package struct AnswerStart {
     headers = HTTPHeaders()
     guard let object = Scan.member("headers", of: payload) else { return }
     var list: [(String, String)] = []
+    var left = FrontLimits.maxAnswerHeaders
     Scan.members(object) { key, value in
       if let name = Self.name(key), let value = string(value), value.utf8.allSatisfy(Self.isFieldByte) {
-        list.append((name, value))
+        // Some are made of request data, such as a model's name.
+        let value = clipped(value, to: FrontLimits.maxAnswerHeader)
+        left -= name.utf8.count + value.utf8.count
+        if left >= 0 { list.append((name, value)) }
       }
-      return true
+      return left > 0
     }
     headers = HTTPHeaders(list)
   }
 
   /// The name in lower case, unless it can't be one or is not the pipeline's to set.
   private static func name(_ key: ByteSlice) -> String? {
-    guard key.count > 0, key.allSatisfy(isTokenByte) else { return nil }
+    guard key.count > 0, key.count <= FrontLimits.maxEcho, key.allSatisfy(isTokenByte) else { return nil }
     let isLower = !key.contains { $0 >= UInt8(ascii: "A") && $0 <= UInt8(ascii: "Z") }
     let name = isLower ? key.text : key.text.lowercased()
     // Which pages may read an answer is for the front to say.

@@ -38,6 +38,8 @@ final class Exchange {
   /// The latest time for the end of the answer.
   var deadline: NIODeadline
   var stage = Stage.arriving
+  /// When its record was written to its pipeline.
+  var submittedAt = NIODeadline.now()
   /// Nil when the client is gone, or has been answered.
   var connection: Connection?
   /// Where its record went.
@@ -100,7 +102,7 @@ final class Exchange {
 
   var path: String { target.path }
   /// The place in the route table; nil where there is none.
-  var routeIndex: Int? { if case .found(let index, _) = match { index } else { nil } }
+  var routeIndex: Int? { if case .found(let index, _, _) = match { index } else { nil } }
   var route: Route? { routeIndex.map { Route.table[$0] } }
   /// Bytes of its answer that the client has not yet taken.
   var bytesWaiting: Int { connection?.bytesWaiting ?? 0 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Addresses
 import Glibc
 import JSONText
 import Logs
@@ -87,10 +88,12 @@ final class Front {
     return false
   }
 
-  /// The address under which a peer's connections are counted: this machine's, and proxies' are many clients.
-  func address(counted peer: String) -> String? {
-    guard let address = IPAddress(peer), !address.isLoopback, !settings.proxies.trusts(peer) else { return nil }
-    return peer
+  /// The client under which a peer's connections are counted; nil for this machine and for proxies, which bring many.
+  func client(counted peer: String) -> String? {
+    guard case .address(let address) = Peer(peer), !address.isLoopback, !settings.proxies.trusts(peer) else {
+      return nil
+    }
+    return address.client
   }
 
   func opened(_ connection: Connection) {
@@ -127,9 +130,10 @@ final class Front {
     let target = RequestTarget(head.uri)
     let match = Route.find(head.method, target.path)
     var dialect = Dialect.anthropic
-    if case .found(let index, _) = match { dialect = Route.table[index].dialect }
-    if target.path == Route.chatCompletions { dialect = settings.chatCompletionsDialect }
-    let forwarded = head.headers[canonicalForm: "x-forwarded-for"].map(String.init)
+    if case .found(let index, _, let named) = match {
+      dialect = Route.table[index].path == Route.chatCompletions ? settings.chatCompletionsDialect : named
+    }
+    let forwarded = head.headers["x-forwarded-for"]
     let exchange = Exchange(
       rid: rids.next(), head: head, target: target, match: match, dialect: dialect,
       peer: settings.proxies.client(of: peer, forwarded: forwarded), connection: connection,
@@ -191,6 +195,7 @@ final class Front {
       return
     }
     exchange.stage = .submitted
+    exchange.submittedAt = .now()
     exchange.pipeline = pipeline
     pipeline.open += 1
     // When it is whole, not when it began: or who holds many back could send them later by earlier limits. The number of
@@ -225,6 +230,14 @@ final class Front {
   /// Nothing will come of that pipeline any more.
   func pipelineEnded(_ pipeline: Pipeline) {
     for exchange in exchanges.values where exchange.pipeline === pipeline { fail(exchange, .pipelineEnded) }
+  }
+
+  /// Fails the requests that a pipeline got after a time, and that it hasn't begun to answer.
+  func failWaiting(in pipeline: Pipeline, since: NIODeadline) {
+    for exchange in exchanges.values
+    where exchange.pipeline === pipeline && exchange.stage == .submitted && exchange.submittedAt >= since {
+      fail(exchange, .pipelineStuck)
+    }
   }
 
   /// Takes leave of a request: its answer has ended, one way or another.

@@ -28,7 +28,7 @@ extension Front {
           isPrivate: headers.contains(name: "access-control-request-private-network"))
       }
     }
-    guard case .found(let index, let id) = exchange.match else { return unrouted(exchange) }
+    guard case .found(let index, let id, _) = exchange.match else { return unrouted(exchange) }
     let route = Route.table[index]
     if !headers.contains(name: "origin"), !settings.origins.allowsAll, Self.isForeign(headers, route) {
       return answer(APIError(status: 403, "requests from pages of other origins are not allowed"), to: exchange)
@@ -95,7 +95,7 @@ extension Front {
       if target.authority == nil { goodHost = (given[0], isLocal) }
       return nil
     }
-    return APIError(status: 403, "this server isn't called \(host); ALLOWED_HOSTS would have to name it")
+    return APIError(status: 403, "this server isn't called \(echo(host)); ALLOWED_HOSTS would have to name it")
   }
 
   /// There is one expectation that can be met (RFC 9110, 10.1.1).
@@ -109,7 +109,7 @@ extension Front {
     let types = headers["content-type"]
     guard types.count <= 1, Self.isJSON(types.first) else {
       return APIError(
-        status: 415, "the content type is \(types.first ?? "not given"); expected application/json, once")
+        status: 415, "the content type is \(types.first.map(echo) ?? "not given"); expected application/json, once")
     }
     guard headers[canonicalForm: "content-encoding"].allSatisfy({ $0.lowercased() == "identity" }) else {
       return APIError(
@@ -128,7 +128,7 @@ extension Front {
   /// What is wrong with the headers behind a body.
   func wrongTrailers(_ trailers: HTTPHeaders) -> APIError? {
     guard let wrong = trailers.first(where: { Self.notTrailers.contains($0.name.lowercased()) }) else { return nil }
-    return .invalid("\(wrong.name.lowercased()) can't come behind the body")
+    return .invalid("\(echo(wrong.name.lowercased())) can't come behind the body")
   }
 
   /// Lets in who has a token, where there are any; else why not.
@@ -159,12 +159,12 @@ extension Front {
     let method = exchange.head.method
     guard case .wrongMethod(let allowed) = exchange.match else {
       if method == .OPTIONS, exchange.head.uri == "*" { return .options(["GET", "HEAD", "POST", "OPTIONS"]) }
-      return answer(APIError(status: 404, "there is nothing at \(exchange.path)"), to: exchange)
+      return answer(APIError(status: 404, "there is nothing at \(echo(exchange.path))"), to: exchange)
     }
     if method == .OPTIONS { return .options(allowed) }
     return answer(
       APIError(
-        status: 405, "\(exchange.path) takes \(allowed.joined(separator: ", ")), not \(method.rawValue)",
+        status: 405, "\(echo(exchange.path)) takes \(allowed.joined(separator: ", ")), not \(echo(method.rawValue))",
         headers: [("allow", allowed.joined(separator: ", "))]), to: exchange)
   }
 
@@ -263,6 +263,9 @@ extension APIError {
   static let pipelineDown = APIError(
     status: 503, "the pipeline is being restarted", headers: [("retry-after", "1")])
   static let pipelineEnded = APIError(status: 502, "the pipeline ended before the answer was complete")
+  static let pipelineStuck = APIError(
+    status: 503, "the pipeline did not take this request in time; a new one is being started",
+    headers: [("retry-after", "1")])
   static let brokenRecord = APIError(status: 502, "the pipeline's answer can't be read")
   static let noAnswer = APIError(status: 502, "the pipeline ended this request without an answer")
   static let stopping = APIError(status: 503, "the server is shutting down", headers: [("retry-after", "5")])

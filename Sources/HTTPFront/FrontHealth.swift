@@ -12,9 +12,10 @@ extension Front {
       return LocalAnswer(
         contentType: "text/plain; version=0.0.4; charset=utf-8", text: metrics.text(inFlight: inFlight))
     case .page:
-      let host = exchange.head.headers.first(name: "host") ?? "localhost"
+      let host = exchange.head.headers.first(name: "host").flatMap { $0.utf8.count <= FrontLimits.maxEcho ? $0 : nil }
       return LocalAnswer(
-        contentType: "text/plain; charset=utf-8", text: Pages.index(host: host, version: settings.version))
+        contentType: "text/plain; charset=utf-8",
+        text: Pages.index(host: host ?? "localhost", version: settings.version))
     case .description: return .description
     case .live, .relay, .health, .ready, .detailed:
       return health("alive")
@@ -41,7 +42,11 @@ extension Front {
     let type = start.headers.first(name: "content-type") ?? "application/json"
     if exchange.route?.purpose != .relay {
       metrics.cli = Metrics.CLI(health: exchange.pending.bytes)
-      supervisor.sawHealth()
+      if start.status == Supervisor.brokenRecord {
+        supervisor.diagnosis.begin(PipelineDiagnosis.answeredByError)
+      } else {
+        supervisor.sawHealth()
+      }
     }
     switch exchange.route?.purpose {
     case .ready: return start.status == 200 ? health("ready") : health("not_ready", status: 503)

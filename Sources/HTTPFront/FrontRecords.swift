@@ -12,6 +12,7 @@ extension Front {
     guard let rid = RID(line.rid), let exchange = exchanges[rid], exchange.pipeline === pipeline else {
       return takeStray(line, from: pipeline)
     }
+    pipeline.hasMoved = true
     switch line.kind {
     case .data: take(data: line, of: exchange)
     case .http: take(start: line, of: exchange)
@@ -26,7 +27,8 @@ extension Front {
 
   /// A record for a request that is over: cancelled, or not ours at all.
   private func takeStray(_ line: Line, from pipeline: Pipeline) {
-    guard let rid = RID(line.rid), !supervisor.take(line.kind, of: rid, from: pipeline) else { return }
+    let status = line.kind == .http ? Scan.member("status", of: line.payload).flatMap { Int($0.text) } : nil
+    guard let rid = RID(line.rid), !supervisor.take(line.kind, of: rid, from: pipeline, status: status) else { return }
     guard let cancelled = pipeline.cancelled[rid] else {
       if log.isWritten(.debug) { log.write(.debug, "a record of an unknown request", ["id": line.rid.text]) }
       return

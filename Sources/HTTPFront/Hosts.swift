@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Addresses
 
 /// The names by which a server on loopback may be called.
 ///
@@ -15,7 +16,7 @@ package struct Hosts: Sendable {
   package func allows(_ host: String) -> Bool {
     guard let name = Self.name(of: host)?.lowercased() else { return false }
     // An address can't be made to stand for another one.
-    return name == "localhost" || name == "[::1]" || IPAddress(name)?.isLoopback == true
+    return name == "localhost" || IPAddress(Self.address(in: name))?.isLoopback == true
       || names.contains("*") || names.contains(name) || names.contains(host.lowercased())
   }
 
@@ -29,10 +30,16 @@ package struct Hosts: Sendable {
       name = name[..<end]
     }
     if name.hasPrefix("[") {
-      guard name.hasSuffix("]"), IPAddress(String(name.dropFirst().dropLast())) != nil else { return nil }
+      // A zone is an interface of the client's, and stands in no host field.
+      guard name.hasSuffix("]"), !name.contains("%"), IPAddress(Self.address(in: name)) != nil else { return nil }
       return String(name)
     }
     return !name.isEmpty && name.utf8.allSatisfy(isHostByte) ? String(name) : nil
+  }
+
+  /// What stands between the brackets, where there are any.
+  private static func address(in name: some StringProtocol) -> String {
+    name.hasPrefix("[") ? String(name.dropFirst().dropLast()) : String(name)
   }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Addresses
 import NIOCore
 import Records
 

@@ -25,6 +25,8 @@ package struct LocalAnswer {
 
   /// An error, in the one form that both vendors' SDKs read.
   package init(_ error: APIError, rid: RID) {
+    var error = error
+    error.message = clipped(error.message, to: FrontLimits.maxMessage)
     status = error.status
     headers = error.headers
     errorType = error.type

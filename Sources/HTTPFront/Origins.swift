@@ -42,6 +42,8 @@ package struct Origins: Sendable {
   }
 
   package func allows(_ origin: String) -> Bool {
+    // It stands in the answer's head; a name has at most 253 bytes (RFC 1035, 2.3.4).
+    guard origin.utf8.count <= FrontLimits.maxEcho + 64 else { return false }
     let origin = origin.lowercased()
     return allowsAll || patterns.contains { Self.matches(origin, $0) }
   }
@@ -79,7 +81,11 @@ package struct Origins: Sendable {
     let names = (asked ?? "").split(separator: ",").map(trimmed).filter { name in
       !name.isEmpty && name.utf8.allSatisfy(isHostByte)
     }
-    if !names.isEmpty { answer.headers.append(("access-control-allow-headers", names.joined(separator: ", "))) }
+    let list = names.joined(separator: ", ")
+    // A page that asks for more than that asks for nothing of ours.
+    if !names.isEmpty, list.utf8.count <= FrontLimits.maxAnswerHeader {
+      answer.headers.append(("access-control-allow-headers", list))
+    }
     if isPrivate { answer.headers.append(("access-control-allow-private-network", "true")) }
     return answer
   }

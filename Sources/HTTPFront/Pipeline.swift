@@ -37,6 +37,13 @@ final class Pipeline {
   /// When it was last known to be well: it had nothing to do, or has answered; and when it was asked since.
   var wellAt = NIODeadline.now()
   var askedAt: NIODeadline?
+  /// A cancelled request got no end in time, and it has answered no health request since.
+  var isLate = false
+  /// It answers no health request: it is ended as soon as nothing flows from it any more.
+  var isStuck = false
+  /// A record for a client came from it since that was last looked at; and when that was seen.
+  var hasMoved = false
+  var movedAt = NIODeadline.now()
   private var stages: [Stage]
   private var channel: (any Channel)?
   /// Records written before the channel was there.
@@ -145,6 +152,15 @@ final class Pipeline {
       self.channel?.flush()
     }
   }
+
+  /// It has answered, or has nothing to do.
+  func isWell(at now: NIODeadline) {
+    (wellAt, askedAt) = (now, nil)
+    (isLate, isStuck) = (false, false)
+  }
+
+  /// Something is expected of it: an end, an answer to a health request, or, where it is stuck, the end of its streams.
+  var isAwaited: Bool { takesRecords && (!cancelled.isEmpty || askedAt != nil || isStuck) }
 
   /// Bytes written that the first stage has not yet taken.
   var bytesWaiting: Int {

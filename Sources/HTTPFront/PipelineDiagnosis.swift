@@ -14,6 +14,9 @@ final class PipelineDiagnosis {
   /// One for each set of stages: what was said is not said again.
   private var tried: [[String]]?
 
+  static let answeredByError = "the pipeline answered a health request with an error of a stage"
+  static let neverAnswered = "the pipeline has never answered a health request"
+
   init(_ front: Front) { self.front = front }
 
   /// Tries the stages one by one, unless that was done.

@@ -73,22 +73,22 @@ package enum RequestRecord {
       let name = name.lowercased()
       guard allowed.contains(name) || name.hasPrefix("x-stainless-") else { continue }
       if let known = taken.firstIndex(where: { $0.name == name }) {
-        taken[known].value = clipped(taken[known].value + ", " + value)
+        taken[known].value = clipped(taken[known].value + ", " + value, to: FrontLimits.maxHeaderValue)
       } else {
-        taken.append((name, clipped(value)))
+        taken.append((name, clipped(value, to: FrontLimits.maxHeaderValue)))
       }
     }
     return taken
   }
 
-  private static func clipped(_ value: String) -> String {
-    value.utf8.count <= FrontLimits.maxHeaderValue ? value : String(value.prefix(FrontLimits.maxHeaderValue / 4))
-  }
-
   /// What kind of key the client sent, for telling whose client it is.
+  ///
+  /// Some clients of OpenAI send the header without a token in it where they have no key; that tells them too.
   private static func keyKind(of headers: HTTPHeaders) -> String? {
     if headers.contains(name: "x-api-key") { return "x-api-key" }
-    guard let value = headers.first(name: "authorization") else { return nil }
-    return value.prefix(7).lowercased() == "bearer " ? "bearer" : nil
+    let values = headers["authorization"].map(trimmed)
+    guard !values.isEmpty else { return nil }
+    if values.contains(where: { $0.prefix(7).lowercased() == "bearer " }) { return "bearer" }
+    return values.allSatisfy { $0.isEmpty || $0.lowercased() == "bearer" } ? "empty" : nil
   }
 }

@@ -15,7 +15,7 @@ package struct Route: Sendable {
   }
 
   package let method: HTTPMethod
-  /// The path; `{id}` at its end stands for one segment.
+  /// The path in its one canonical form; `{id}` at its end stands for one segment.
   package let path: String
   package let purpose: Purpose
   package let op: Operation
@@ -60,19 +60,32 @@ package struct Route: Sendable {
   package static let chatCompletions = "/v1/chat/completions"
 
   package enum Match {
-    case found(index: Int, id: String?)
+    /// - Parameter dialect: that of the API that the path names, where the route leaves it open.
+    case found(index: Int, id: String?, dialect: Dialect)
     /// The path is known; these methods are what it takes.
     case wrongMethod(allowed: [String])
     case unknown
   }
 
-  /// Finds the route of a path (without its query). HEAD goes where GET goes.
+  /// Finds the route of a path (without its query), written in its canonical form or as a base URL makes it.
   package static func find(_ method: HTTPMethod, _ path: String) -> Match {
+    let match = find(method, canonical: path, named: nil)
+    // Nearly all requests have a canonical path: they don't pay for taking others apart.
+    guard case .unknown = match, let asked = RoutePath(path) else { return match }
+    return find(method, canonical: asked.canonical, named: asked.dialect)
+  }
+
+  /// HEAD goes where GET goes.
+  private static func find(_ method: HTTPMethod, canonical path: String, named dialect: Dialect?) -> Match {
     let wanted = method == .HEAD ? .GET : method
     var allowed: [String] = []
     for (index, route) in table.enumerated() {
       guard let id = route.match(path) else { continue }
-      if route.method == wanted { return .found(index: index, id: id.isEmpty ? nil : id) }
+      if route.method == wanted {
+        // The API of a chat completion is found out, or set, wherever a route leaves it open.
+        let isOpen = route.dialect == .auto && route.op != .messages
+        return .found(index: index, id: id.isEmpty ? nil : id, dialect: isOpen ? dialect ?? .auto : route.dialect)
+      }
       allowed.append(route.method.rawValue)
       if route.method == .GET { allowed.append("HEAD") }
     }
@@ -86,7 +99,9 @@ package struct Route: Sendable {
     guard let beforeID else { return path == asked ? "" : nil }
     guard asked.utf8.count > beforeID.utf8.count, asked.utf8.starts(with: beforeID.utf8) else { return nil }
     let id = asked.utf8.dropFirst(beforeID.utf8.count)
-    return id.contains(UInt8(ascii: "/")) ? nil : percentDecoded(Substring(id))
+    guard !id.contains(UInt8(ascii: "/")), let decoded = percentDecoded(Substring(id)) else { return nil }
+    // Other programs on the way read these as steps in the path, never as a name.
+    return decoded == "." || decoded == ".." ? nil : decoded
   }
 }
 

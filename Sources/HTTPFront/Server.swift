@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Addresses
 import CLinux
 import Glibc
 import JSONText
@@ -197,7 +198,7 @@ package final class Server {
   ) -> EventLoopFuture<Void> {
     channel.eventLoop.makeCompletedFuture {
       let peer = channel.remoteAddress?.ipAddress ?? toldPeer ?? (isPipe ? "pipe" : "unix")
-      let address = front.address(counted: peer)
+      let address = front.client(counted: peer)
       guard front.enter(address) else { throw Refused() }
       let pipeline = channel.pipeline.syncOperations
       let connection = Connection(front: front, peer: peer, address: address, isPipe: isPipe, isLocal: isLocal)

@@ -105,8 +105,14 @@ package enum FrontLimits {
   package static let queueLook: Int64 = 5
   /// How long the first request of a client is waited for that was let in just before the end, in milliseconds.
   package static let newcomerWait: Int64 = 1_000
-  /// How long a cancelled request may stay without its `end`, in seconds; then the pipeline is stuck.
+  /// How long a cancelled request may stay without its `end`, in seconds; then it is given up, and its pipeline has to
+  /// answer a health request.
   package static let cancelTimeout: Int64 = 5
+  /// How long nothing may come from a stuck pipeline before it is ended, in seconds: a model may think for as long between
+  /// two events, and then its stream goes on.
+  package static let stuckPause: Int64 = 15
+  /// How many stuck pipelines may be left to run out at once.
+  package static let maxStuck = 4
   /// The silence after which an event stream gets a comment, in seconds: below the 30 to 60 s of usual balancers.
   package static let keepAlive: Int64 = 15
   /// How long a request waits for a pipeline that is being restarted, in milliseconds.
@@ -156,4 +162,13 @@ package enum FrontLimits {
   package static let inetdStay: Int64 = 300
   /// How much of a header goes into a record, in bytes.
   package static let maxHeaderValue = 1_024
+  /// How much of a part of a request an error message repeats, in bytes: enough to see which one it is.
+  package static let maxEcho = 256
+  /// How long an error message of the front's own may be, in bytes.
+  package static let maxMessage = 2_048
+  /// The largest value of a header that the pipeline sets, in bytes: many clients and proxies take no more than 4 or 8 KiB
+  /// for a whole head.
+  package static let maxAnswerHeader = 1_024
+  /// How many bytes the headers that the pipeline sets may have in all; those past it are left out.
+  package static let maxAnswerHeaders = 16_384
 }

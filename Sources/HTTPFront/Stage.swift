@@ -87,7 +87,7 @@ final class Stage {
       return word.isEmpty || word.contains { " '\"\\|".contains($0) } ? "'\(word)'" : word[...]
     }
     .joined(separator: " ")
-    return text.count <= 80 ? text : text.prefix(79) + "…"
+    return text.count <= 200 ? text : text.prefix(199) + "…"
   }
 
   /// The same with its place in the pipeline, for a message.

@@ -6,21 +6,21 @@ import Records
 /// Keeps one pipeline running, or several beside each other.
 final class Supervisor {
   /// Those that take new requests.
-  private var running: [Pipeline] = []
+  private(set) var running: [Pipeline] = []
   /// Those that are to take the place of the running ones when each has answered a health request.
   private var candidates: [Pipeline] = []
   /// Told how the replacement has ended: why not, or nothing.
   private var replaced: (Failure?) -> Void = { _ in }
   /// Those that are drained or ended.
-  private var leaving: [Pipeline] = []
+  private(set) var leaving: [Pipeline] = []
   /// The time before the next start; grows while pipelines die young.
   private var pause: Int64 = 0
   private var isStopping = false
   /// Pipelines made by these settings know what a health request is.
-  private var answersHealth = false
+  private(set) var answersHealth = false
   /// The server stays for many clients, so that a health request at the start pays.
   var watchesStart = false
-  private unowned let front: Front
+  unowned let front: Front
   /// Says which stage is wrong, where a pipeline never answers.
   private(set) lazy var diagnosis = PipelineDiagnosis(front)
   /// Told when it has been stopped and no process is left.
@@ -32,12 +32,13 @@ final class Supervisor {
 
   /// Where new requests go, the one with the fewest; nil while there is none.
   var current: Pipeline? { running.count == 1 ? running[0] : running.min { $0.open < $1.open } }
-  private var all: [Pipeline] { running + candidates + leaving }
+  var all: [Pipeline] { running + candidates + leaving }
 
   var stateText: String { !running.isEmpty ? "running" : isStopping ? "stopping" : "restarting" }
   var bytesWaiting: Int { running.reduce(0) { $0 + $1.bytesWaiting } }
   var inFlight: Int { all.reduce(0) { $0 + $1.open } }
-  var awaitsEnds: Bool { all.contains { !$0.cancelled.isEmpty } }
+  /// Something is expected of a pipeline though no client may be there.
+  var awaitsEnds: Bool { all.contains { $0.isAwaited } }
 
   /// Starts what is missing.
   ///
@@ -58,11 +59,9 @@ final class Supervisor {
     guard front.settings.pipeline != nil, !answersHealth else { return }
     ask(pipeline)
     front.loop.assumeIsolated().scheduleTask(in: .seconds(FrontLimits.trialTimeout)) { [self] in
-      if !answersHealth, pipeline.takesRecords { diagnosis.begin(Self.unhealthy) }
+      if !answersHealth, pipeline.takesRecords { diagnosis.begin(PipelineDiagnosis.neverAnswered) }
     }
   }
-
-  private static let unhealthy = "the pipeline has never answered a health request"
 
   private func make(_ settings: FrontSettings) throws(Failure) -> Pipeline {
     let front = self.front
@@ -93,51 +92,20 @@ final class Supervisor {
     for pipeline in all { pipeline.checkStages() }
   }
 
-  /// A pipeline that leaves a cancelled request without its `end` is stuck.
-  func checkCancelled(_ now: NIODeadline) {
-    for pipeline in all {
-      guard let late = pipeline.cancelled.first(where: { $0.value.until <= now }) else { continue }
-      front.log.write(
-        .error, "the pipeline is stuck: a cancelled request got no end within \(FrontLimits.cancelTimeout) s",
-        ["id": late.key.text])
-      pipeline.kill()
-    }
-  }
-
-  /// Asks pipelines that have had work for a while whether they are well, and ends one that doesn't answer: it is
-  /// stuck, and its requests would wait for nothing.
-  func checkHealth(_ now: NIODeadline) {
-    guard front.settings.pipeline != nil else { return }
-    for pipeline in running + leaving where pipeline.takesRecords {
-      if let asked = pipeline.askedAt {
-        guard now - asked > .seconds(FrontLimits.trialTimeout) else { continue }
-        (pipeline.wellAt, pipeline.askedAt) = (now, nil)
-        // One of another's making may know nothing of health: then the request's own time-out has to do.
-        guard answersHealth else {
-          diagnosis.begin(Self.unhealthy)
-          continue
-        }
-        front.log.write(
-          .error, "the pipeline is stuck: it did not answer a health request within \(FrontLimits.trialTimeout) s",
-          fields: [("in_flight", .number(pipeline.open))])
-        pipeline.kill()
-      } else if pipeline.open == 0 {
-        pipeline.wellAt = now
-      } else if now - pipeline.wellAt > .seconds(FrontLimits.healthPause) {
-        ask(pipeline)
-      }
-    }
-  }
-
   /// A health request was answered.
   func sawHealth() { answersHealth = true }
 
-  /// Sends a health request of our own.
-  private func ask(_ pipeline: Pipeline) {
-    let rid = front.newRID()
-    pipeline.trial = .asked(rid)
-    pipeline.askedAt = .now()
-    pipeline.write(front.healthRecord(rid))
+  /// Starts another pipeline beside a running one that is stuck, and lets that one go.
+  ///
+  /// What still flows from it goes on; it gets no new requests.
+  func replaceStuck(_ pipeline: Pipeline) {
+    guard running.contains(where: { $0 === pipeline }) else { return }
+    running.removeAll { $0 === pipeline }
+    leaving.append(pipeline)
+    front.metrics.addRestart()
+    pause = 0
+    scheduleStart()
+    pipeline.drain()
   }
 
   private func ended(_ pipeline: Pipeline) {
@@ -188,14 +156,25 @@ final class Supervisor {
     }
   }
 
+  /// The status by which a stage refuses a record that another stage has spoilt; no backend says so of its health.
+  static let brokenRecord = 502
+
   /// Whether a record was for a health request that a candidate was asked.
-  func take(_ kind: Line.Kind, of rid: RID, from pipeline: Pipeline) -> Bool {
+  ///
+  /// - Parameter status: of an `http` record.
+  func take(_ kind: Line.Kind, of rid: RID, from pipeline: Pipeline, status: Int?) -> Bool {
     switch (pipeline.trial, kind) {
+    case (.asked(rid), .http) where status == Self.brokenRecord:
+      pipeline.trial = .passed
+      (pipeline.wellAt, pipeline.askedAt) = (.now(), nil)
+      diagnosis.begin(PipelineDiagnosis.answeredByError)
+      guard candidates.contains(where: { $0 === pipeline }) else { break }
+      reject(Failure(.unavailable, "the new pipeline answered a health request with an error of a stage"))
     case (.asked(rid), .http): pipeline.trial = .answering(rid)
     case (.answering(rid), .data): break
     case (.answering(rid), .end):
       pipeline.trial = .passed
-      (pipeline.wellAt, pipeline.askedAt) = (.now(), nil)
+      pipeline.isWell(at: .now())
       answersHealth = true
       promote()
     case (.asked(rid), _), (.answering(rid), _):

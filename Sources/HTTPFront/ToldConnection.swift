@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Addresses
 import Glibc
 
 /// The ends of a connection that another program holds for us, as that program tells them in the environment.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
+import Addresses
 import JSONText
 import Records
 
 /// Lets a request pass, or answers it with 429; the headers of both.
 ///
 /// Whose request it is and what time it is stand in the ctx: `http.key` (the name of the client's token), else the
-/// address in `http.peer`, and `http.time`. A request without a time, such as one typed by hand, passes.
+/// address in `http.peer`, and `http.time`. IPv6 addresses of one network of 64 bits count as one client. A request without a time, such as one typed by hand, passes.
 package struct RateLimiter: RecordFilter {
   package static let side = Side.request
 
@@ -34,11 +35,11 @@ package struct RateLimiter: RecordFilter {
   private let exempt: Set<String>
   private var buckets: BucketFile
 
-  /// - Parameter exempt: names of tokens and addresses that aren't limited; `loopback` stands for peers of this
-  ///   machine that show no token, `unix` sockets among them.
+  /// - Parameter exempt: names of tokens and addresses that aren't limited, an address in any form; `loopback` stands
+  ///   for peers of this machine that show no token, `unix` sockets among them.
   package init(_ rule: Rule, exempt: Set<String>, buckets: BucketFile) {
     self.rule = rule
-    self.exempt = exempt
+    self.exempt = exempt.union(exempt.compactMap { IPAddress($0)?.text })
     self.buckets = buckets
   }
 
@@ -81,24 +82,10 @@ package struct RateLimiter: RecordFilter {
     if let key = Scan.plainString(Scan.member("key", of: http)), !key.isEmpty {
       return exempt.contains(key.text) ? nil : "key:" + key.text
     }
-    let peer = Scan.plainString(Scan.member("peer", of: http))?.text ?? ""
-    let address = Self.address(peer)
-    if exempt.contains(address) { return nil }
-    if exempt.contains("loopback"), Self.isLoopback(address) { return nil }
-    return "peer:" + address
-  }
-
-  /// The address of `ADDRESS:PORT` or `[ADDRESS]:PORT`.
-  static func address(_ peer: String) -> String {
-    if peer.hasPrefix("["), let end = peer.firstIndex(of: "]") {
-      return String(peer[peer.index(after: peer.startIndex)..<end])
-    }
-    let parts = peer.split(separator: ":", omittingEmptySubsequences: false)
-    return parts.count == 2 ? String(parts[0]) : peer
-  }
-
-  static func isLoopback(_ address: String) -> Bool {
-    address.hasPrefix("127.") || address == "::1" || address.hasPrefix("::ffff:127.") || address == "unix"
-      || address.hasPrefix("unix:") || address.isEmpty
+    // A peer that is missing or can't be read is unknown, and limited: nothing that a client sends makes it exempt.
+    let peer = Peer(Scan.plainString(Scan.member("peer", of: http))?.text ?? "")
+    if exempt.contains("loopback"), peer.isLocal { return nil }
+    if case .address(let address) = peer, exempt.contains(address.text) { return nil }
+    return exempt.contains(peer.client) ? nil : "peer:" + peer.client
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Glibc
 import JSONText
 import Records
 
@@ -100,7 +101,18 @@ private func refusal(of request: StrictRequest) -> String? {
   let asked = [
     "/v1/models", "/openai/v1/models", "/health", "/health/ready", "/health/detailed", "/metrics",
   ]
-  let isID = path.hasPrefix("/v1/models/") || path.hasPrefix("/openai/v1/models/")
+  // Empty segments and prefixes that are written twice count for nothing.
+  var parts = path.split(separator: "/")
+  let vendors = Set(parts.prefix { ["v1", "openai", "anthropic"].contains($0) }).subtracting(["v1"])
+  let hasPrefix = parts.first.map { ["v1", "openai", "anthropic"].contains($0) } ?? false
+  while let first = parts.first, ["v1", "openai", "anthropic"].contains(first) { parts.removeFirst() }
+  let bare = parts.joined(separator: "/")
+  if vendors.count > 1 { return "names two APIs" }
+  let plain = hasPrefix || ["chat", "messages", "models"].contains(parts.first ?? "")
+  path =
+    (vendors.contains("openai") || !hasPrefix && parts.first == "chat" ? "/openai" : "") + (plain ? "/v1/" : "/") + bare
+  let isID =
+    (path.hasPrefix("/v1/models/") || path.hasPrefix("/openai/v1/models/")) && ![".", ".."].contains(parts.last)
   switch request.method {
   case "POST": if !known.contains(path) { return "has no route" }
   case "GET", "HEAD": if !asked.contains(path), !isID { return "has no route" }
@@ -109,10 +121,15 @@ private func refusal(of request: StrictRequest) -> String? {
   if request.values("host").count > 1 || request.values("host").isEmpty && !request.isOld { return "has not one host" }
   if Set(hosts.map { $0.lowercased() }).count > 1 { return "has two hosts" }
   if let host = hosts.first?.lowercased() {
+    var address = [UInt8](repeating: 0, count: 16)
     let name = host.hasPrefix("[") ? host.prefix { $0 != "]" } + "]" : host.prefix { $0 != ":" }
     let numbers = name.split(separator: ".", omittingEmptySubsequences: false).map { UInt8($0) }
-    let isLoopback = numbers.count == 4 && numbers[0] == 127 && !numbers.contains(nil)
-    guard name == "localhost" || name == "[::1]" || isLoopback else { return "is for another host" }
+    var isLoopback = numbers.count == 4 && numbers[0] == 127 && !numbers.contains(nil)
+    if name.hasPrefix("["), inet_pton(AF_INET6, String(name.dropFirst().dropLast()), &address) == 1 {
+      let mapped = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF, 127]
+      isLoopback = address == [UInt8](repeating: 0, count: 15) + [1] || address.starts(with: mapped)
+    }
+    guard name == "localhost" || isLoopback else { return "is for another host" }
     let port = host.dropFirst(name.count)
     guard port.isEmpty || port == ":" || port.first == ":" && UInt16(port.dropFirst()) != nil else {
       return "has no port"

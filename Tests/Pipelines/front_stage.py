@@ -75,6 +75,11 @@ class Request:
     def answer_headers(self):
         self.whole(200, {}, **{"x-good": "yes", "x-bad": "a\r\nx-evil: 1", "x-bad\r\nx-evil2": "2", "connection": "x"})
 
+    def answer_long(self):
+        name = self.body["name"]
+        self.whole(200, {}, **{"x-good": "yes", "x-claude-model": name, name: "x"},
+                   **{"x-made-%d" % number: name for number in range(100)})
+
     def answer_garbage(self):
         write("garbage\n")
         write('{"rid":"%s","data":\n' % self.rid)

@@ -225,10 +225,11 @@ def test_all_pages(start):
 
 
 @pytest.mark.parametrize("forwarded, peer", [
-    ("203.0.113.9", "203.0.113.9"), ("1.1.1.1, 203.0.113.9", "203.0.113.9"), ("nonsense", "127.0.0.1"),
-    (None, "127.0.0.1"), ('203.0.113.9"}', "127.0.0.1")])
+    ("203.0.113.9", "203.0.113.9"), ("1.1.1.1, 203.0.113.9", "203.0.113.9"), ("nonsense", "unknown"),
+    (None, "127.0.0.1"), ('203.0.113.9"}', "unknown"), ("", "unknown"), ("127.evil", "unknown"),
+    ("2001:DB8:0:0::1", "2001:db8::1"), ("::ffff:203.0.113.9", "203.0.113.9")])
 def test_a_proxy_that_is_trusted(guarded, forwarded, peer):
-    headers = {"x-api-key": f"{SECRET}-1"} | ({"x-forwarded-for": forwarded} if forwarded else {})
+    headers = {"x-api-key": f"{SECRET}-1"} | ({"x-forwarded-for": forwarded} if forwarded is not None else {})
     _, _, body = guarded.ask("GET", "/v1/models", headers=headers)
     assert json.loads(body)["ctx"]["http"]["peer"] == peer
 

@@ -98,19 +98,4 @@ struct BucketTests {
       for now in [0, Self.start, 1 << 60] { _ = buckets.take("a", at: now, rule) }
     }
   }
-
-  @Test(
-    "addresses",
-    arguments: [
-      ("203.0.113.9:5000", "203.0.113.9", false), ("203.0.113.9", "203.0.113.9", false),
-      ("127.0.0.1:1", "127.0.0.1", true),
-      ("127.8.8.8:1", "127.8.8.8", true), ("[::1]:443", "::1", true), ("::1", "::1", true),
-      ("[2001:db8::1]:443", "2001:db8::1", false), ("2001:db8::1", "2001:db8::1", false),
-      ("[::ffff:127.0.0.1]:5", "::ffff:127.0.0.1", true), ("unix", "unix", true), ("unix:", "unix", true),
-      ("", "", true),
-    ])
-  func addresses(_ peer: String, _ address: String, _ isLoopback: Bool) {
-    #expect(RateLimiter.address(peer) == address)
-    #expect(RateLimiter.isLoopback(RateLimiter.address(peer)) == isLoopback)
-  }
 }

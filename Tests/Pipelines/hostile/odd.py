@@ -30,6 +30,11 @@ ODD = [
     ("our own host in capitals", get(path=b"HTTP://LOCALHOST/v1/models"), None, True),
     ("a host between spaces", b"GET /v1/models HTTP/1.1\r\nhost:  localhost  \r\n\r\n", None, True),
     ("our own host before a query", get(path=b"http://localhost/v1/models?a=://evil.example/?b"), None, True),
+    # Two slashes are what a base URL with one at its end makes
+    ("a path with two slashes", get(path=b"//v1/models"), None, True),
+    ("a target with two slashes", get(path=b"http://localhost//v1/models"), None, True),
+    ("a path with a slash at its end", get(path=b"/v1/models/"), None, True),
+    ("a path with a prefix twice", get(path=b"/openai/v1/v1/models"), None, True),
     ("an old version", b"GET /v1/models HTTP/1.0\r\n\r\n", None, False),
     # RFC 9110, 7.8: whoever offers another protocol may be served by this one (Java's HttpClient offers it first of all)
     ("an offer of HTTP/2", get(*OFFER), None, False),

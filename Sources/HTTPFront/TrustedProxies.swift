@@ -1,35 +1,6 @@
 // SPDX-License-Identifier: MIT
-import Glibc
+import Addresses
 import Records
-
-/// An address of either family; IPv4 written as IPv6 (`::ffff:192.0.2.1`) is IPv4.
-package struct IPAddress: Hashable, Sendable {
-  /// 4 or 16 of them.
-  let bytes: [UInt8]
-
-  package init?(_ text: String) {
-    var bytes = [UInt8](repeating: 0, count: 16)
-    if inet_pton(AF_INET, text, &bytes) == 1 {
-      self.bytes = Array(bytes[..<4])
-    } else if inet_pton(AF_INET6, text, &bytes) == 1 {
-      let isMapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
-      self.bytes = isMapped ? Array(bytes[12...]) : bytes
-    } else {
-      return nil
-    }
-  }
-
-  /// As it is written, in its shortest form.
-  var text: String {
-    var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-    inet_ntop(bytes.count == 4 ? AF_INET : AF_INET6, bytes, &text, socklen_t(text.count))
-    return text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-  }
-
-  package var isLoopback: Bool {
-    bytes.count == 4 ? bytes[0] == 127 : bytes.last == 1 && bytes.dropLast().allSatisfy { $0 == 0 }
-  }
-}
 
 /// Whose word about their clients' addresses is taken.
 package struct TrustedProxies: Sendable {
@@ -82,31 +53,35 @@ package struct TrustedProxies: Sendable {
     }
   }
 
+  package var isEmpty: Bool { networks.isEmpty && !trustsLocal }
+
   package func trusts(_ peer: String) -> Bool {
-    guard let address = IPAddress(peer) else { return trustsLocal }
+    guard let address = IPAddress(peer) else { return trustsLocal && peer != Peer.unknownText }
     return networks.contains { $0.contains(address) }
   }
 
   /// The client's address: the last one in `x-forwarded-for` that isn't a proxy's own.
   ///
+  /// A header that gives none where it is looked for makes the client unknown. It is not taken for its proxy then, since
+  /// a proxy on this machine would make it exempt from the limits.
+  ///
   /// - Parameter forwarded: the values of the header, in their order; each proxy adds at the end, so that a client
   ///   can only make up what stands before.
   package func client(of peer: String, forwarded: [String]) -> String {
-    var client = peer
     guard !forwarded.isEmpty, trusts(peer) else { return peer }
+    var client = Peer.unknownText
     for item in forwarded.joined(separator: ",").split(separator: ",").reversed() {
-      guard let address = Self.address(trimmed(item)) else { return client }
-      client = address
+      guard let address = Self.address(trimmed(item)) else { return Peer.unknownText }
+      client = address.text
       guard trusts(client) else { return client }
     }
     return client
   }
 
   /// The address without the port that some proxies write after it; nil where there is none.
-  private static func address(_ text: String) -> String? {
-    if IPAddress(text) != nil { return text }
-    guard let name = Hosts.name(of: text) else { return nil }
-    let bare = name.hasPrefix("[") ? String(name.dropFirst().dropLast()) : name
-    return IPAddress(bare) == nil ? nil : bare
+  private static func address(_ text: String) -> IPAddress? {
+    if let address = IPAddress(text) { return address }
+    if case .address(let address) = Peer(text), Hosts.name(of: text) != nil { return address }
+    return nil
   }
 }
