@@ -75,7 +75,7 @@ package struct MessagesToChat: RecordFilter {
 
   private static func parse(_ line: Line) throws(APIError) -> JSON {
     do throws(JSONError) {
-      return try JSON.parse(line.payload)
+      return try JSON.parse(mending: line.payload)
     } catch {
       throw APIError(status: 502, "the backend's answer is not JSON: \(error.reason) at byte \(error.offset)")
     }
