@@ -64,25 +64,15 @@ package struct ChatRequestToMessages: RecordFilter {
       request, capabilities: models.capabilities(of: model), maxTokens: maxTokens)
     let body = try translator.translate()
     let loss = translator.loss
-    if isStrict, !loss.entries.isEmpty { throw loss.refusal }
+    if isStrict, !loss.isEmpty {
+      throw .invalid("the request can't be translated exactly: \(loss.list)", param: loss.entries[0].field)
+    }
 
     var ctx = Bytes()
     ctx.append(object: line.ctx, setting: "dialect") { $0.append(#""openai""#) }
-    if !loss.entries.isEmpty {
+    if !loss.isEmpty {
       let earlier = ctx.take()
-      let known = Scan.member("loss", of: earlier.slice)
-      ctx.append(object: earlier.slice, setting: "loss") { bytes in
-        bytes.append("[")
-        if let known, known.count > 2 {
-          bytes.append(known.cut(1, known.count - 1))
-          bytes.append(",")
-        }
-        for (index, entry) in loss.entries.enumerated() {
-          if index > 0 { bytes.append(",") }
-          bytes.append(entry)
-        }
-        bytes.append("]")
-      }
+      ctx.append(object: earlier.slice, adding: loss)
     }
     if request["stream_options"]?["include_usage"]?.bool == true {
       let earlier = ctx.take()
