@@ -3,6 +3,9 @@
 #ifndef CCURL_SHIM_H
 #define CCURL_SHIM_H
 #include <curl/curl.h>
+#include <dlfcn.h>
+#include <stddef.h>
+#include <string.h>
 
 static inline CURLcode ccurl_set_number(CURL *easy, CURLoption option, long value) {
   return curl_easy_setopt(easy, option, value);
@@ -35,6 +38,50 @@ static inline CURLcode ccurl_set_seek_callback(CURL *easy, curl_seek_callback ca
 
 static inline CURLcode ccurl_set_prereq_callback(CURL *easy, curl_prereq_callback callback) {
   return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, callback);
+}
+
+static inline CURLcode ccurl_set_open_socket_callback(CURL *easy, curl_opensocket_callback callback) {
+  return curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, callback);
+}
+
+static inline CURLcode ccurl_set_close_socket_callback(CURL *easy, curl_closesocket_callback callback) {
+  return curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, callback);
+}
+
+static inline CURLcode ccurl_get_number(CURL *easy, CURLINFO info, long *value) {
+  return curl_easy_getinfo(easy, info, value);
+}
+
+/// OpenSSL's session of the connection that the transfer is on; NULL where it has none, or another library does TLS.
+static inline void *ccurl_openssl_session(CURL *easy) {
+  struct curl_tlssessioninfo *session = NULL;
+  if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK || session == NULL) return NULL;
+  return session->backend == CURLSSLBACKEND_OPENSSL ? session->internals : NULL;
+}
+
+/// A function of the OpenSSL that libcurl has loaded: we need no headers or library of it to build.
+static inline void *ccurl_openssl_function(const char *name) { return dlsym(NULL, name); }
+
+/// Whether the connection has bytes that were taken from its socket and that nobody has read.
+static inline int ccurl_tls_has_pending(CURL *easy) {
+  static int (*has_pending)(const void *session);
+  void *session = ccurl_openssl_session(easy);
+  if (session == NULL) return 0;
+  if (has_pending == NULL) *(void **)&has_pending = ccurl_openssl_function("SSL_has_pending");
+  return has_pending != NULL && has_pending(session);
+}
+
+/// Whether both sides have agreed on HTTP/2 for the connection that the transfer is on.
+static inline int ccurl_is_http2(CURL *easy) {
+  static void (*get_protocol)(const void *session, const unsigned char **name, unsigned *length);
+  const unsigned char *name = NULL;
+  unsigned length = 0;
+  void *session = ccurl_openssl_session(easy);
+  if (session == NULL) return 0;
+  if (get_protocol == NULL) *(void **)&get_protocol = ccurl_openssl_function("SSL_get0_alpn_selected");
+  if (get_protocol == NULL) return 0;
+  get_protocol(session, &name, &length);
+  return length == 2 && memcmp(name, "h2", 2) == 0;
 }
 
 static inline CURLcode ccurl_get_pointer(CURL *easy, CURLINFO info, void **value) {

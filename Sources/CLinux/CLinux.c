@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -113,4 +114,15 @@ int clinux_lock_byte(int fd, off_t at) {
 int clinux_byte_is_locked(int fd, off_t at) {
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
   return fcntl(fd, F_OFD_GETLK, &lock) != 0 ? -1 : lock.l_type != F_UNLCK;
+}
+
+int clinux_threads(void) {
+  FILE *status = fopen("/proc/self/status", "re");
+  char line[128];
+  int threads = -1;
+  if (status == NULL) return -1;
+  while (threads < 0 && fgets(line, sizeof line, status) != NULL)
+    if (sscanf(line, "Threads: %d", &threads) != 1) threads = -1;
+  fclose(status);
+  return threads;
 }

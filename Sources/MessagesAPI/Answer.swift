@@ -15,7 +15,11 @@ package struct Answer: ~Copyable {
   /// What went wrong, where something did.
   package private(set) var failure: Int?
 
+  /// More than the answer may have come on the connection, so it must not be used again.
+  package private(set) var isConnectionSpoilt = false
+
   private let operation: Operation
+  private let isStreamAsked: Bool
   private let declining: Declining
   private var retrying: Retrying
   /// How long the answer may take from now on, in milliseconds, and a number from 0 to 1: for another try.
@@ -24,21 +28,29 @@ package struct Answer: ~Copyable {
   /// What each event's record begins with.
   private var prefix = Bytes()
   private var head = AnswerHead()
+  private var chunks = ChunkDecoder()
   private var decoder = EventDecoder()
   private var body = Bytes()
   private var accounting = Accounting()
   package private(set) var hasBegun = false
+  /// The stream's message has started.
+  private var hasMessage = false
+  /// How much has come since the answer was over.
+  private var rest = 0
 
   /// - Parameters:
+  ///   - isStreamAsked: the request asks for a stream of events.
   ///   - ctx: the request's.
   ///   - declining: what is another backend's to answer, as long as nothing has been written.
   ///   - retrying: how often it may be tried again before that.
   package init(
-    _ id: RequestID, _ operation: Operation, ctx: ByteSlice?, declining: Declining, retrying: Retrying = Retrying()
+    _ id: RequestID, _ operation: Operation, isStreamAsked: Bool, ctx: ByteSlice?, declining: Declining,
+    retrying: Retrying = Retrying()
   ) {
     self.id = id
     self.retrying = retrying
     self.operation = operation
+    self.isStreamAsked = isStreamAsked
     self.declining = declining
     self.ctx = Bytes()
     if let ctx { self.ctx.append(ctx) }
@@ -50,19 +62,55 @@ package struct Answer: ~Copyable {
 
   // MARK: What the upstream sends
 
-  /// Takes one line of the upstream's head.
-  package mutating func take(header line: ByteSlice, to out: inout Output) {
+  /// Takes one line of the upstream's head, or of its trailers. What the client gets begins with the first event, since a
+  /// stream may turn out to be an error.
+  ///
+  /// Returns false where no more is to be taken: the transfer has to end, and its connection with it.
+  package mutating func take(header line: ByteSlice, to out: inout Output) -> Bool {
     head.take(line)
-    // Where the request may be taken up by another, or tried again, the beginning waits for the first event.
-    if head.isComplete, isStream, !declining.isOn, !retrying.isOn, !isOver { begin(&out) }
+    // libcurl says nothing of what comes behind such a head in the same read.
+    if head.isComplete, head.isWithoutBody { isConnectionSpoilt = true }
+    guard head.isTooLong else { return true }
+    fail(APIError(status: 502, "the API's answer has headers of more than \(HTTPLimits.maxHead >> 10) KiB"), to: &out)
+    return false
   }
+
+  /// How long the upstream keeps an idle connection, in seconds, where it says so.
+  package var keepAlive: Int? { head.keepAlive }
+
+  /// How many bytes of the answer are held.
+  package var held: Int { body.count }
 
   private var isStream: Bool { head.status == 200 && head.isEventStream }
 
-  /// Takes the next bytes of the upstream's body.
+  /// Takes the next bytes of the upstream's body, as they came over the connection.
+  ///
+  /// Returns false where no more is to be taken: the transfer has to end, and its connection with it.
   ///
   /// - Parameter elapsed: milliseconds since the request came.
-  package mutating func take(_ bytes: ByteSlice, elapsed: Int, to out: inout Output) {
+  package mutating func take(_ bytes: ByteSlice, elapsed: Int, to out: inout Output) -> Bool {
+    if isOver {
+      rest += bytes.count
+      guard rest <= HTTPLimits.maxRest else { return false }
+    }
+    guard head.isChunked else {
+      take(content: bytes, elapsed: elapsed, to: &out)
+      return true
+    }
+    chunks.take(bytes)
+    do throws(ChunkDecoder.Malformed) {
+      while let data = try chunks.next() { take(content: data, elapsed: elapsed, to: &out) }
+    } catch {
+      fail(
+        APIError(status: 502, "the API's answer comes in chunks that are malformed or have too much around them"),
+        to: &out)
+      return false
+    }
+    if chunks.hasSurplus { isConnectionSpoilt = true }
+    return true
+  }
+
+  private mutating func take(content bytes: ByteSlice, elapsed: Int, to out: inout Output) {
     guard !isOver else { return }
     guard isStream else { return collect(bytes, to: &out) }
     decoder.take(bytes)
@@ -89,16 +137,15 @@ package struct Answer: ~Copyable {
     guard let event = StreamEvent(data) else {
       return fail(APIError(status: 502, "the API sent an event that is not JSON"), to: &out)
     }
-    if event == .error {
-      let type = Scan.member("error", of: data).flatMap { Scan.plainString(Scan.member("type", of: $0)) }
-      return fail(StreamEvent.status(ofErrorType: type), body: data, to: &out)
-    }
+    if event == .error { return refuse(event: data, to: &out) }
+    if let complaint = complaint(about: event, data) { return fail(APIError(status: 502, complaint), to: &out) }
     begin(&out)
     out.bytes.append(prefix.slice)
     out.bytes.append(mending: data)
     out.bytes.append(id.isBare ? "\n" : "}\n")
     switch event {
     case .messageStart:
+      hasMessage = true
       if let message = Scan.member("message", of: data) { accounting.take(message: message, elapsed: elapsed) }
     case .messageDelta:
       if let usage = Scan.member("usage", of: data) { accounting.take(usage: usage) }
@@ -107,16 +154,45 @@ package struct Answer: ~Copyable {
     }
   }
 
+  /// Why an event can't come now; nil where it can. A stream is one message from its start to its stop: without the start
+  /// it is of another API, and with a second one two answers would become one.
+  private func complaint(about event: StreamEvent, _ data: ByteSlice) -> String? {
+    if !isStreamAsked { return "the API answered with a stream, which was not asked for" }
+    guard event == .messageStart else {
+      let isAllowed = hasMessage || Scan.plainString(Scan.member("type", of: data))?.equals("ping") == true
+      return isAllowed ? nil : "the API's stream does not begin with a message"
+    }
+    if hasMessage { return "the API sent a second message in one stream" }
+    let hasBody = Scan.member("message", of: data)?[0] == UInt8(ascii: "{")
+    return hasBody ? nil : "the API sent a message_start event without its message"
+  }
+
   /// Takes the proper end of the upstream's answer.
   package mutating func finish(elapsed: Int, to out: inout Output) {
     guard !isOver else { return }
     if head.status != 200 { return refuse(&out) }
     if isStream { return fail(APIError(status: 502, "the API's stream ended before the message did"), to: &out) }
     guard Self.flatten(body) else { return fail(APIError(status: 502, "the API's answer is not JSON"), to: &out) }
+    switch AnswerShape(of: body.slice, to: operation) {
+    case .refusal(let status): return fail(status, body: body.slice, to: &out)
+    case .other(let words): return fail(APIError(status: 502, words), to: &out)
+    case .success: break
+    }
+    if isStreamAsked {
+      return fail(APIError(status: 502, "the API answered a request for a stream with a whole message"), to: &out)
+    }
     begin(&out)
     out.record(.response, of: id) { $0.append(mending: body.slice) }
     if operation == .messages { accounting.take(message: body.slice, elapsed: elapsed) }
     end(&out)
+  }
+
+  /// An error in the stream: the status belongs to its type.
+  private mutating func refuse(event data: ByteSlice, to out: inout Output) {
+    guard let status = Scan.member("error", of: data).flatMap({ AnswerShape.status(of: $0) }) else {
+      return fail(APIError(status: 502, "the API sent an error that says nothing"), to: &out)
+    }
+    fail(status, body: data, to: &out)
   }
 
   /// An answer of another status than 200.
@@ -134,11 +210,13 @@ package struct Answer: ~Copyable {
       : APIError(status: 502, "the API answered with status \(head.status), which is no answer to this request")
   }
 
-  /// Checks that it is one JSON value, and brings it on one line.
+  /// Checks that it is one JSON value, and brings it on one line, without halves of surrogate pairs.
   private static func flatten(_ text: borrowing Bytes) -> Bool {
     var check = JSONCheck()
-    guard (try? check.take(UnsafeMutableBufferPointer(mutating: text.slice))) != nil else { return false }
-    return check.isComplete
+    let text = UnsafeMutableBufferPointer(mutating: text.slice)
+    guard (try? check.take(text)) != nil, check.isComplete else { return false }
+    mendSurrogates(text)
+    return true
   }
 
   // MARK: Records
@@ -194,10 +272,12 @@ package struct Answer: ~Copyable {
   /// Forgets what came of the last try.
   package mutating func retry() {
     head = AnswerHead()
+    chunks = ChunkDecoder()
     decoder = EventDecoder()
     body.removeAll()
     accounting = Accounting()
     (isOver, retryWait, failure) = (false, nil, nil)
+    (isConnectionSpoilt, rest, hasMessage) = (false, 0, false)
   }
 
   /// Ends the answer of a client that is gone.

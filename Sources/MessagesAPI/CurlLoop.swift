@@ -12,6 +12,9 @@ final class CurlLoop {
   /// Called when libcurl has done what there was to do: the place to start more.
   var rested: () -> Void = {}
 
+  /// Those that libcurl has open. They close with the loop at the latest.
+  let sockets = Sockets()
+
   private let multi: UnsafeMutableRawPointer
   private let reactor: Reactor
   private var timer: Reactor.Timer?

@@ -17,7 +17,7 @@ final class EasyHandle {
     var certificates: (file: String?, folder: String?)
   }
 
-  init(_ common: Common) {
+  init(_ common: Common, sockets: Sockets) {
     guard let easy = curl_easy_init() else { fatalError("out of memory for a libcurl handle") }
     self.easy = easy
     reason = .allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -35,7 +35,12 @@ final class EasyHandle {
     text(CURLOPT_USERAGENT, "\(Product.service)/\(Product.version)")
     // Without CURLOPT_PIPEWAIT: Admission waits for connections that may be shared, and for none that fails.
     number(CURLOPT_HTTP_VERSION, common.endpoint.isTLS ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1)
+    // A transfer that ends doesn't wait for a look-up that hangs. The look-up's thread is left alone, and ends by itself.
+    number(CURLOPT_QUICK_EXIT, 1)
+    // Chunks are taken apart by ChunkDecoder, which sees what follows them.
+    number(CURLOPT_HTTP_TRANSFER_DECODING, 0)
     trust(common.certificates)
+    sockets.watch(easy)
     Transfer.setCallbacks(easy)
   }
 
@@ -59,28 +64,58 @@ final class EasyHandle {
   /// How long a connection may take to stand from now on, in milliseconds.
   func limitConnecting(to milliseconds: Int) { number(CURLOPT_CONNECTTIMEOUT_MS, milliseconds) }
 
+  /// Has the next try take a new connection, though there may be a kept one.
+  func usesNewConnection(_ isNew: Bool) { number(CURLOPT_FRESH_CONNECT, isNew ? 1 : 0) }
+
+  /// Has the connection closed when the answer is over, though the other side would keep it.
+  func closesConnection(_ closes: Bool) { number(CURLOPT_FORBID_REUSE, closes ? 1 : 0) }
+
+  /// For how many seconds a connection may have been idle to be used again.
+  func limitIdle(to seconds: Int) { number(CURLOPT_MAXAGE_CONN, seconds) }
+
   /// Says what the next transfer asks for.
   ///
-  /// - Parameter body: for a POST; it must stay where it is. Nil for a GET.
-  func prepare(url: String, headers: HeaderList, body: ByteSlice?, for transfer: Transfer) {
-    reason[0] = 0
+  /// - Parameters:
+  ///   - count: how long the body of a POST is; nil for a GET.
+  ///   - body: the body, if it goes out in one piece. It must stay where it is.
+  func prepare(url: String, headers: HeaderList, count: Int?, body: ByteSlice?, for transfer: Transfer) {
+    forgetReason()
+    usesNewConnection(false)
+    closesConnection(false)
     // Kept: libcurl reads the list until the transfer is over.
     self.headers = headers
     let context = Unmanaged.passUnretained(transfer).toOpaque()
     for option in [
       CURLOPT_PRIVATE, CURLOPT_WRITEDATA, CURLOPT_HEADERDATA, CURLOPT_READDATA, CURLOPT_SEEKDATA,
-      CURLOPT_PREREQDATA,
+      CURLOPT_PREREQDATA, CURLOPT_OPENSOCKETDATA,
     ] {
       _ = ccurl_set_pointer(easy, option, context)
     }
     text(CURLOPT_URL, url)
     _ = ccurl_set_pointer(easy, CURLOPT_HTTPHEADER, headers.list)
-    guard let body else { return number(CURLOPT_HTTPGET, 1) }
+    guard let count else { return number(CURLOPT_HTTPGET, 1) }
     number(CURLOPT_POST, 1)
-    _ = ccurl_set_size(easy, CURLOPT_POSTFIELDSIZE_LARGE, body.count)
+    _ = ccurl_set_size(easy, CURLOPT_POSTFIELDSIZE_LARGE, count)
     // Without fields libcurl asks for the body piece by piece.
-    _ = ccurl_set_pointer(easy, CURLOPT_POSTFIELDS, body.count < HTTPLimits.pieceBodies ? body.baseAddress : nil)
+    _ = ccurl_set_pointer(easy, CURLOPT_POSTFIELDS, body?.baseAddress)
   }
+
+  /// The connection that the transfer is on is one of HTTP/2, which others may share.
+  var isHTTP2: Bool { ccurl_is_http2(easy) != 0 }
+
+  /// TLS has taken bytes from the connection that nobody has read.
+  var hasUnread: Bool { ccurl_tls_has_pending(easy) != 0 }
+
+  /// How many bytes of requests the transfer has sent so far, on all connections.
+  var bytesSent: Int {
+    var count = 0
+    return ccurl_get_number(easy, CURLINFO_REQUEST_SIZE, &count) == CURLE_OK ? count : 0
+  }
+
+  /// libcurl has found something wrong since ``forgetReason()``.
+  var hasReason: Bool { reason[0] != 0 }
+
+  func forgetReason() { reason[0] = 0 }
 
   /// The transfer is over, or never began.
   func release() { headers = nil }

@@ -57,9 +57,14 @@ package struct Endpoint: Equatable, Sendable {
     case .models: return base + "/v1/models?limit=1000"
     case .model:
       var name = Bytes()
-      guard let modelID, name.append(unescaped: modelID), !name.isEmpty, !name.slice.equals("."),
+      guard let modelID, modelID.count <= HTTPLimits.maxModelID, name.append(unescaped: modelID), !name.isEmpty,
+        !name.slice.equals("."),
         !name.slice.equals("..")
-      else { throw APIError(status: 404, "model: \(modelID?.text ?? "")", param: "model_id") }
+      else {
+        throw APIError(
+          status: 404, "model: \(modelID.map { $0.cut(0, min($0.count, HTTPLimits.maxModelID)).text } ?? "")",
+          param: "model_id")
+      }
       var url = Bytes()
       url.append(text: base)
       url.append("/v1/models/")

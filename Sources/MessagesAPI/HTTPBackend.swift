@@ -41,6 +41,12 @@ package final class HTTPBackend: Backend {
   private var credentials: Credentials
   private var idle: [EasyHandle] = []
   private var headerLists: [ClientHeaders: HeaderList] = [:]
+  /// How many bytes the transfers hold.
+  private var buffered = 0
+  /// For how many seconds a connection may have been idle to be used again.
+  private(set) var keptTime = HTTPLimits.keptTime
+  /// Look-ups that nobody waits for any more, and that may still hang.
+  private var abandonedLookups = 0
 
   /// - Throws: where a file of credentials can't be read.
   package init(_ settings: Settings, port: Port, reactor: Reactor, log: Log) throws(Failure) {
@@ -57,11 +63,21 @@ package final class HTTPBackend: Backend {
     loop = CurlLoop(reactor, keeping: HTTPLimits.keptConnections, streams: HTTPLimits.maxStreams)
     loop.done = { [unowned self] easy, result in
       guard let transfer = EasyHandle.transfer(of: easy) else { return }
+      if transfer.needsNewConnection, !transfer.answer.isOver {
+        admission.ended(transfer.number, isFailure: false)
+        return queue(transfer)
+      }
+      if result == CURLE_OPERATION_TIMEDOUT, transfer.waitsForLookup { abandonedLookups += 1 }
       transfer.finish(result)
       left(transfer, isFailure: result != CURLE_OK)
     }
+    sockets.closing = { [unowned self] number, isUnreceived in
+      running[number]?.lostConnection(isUnreceived: isUnreceived)
+    }
     loop.rested = { [unowned self] in admit() }
   }
+
+  var sockets: Sockets { loop.sockets }
 
   /// Writes records.
   func write<R>(_ body: (inout Output) -> R) -> R { body(&port.output) }
@@ -87,6 +103,8 @@ package final class HTTPBackend: Backend {
     guard open.count < Limits.maxOpen else {
       throw APIError(status: 529, "too many requests wait", headers: [("retry-after", "5")])
     }
+    guard buffered == 0 || buffered + line.bytes.count <= settings.limits.maxBuffered else { throw Self.tooMuch }
+    try checkLookups()
     let modelID = line.ctx.flatMap { Scan.member("model_id", of: $0) }.flatMap {
       $0.count >= 2 && $0[0] == UInt8(ascii: "\"") ? $0.cut(1, $0.count - 1) : nil
     }
@@ -94,10 +112,12 @@ package final class HTTPBackend: Backend {
     let headers = headers(try ClientHeaders(ctx: line.ctx), hasBody: hasBody)
     transfersMade += 1
     let transfer = Transfer(
-      line, operation, number: transfersMade, handle: idle.popLast() ?? EasyHandle(common), backend: self)
+      line, operation, number: transfersMade, handle: idle.popLast() ?? EasyHandle(common, sockets: sockets),
+      backend: self)
     transfer.prepare(url: url, headers: headers)
     open[transfer.id] = transfer
     running[transfer.number] = transfer
+    _ = count(transfer)
     queue(transfer)
   }
 
@@ -146,6 +166,30 @@ package final class HTTPBackend: Backend {
     return list
   }
 
+  static let tooMuch = APIError(
+    status: 529, "too much is waiting to be sent or answered", headers: [("retry-after", "5")])
+
+  /// Counts what a transfer holds; false where all of them hold too much together.
+  func count(_ transfer: Transfer) -> Bool {
+    let held = transfer.held
+    buffered += held - transfer.counted
+    transfer.counted = held
+    // One that is alone always has room.
+    return buffered <= settings.limits.maxBuffered || buffered == held
+  }
+
+  /// A connection is given up before the upstream, as it says, closes it. libcurl counts whole seconds.
+  func keeps(for seconds: Int) { keptTime = min(HTTPLimits.keptTime, max(0, seconds - 2)) }
+
+  /// Each look-up that hangs has a thread. Starts no more of them where there are too many.
+  private func checkLookups() throws(APIError) {
+    guard abandonedLookups >= HTTPLimits.maxLookups else { return }
+    // All threads but the first are look-ups.
+    abandonedLookups = max(0, Int(clinux_threads()) - 1)
+    guard abandonedLookups >= HTTPLimits.maxLookups else { return }
+    throw APIError(status: 502, "the API could not be reached: the system does not answer look-ups of its name")
+  }
+
   private func respondHealth(_ line: Line) {
     var report = HealthReport(backend: "claude-http")
     if credentials.isMissing { report.error = "no API key" }
@@ -173,6 +217,7 @@ package final class HTTPBackend: Backend {
 
   /// Ends a transfer at once.
   func drop(_ transfer: Transfer) {
+    if transfer.waitsForLookup { abandonedLookups += 1 }
     loop.remove(transfer.easy)
     left(transfer, isFailure: !transfer.isCancelled)
     admit()
@@ -184,6 +229,7 @@ package final class HTTPBackend: Backend {
     if let wait = transfer.answer.retryWait { return transfer.retry(in: wait) }
     transfer.stop()
     if running.removeValue(forKey: transfer.number) != nil {
+      buffered -= transfer.counted
       transfer.handle.release()
       // libcurl sends a request again where a kept connection is closed, but counts that over the handle's whole life.
       if idle.count < HTTPLimits.keptHandles, transfer.connections <= 1 { idle.append(transfer.handle) }

@@ -13,6 +13,8 @@ package struct HTTPLimits: Sendable {
   package var requestTimeout = 600
   /// How often a request is tried again: not at all, since the clients' SDKs do it themselves.
   package var maxRetries = 0
+  /// How many bytes of requests and answers are held at once: as many as http-frontd holds by itself.
+  package var maxBuffered = 256 << 20
 
   package init() {}
 
@@ -24,11 +26,26 @@ package struct HTTPLimits: Sendable {
   package static let maxErrorBody = 1 << 20
   /// The headers of an answer that are handed on, all together: what proxies in front commonly allow.
   package static let maxHeaders = 8 << 10
+  /// The head of an answer with all that comes before and after it: earlier heads (103) and trailers. It is what later
+  /// versions of libcurl allow.
+  package static let maxHead = 300 << 10
+  /// The line that begins a chunk, and all trailers of a body in chunks.
+  package static let maxChunkLine = 4 << 10
+  package static let maxTrailers = 16 << 10
+  /// What may follow the end of a stream before its connection is closed: the last chunk, and trailers.
+  package static let maxRest = 64 << 10
+  /// The longest name of a model in a URL; the API's have about 30 bytes.
+  package static let maxModelID = 256
   /// The longest list of betas, in bytes, and the longest name in it.
   package static let maxBetas = 2_048
   package static let maxBeta = 64
   /// Connections kept open for later requests: one for each stream that http-frontd lets in (`MAX_IN_FLIGHT`).
   package static let keptConnections = 4_096
+  /// How long a connection may be idle and still be used, in seconds. Servers and load balancers close idle ones after 60
+  /// seconds or more. A request that is sent as that happens fails, so ours are given up before.
+  package static let keptTime = 50
+  /// How many look-ups of the upstream's name may hang: each has a thread until the system's resolver gives up.
+  package static let maxLookups = 64
   /// Streams on one HTTP/2 connection, where the server allows as many: nginx's own limit, and most others'.
   package static let maxStreams = 128
   /// The file of a key: many times as long as one.

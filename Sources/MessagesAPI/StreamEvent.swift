@@ -37,8 +37,8 @@ package enum StreamEvent: Equatable {
   /// The status that the API gives with an error of that type.
   ///
   /// - SeeAlso: <https://docs.anthropic.com/en/api/errors>
-  package static func status(ofErrorType type: ByteSlice?) -> Int {
-    switch type?.text {
+  static func knownStatus(ofErrorType type: ByteSlice) -> Int? {
+    switch type.text {
     case "invalid_request_error": 400
     case "authentication_error": 401
     case "billing_error": 402
@@ -46,9 +46,10 @@ package enum StreamEvent: Equatable {
     case "not_found_error": 404
     case "request_too_large": 413
     case "rate_limit_error": 429
+    case "api_error": 500
     case "timeout_error": 504
     case "overloaded_error": 529
-    default: 500
+    default: nil
     }
   }
 }

@@ -12,11 +12,8 @@ final class Transfer {
   let handle: EasyHandle
   private(set) var answer: Answer
   private let backend: HTTPBackend
-  /// The request's body; with `--decline`, its whole line. Empty when it is sent and no longer needed.
-  private var request: Bytes
-  private let bodyStart: Int
-  private let bodyCount: Int
-  private var sent = 0
+  private var body: RequestBody
+  private let hasBody: Bool
   /// The record itself will be needed, should the answer be declined.
   private let keepsLine: Bool
   /// The body may have to be sent again.
@@ -29,6 +26,20 @@ final class Transfer {
   private(set) var isCancelled = false
   /// The connections it was sent on: more than one where a kept one turned out to be closed.
   private(set) var connections = 0
+  /// Sockets that were opened for it since it last had a connection.
+  private var opened: [Int32] = []
+  /// It has had a socket, so the upstream's name is looked up.
+  private var isLookedUp = false
+  private var hasStarted = false
+  /// The kept connection that its request is on, of HTTP/1; nil where it is a new one, or one of HTTP/2.
+  private var connection: Int32?
+  private var isHTTP2 = false
+  /// How many bytes libcurl had sent before this connection; nil before the first.
+  private var sentBefore: Int?
+  /// The connection before has closed, and the upstream had received nothing of the request.
+  private var isUnreceived = false
+  /// The kept connection that libcurl chose can't be trusted, so the request didn't go out on it.
+  private(set) var needsNewConnection = false
   /// An answer that isn't streamed begins when it is complete: until then silence means nothing.
   private let mayBeSilent: Bool
   /// The next time to look at, or the next try.
@@ -42,29 +53,31 @@ final class Transfer {
     let (declining, retrying) = (backend.declining, Retrying(backend.settings.limits.maxRetries))
     keepsLine = declining.isOn
     keepsBody = keepsLine || retrying.isOn
-    answer = Answer(line.id, operation, ctx: line.ctx, declining: declining, retrying: retrying)
-    let hasBody = operation == .messages || operation == .countTokens
-    bodyCount = hasBody ? line.payload.count : 0
-    request = Bytes(capacity: keepsLine ? line.bytes.count : bodyCount)
-    if keepsLine {
-      request.append(line.bytes)
-      bodyStart = line.payload.baseAddress! - line.bytes.baseAddress!
-    } else {
-      if hasBody { request.append(line.payload) }
-      bodyStart = 0
-    }
-    mayBeSilent = operation == .messages && Scan.member("stream", of: line.payload)?.equals("true") != true
+    let isStreamAsked = operation == .messages && Scan.member("stream", of: line.payload)?.equals("true") == true
+    answer = Answer(
+      line.id, operation, isStreamAsked: isStreamAsked, ctx: line.ctx, declining: declining, retrying: retrying)
+    hasBody = operation == .messages || operation == .countTokens
+    let marksCache =
+      operation == .messages && line.ctx.flatMap { Scan.member("cache", of: $0) }?.equals("\"auto\"") == true
+    body = RequestBody(line, hasBody: hasBody, marksCache: marksCache, keepsLine: keepsLine)
+    mayBeSilent = operation == .messages && !isStreamAsked
   }
 
   var id: RequestID { answer.id }
   var easy: UnsafeMutableRawPointer { handle.easy }
 
   /// The line that the request came as; there as long as it may be declined.
-  var line: ByteSlice { request.slice }
+  var line: ByteSlice { body.line }
+
+  /// How many bytes it holds, and how many of them the backend has counted.
+  var held: Int { body.held + answer.held }
+  var counted = 0
+
+  /// The upstream's name is being looked up for it.
+  var waitsForLookup: Bool { hasStarted && connections == 0 && !isLookedUp }
 
   func prepare(url: String, headers: HeaderList) {
-    let body = bodyCount > 0 ? request.slice.cut(bodyStart, bodyStart + bodyCount) : nil
-    handle.prepare(url: url, headers: headers, body: body, for: self)
+    handle.prepare(url: url, headers: headers, count: hasBody ? body.count : nil, body: body.piece, for: self)
     watchTime()
   }
 
@@ -73,6 +86,9 @@ final class Transfer {
     let limit = backend.settings.limits.connectTimeout * 1_000
     // What it has waited for others' connections counts, but for a second.
     handle.limitConnecting(to: max(limit - milliseconds(since: tryBegan), min(limit, 1_000)))
+    handle.limitIdle(to: backend.keptTime)
+    handle.usesNewConnection(needsNewConnection)
+    (needsNewConnection, isUnreceived, sentBefore, hasStarted) = (false, false, nil, true)
     return loop.add(easy)
   }
 
@@ -82,8 +98,7 @@ final class Transfer {
 
   static func setCallbacks(_ easy: UnsafeMutableRawPointer) {
     _ = ccurl_set_bytes_callback(easy, CURLOPT_HEADERFUNCTION) { bytes, size, count, context in
-      Transfer.of(context).takeHeader(Transfer.slice(bytes, size * count))
-      return size * count
+      Transfer.of(context).takeHeader(Transfer.slice(bytes, size * count)) ? size * count : 0
     }
     _ = ccurl_set_bytes_callback(easy, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
       Transfer.of(context).takeBody(Transfer.slice(bytes, size * count)) ? size * count : 0
@@ -91,18 +106,15 @@ final class Transfer {
     _ = ccurl_set_bytes_callback(easy, CURLOPT_READFUNCTION) { bytes, size, count, context in
       Transfer.of(context).send(UnsafeMutableRawBufferPointer(start: bytes, count: size * count))
     }
-    _ = ccurl_set_prereq_callback(easy) { context, _, _, _, _ in
-      let transfer = Transfer.of(context)
-      transfer.connections += 1
-      transfer.backend.stands(transfer)
-      return CURL_PREREQFUNC_OK
+    _ = ccurl_set_prereq_callback(easy) { context, remote, _, _, port in
+      Transfer.of(context).mayGoOut(port: port, remote: remote) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT
     }
     _ = ccurl_set_seek_callback(easy) { context, offset, origin in
       Transfer.of(context).seek(offset, origin)
     }
   }
 
-  private static func of(_ context: UnsafeMutableRawPointer?) -> Transfer {
+  static func of(_ context: UnsafeMutableRawPointer?) -> Transfer {
     Unmanaged<Transfer>.fromOpaque(context!).takeUnretainedValue()
   }
 
@@ -110,49 +122,119 @@ final class Transfer {
     UnsafeRawBufferPointer(start: bytes, count: count).assumingMemoryBound(to: UInt8.self)
   }
 
-  private func takeHeader(_ line: ByteSlice) {
+  /// libcurl has opened a socket for it.
+  func opened(_ descriptor: Int32) {
+    isLookedUp = true
+    opened.append(descriptor)
+    backend.sockets.add(descriptor)
+  }
+
+  /// The transfer has a connection; false where its request must not go out on that one.
+  private func mayGoOut(port: Int32, remote: UnsafePointer<CChar>?) -> Bool {
+    let isNew = !opened.isEmpty
+    let socket = backend.sockets.descriptor(port: port, remote: remote, among: opened)
+    opened = []
+    // libcurl goes on by itself where a kept connection dies. What the upstream may have is not sent again.
+    guard mayBeSent else { return false }
+    leaveConnection()
+    isHTTP2 = handle.isHTTP2
+    if !isNew, !isHTTP2, let socket {
+      guard Sockets.isQuiet(socket), !handle.hasUnread else {
+        needsNewConnection = true
+        return false
+      }
+      connection = socket
+      backend.sockets.begin(number, on: socket)
+    }
+    connections += 1
+    sentBefore = handle.bytesSent
+    isUnreceived = false
+    handle.forgetReason()
+    backend.stands(self)
+    return true
+  }
+
+  /// Whether the request may go out, which it may have done before.
+  private var mayBeSent: Bool {
+    guard sentBefore != nil, hasBody else { return true }
+    if !isHTTP2, !isSent { return true }
+    // With HTTP/2 libcurl goes on without a complaint only where the upstream has said that it did not begin with it. With
+    // HTTP/1 it does where the upstream has closed its side; a reset tells nothing, as it need not wait for its
+    // acknowledgements.
+    return !handle.hasReason && (isHTTP2 || isUnreceived)
+  }
+
+  /// The upstream may have all of the request.
+  private var isSent: Bool {
+    guard let sentBefore else { return false }
+    return body.isShort ? handle.bytesSent > sentBefore : body.mostSent == body.count
+  }
+
+  /// Its connection has closed.
+  func lostConnection(isUnreceived: Bool) {
+    connection = nil
+    self.isUnreceived = isUnreceived
+  }
+
+  private func leaveConnection() {
+    if let connection { backend.sockets.end(number, on: connection) }
+    connection = nil
+  }
+
+  /// Takes a line of the head; false to end the transfer.
+  private func takeHeader(_ line: ByteSlice) -> Bool {
     lastHeard = Reactor.now
     if !isAnswered {
       isAnswered = true
       backend.heard(isShared: line.starts(with: "HTTP/2"))
+      // What was on its way before the request arrived is no answer to it.
+      if let connection, backend.sockets.isUnreceived(on: connection) {
+        handle.closesConnection(true)
+        fail(APIError(status: 502, "the API answered before it had the request, which may have been processed"))
+        return false
+      }
     }
     freeBody()
-    backend.write { answer.take(header: line, to: &$0) }
+    setPatience()
+    let goesOn = backend.write { answer.take(header: line, to: &$0) }
+    if answer.isConnectionSpoilt, !isHTTP2 { handle.closesConnection(true) }
+    if let seconds = answer.keepAlive { backend.keeps(for: seconds) }
+    return goesOn
   }
 
-  /// Takes bytes of the body; false to end the transfer, since the answer is to be tried again.
+  /// Takes bytes of the body; false to end the transfer.
   private func takeBody(_ bytes: ByteSlice) -> Bool {
-    guard !answer.isOver else { return answer.retryWait == nil }
-    lastHeard = Reactor.now
-    setPatience()
-    backend.write { answer.take(bytes, elapsed: milliseconds(since: began), to: &$0) }
-    guard answer.retryWait == nil else { return false }
+    let wasOver = answer.isOver
+    if !wasOver {
+      lastHeard = Reactor.now
+      setPatience()
+    }
+    let goesOn = backend.write { answer.take(bytes, elapsed: milliseconds(since: began), to: &$0) }
+    if answer.isConnectionSpoilt, !isHTTP2 { handle.closesConnection(true) }
+    guard goesOn, answer.retryWait == nil else { return false }
+    guard !wasOver else { return true }
     freeBody()
-    if answer.isOver { backend.settled(self) }
-    return true
+    let fits = backend.count(self)
+    if !fits { fail(HTTPBackend.tooMuch) }
+    if answer.isOver, answer.retryWait == nil { backend.settled(self) }
+    return fits
   }
 
   private func send(_ room: UnsafeMutableRawBufferPointer) -> Int {
     lastHeard = Reactor.now
-    let count = min(room.count, bodyCount - sent)
-    guard count > 0 else { return 0 }
-    guard !request.isEmpty else { return Int(CURL_READFUNC_ABORT) }
-    memcpy(room.baseAddress!, request.slice.baseAddress! + bodyStart + sent, count)
-    sent += count
-    return count
+    return body.send(room) ?? Int(CURL_READFUNC_ABORT)
   }
 
   /// Begins again, where a kept connection turned out to be closed.
   private func seek(_ offset: curl_off_t, _ origin: Int32) -> Int32 {
-    guard origin == SEEK_SET, (0...bodyCount).contains(offset), !request.isEmpty else { return CURL_SEEKFUNC_FAIL }
-    sent = offset
-    return CURL_SEEKFUNC_OK
+    origin == SEEK_SET && body.seek(offset) ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL
   }
 
   /// Frees a large body that has been sent, when the answer to it has come: a stream may last for long.
   private func freeBody() {
-    guard !keepsBody || answer.hasBegun, bodyCount >= HTTPLimits.pieceBodies, sent == bodyCount else { return }
-    request.removeAll(keeping: 0)
+    guard !keepsBody || answer.hasBegun, !body.isShort, body.isSent, body.held > 0 else { return }
+    body.free()
+    _ = backend.count(self)
   }
 
   // MARK: Its end
@@ -166,7 +248,8 @@ final class Transfer {
     } else {
       let reason = handle.reason(of: result)
       backend.log.write(.warning, "the request to the API failed", ["id": id.text, "reason": reason])
-      fail(Self.error(of: result, connectTimeout: backend.settings.limits.connectTimeout))
+      fail(
+        APIError(of: result, connectTimeout: backend.settings.limits.connectTimeout, isSent: isSent && !isAnswered))
     }
   }
 
@@ -184,29 +267,12 @@ final class Transfer {
     reactor.cancel(timer)
     timer = reactor.after(milliseconds: milliseconds) { [unowned self] in
       answer.retry()
-      (sent, isAnswered) = (0, false)
+      body.restart()
+      isAnswered = false
       tryBegan = Reactor.now
       lastHeard = tryBegan
       watchTime()
       backend.queue(self)
-    }
-  }
-
-  /// What to tell the client: nothing that names a host or a file.
-  private static func error(of result: CURLcode, connectTimeout: Int) -> APIError {
-    switch result {
-    // The only time that libcurl watches is the one for the connection.
-    case CURLE_OPERATION_TIMEDOUT:
-      APIError(status: 504, "the API could not be reached within \(connectTimeout) s")
-    case CURLE_PEER_FAILED_VERIFICATION:
-      APIError(status: 502, "the API could not be reached: its certificate can't be verified")
-    case CURLE_SSL_CACERT_BADFILE:
-      APIError(status: 502, "the API could not be reached: the certificates to trust can't be read")
-    case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT, CURLE_SSL_CONNECT_ERROR,
-      CURLE_PROXY, CURLE_FAILED_INIT:
-      APIError(status: 502, "the API could not be reached: \(String(cString: curl_easy_strerror(result)))")
-    default:
-      APIError(status: 502, "the connection to the API failed: \(String(cString: curl_easy_strerror(result)))")
     }
   }
 
@@ -220,8 +286,11 @@ final class Transfer {
     backend.write { answer.cancel(to: &$0) }
   }
 
-  /// No time is watched any more.
-  func stop() { reactor.cancel(timer) }
+  /// No time is watched any more, and its connection is another's.
+  func stop() {
+    reactor.cancel(timer)
+    leaveConnection()
+  }
 
   private var reactor: Reactor { backend.reactor }
 

@@ -30,6 +30,11 @@ struct HTTPOptions: ParsableArguments {
       "How often to try again what failed before its answer began (MAX_RETRIES; 0).", valueName: "number"))
   var maxRetries: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "How many bytes of requests and answers may be held at once (MAX_BUFFERED; 268435456).", valueName: "bytes"))
+  var maxBuffered: Int?
+
   @OptionGroup var chain: DeclineOptions
 
   /// - Throws: of kind ``Failure/Kind/configuration`` where a variable has no meaning, of kind
@@ -56,6 +61,7 @@ struct HTTPOptions: ParsableArguments {
     settings.limits.idleTimeout = try seconds(idleTimeout, "IDLE_TIMEOUT") ?? usual.idleTimeout
     settings.limits.requestTimeout = try seconds(requestTimeout, "REQUEST_TIMEOUT") ?? usual.requestTimeout
     settings.limits.maxRetries = try number(maxRetries, "MAX_RETRIES", in: 0...10) ?? usual.maxRetries
+    settings.limits.maxBuffered = try number(maxBuffered, "MAX_BUFFERED", in: 1...Int.max) ?? usual.maxBuffered
     settings.declining = chain.decline
     settings.certificateFile = Self.variable("SSL_CERT_FILE")
     settings.certificateFolder = Self.variable("SSL_CERT_DIR")

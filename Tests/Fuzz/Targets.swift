@@ -9,6 +9,7 @@ import Translation
 /// What can be fuzzed, by name.
 let targets: [String: @Sendable (ByteSlice) -> Void] = [
   "front": { front($0) },
+  "http-answer": { httpAnswer($0) },
   "check": { check($0) },
   "lexer": { lexer($0) },
   "records": { input in

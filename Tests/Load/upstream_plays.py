@@ -82,10 +82,19 @@ class Play:
         self.wire.socket.settimeout(self.random.uniform(0.001, 0.5))
 
     def dying(self) -> bool:
-        """Good, and the connection is closed when the next request has come on it, which is sent again on another."""
+        """Good, and the connection is closed when the next request has come on it, which fails then."""
         self.good()
-        self.wire.read()
+        if request := self.wire.read():
+            seen(request)
         return self.random.random() < 0.5 or self.reset()
+
+    def surplus(self) -> None:
+        """Good, and there is one more answer in the same segment, which nobody must get."""
+        self.stream(self.events)
+        stream = b"".join(b"data: %s\n\n" % data for data in events_of("surplus", 3))
+        status = self.random.choice([b"200 OK", b"408 Request Timeout"])
+        self.wire.send(b"0\r\n\r\nHTTP/1.1 %s\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n%s" % (
+            status, len(stream), stream))
 
     def odd(self) -> None:
         """Good, as far as the standard goes: all line ends, comments, data in several lines, other fields."""
@@ -167,8 +176,22 @@ class Play:
         self.end()
 
 
+names: set[str] = set()
+
+
+def seen(request: Request) -> bool:
+    """Whether the request came before: each is to be sent once."""
+    name = json.loads(json.loads(request.body)["messages"][0]["content"])["name"]
+    if name in names:
+        return True
+    names.add(name)
+    return False
+
+
 def play(wire: Wire, request: Request) -> bool | None:
     wire.socket.settimeout(None)
+    if seen(request):
+        return wire.answer(500, b'{"error":{"type":"api_error","message":"this request came twice"}}')
     asked = json.loads(json.loads(request.body)["messages"][0]["content"])
     kind, _, status = asked["kind"].partition(" ")
     one = Play(wire, asked)

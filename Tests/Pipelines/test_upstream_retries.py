@@ -15,7 +15,7 @@ from typing import Callable
 
 import pytest
 from backend import PATH, PROGRAMS, SECRET, ask_for
-from http_backend import BEGUN, STREAM, run  # noqa: F401
+from http_backend import BEGUN, MESSAGE, STREAM, run  # noqa: F401
 from messages_api import MessagesAPI
 from patience import fair
 from processes import wait_for
@@ -154,7 +154,7 @@ def test_the_time_for_a_first_byte(run) -> None:
             return True
         if b"whole" in request.body:
             time.sleep(1.6)
-            return wire.answer(200, b"{}")
+            return wire.answer(200, MESSAGE)
         wire.head()
         time.sleep(1.6)
         wire.chunk(STREAM)

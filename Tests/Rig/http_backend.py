@@ -19,6 +19,7 @@ STREAM = (b'event: message_start\ndata: {"type":"message_start","message":{"id":
           b'event: new_kind\ndata: {"type":"new_kind"}\n\n'
           b'event: message_delta\ndata: {"type":"message_delta","delta":{},"usage":{"output_tokens":7}}\n\n'
           b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
+MESSAGE = b'{"type":"message","model":"m-1","content":[{"type":"text","text":"whole"}],"usage":{"output_tokens":1}}'
 BEGUN = STREAM[:STREAM.index(b"event: message_stop")]
 
 

@@ -2,6 +2,7 @@
 """nginx with TLS and HTTP/2 in front of an upstream, under a certificate authority of the test's own."""
 from __future__ import annotations
 
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -71,6 +72,15 @@ class Authority:
         if days == 0:
             check = ["openssl", "x509", "-in", certificate, "-noout", "-checkend", "0"]
             wait_for("the certificate has run out", lambda: subprocess.run(check, capture_output=True).returncode == 1)
+
+
+    def context(self, folder: Path) -> ssl.SSLContext:
+        """What a server in Python needs for a certificate that is good for 127.0.0.1."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.issue(folder, "IP:127.0.0.1")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "server.pem", folder / "server.key")
+        return context
 
 
 class Nginx:

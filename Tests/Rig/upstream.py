@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 import threading
 import time
 from typing import Callable, Iterator, NamedTuple
@@ -68,14 +69,14 @@ class Wire:
 class Upstream:
     """Calls ``play`` with each request, on a thread for each connection, until it returns True."""
 
-    def __init__(self, play: Callable[[Wire, Request], bool | None]):
-        self.play = play
+    def __init__(self, play: Callable[[Wire, Request], bool | None], tls: ssl.SSLContext | None = None):
+        self.play, self.tls = play, tls
         self.requests: list[Request] = []
         self.connections = 0
         self.closed: list[float] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Upstream:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -92,9 +93,13 @@ class Upstream:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
-            threading.Thread(target=self._serve, args=(Wire(connection),), daemon=True).start()
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
-    def _serve(self, wire: Wire) -> None:
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            wire = Wire(self.tls.wrap_socket(connection, server_side=True) if self.tls else connection)
+        except OSError:
+            return connection.close()
         with wire.socket:
             while request := wire.read():
                 self.requests.append(request)

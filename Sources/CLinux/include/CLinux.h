@@ -43,6 +43,12 @@ int clinux_has_ended(pid_t pid, int *status);
 /// Lets this process, and those it starts, open as many descriptors as the system allows it.
 void clinux_raise_descriptor_limit(void);
 
+/// How many bytes the other side of a TCP connection has acknowledged so far; -1 where that can't be known.
+long long clinux_acknowledged(int fd);
+
+/// How many threads this process has; -1 where that can't be known.
+int clinux_threads(void);
+
 /// Locks one byte of a file for as long as this open file is open; 0, or -1 with errno where another one has it.
 int clinux_lock_byte(int fd, off_t at);
 
