@@ -38,18 +38,7 @@ package enum StreamEvent: Equatable {
   ///
   /// - SeeAlso: <https://docs.anthropic.com/en/api/errors>
   package static func status(ofErrorType type: ByteSlice?) -> Int {
-    switch type?.text {
-    case "invalid_request_error": 400
-    case "authentication_error": 401
-    case "billing_error": 402
-    case "permission_error": 403
-    case "not_found_error": 404
-    case "request_too_large": 413
-    case "rate_limit_error": 429
-    case "timeout_error": 504
-    case "overloaded_error": 529
-    default: 500
-    }
+    APIError.status(of: type?.text ?? "")
   }
 }
 
