@@ -88,6 +88,18 @@ int clinux_read_signal(int fd) {
   return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
 }
 
+void clinux_adopt_orphans(void) { prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L); }
+
+void clinux_hold(pid_t pid) {
+  kill(-pid, SIGSTOP);
+  for (int i = 0; i < 100; i++) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    if (waitid(P_PID, (id_t)pid, &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0) return;
+    usleep(200);
+  }
+}
+
 pid_t clinux_reap(pid_t pid, int *status) { return waitpid(pid, status, WNOHANG); }
 
 int clinux_has_ended(pid_t pid, int *status) {

@@ -7,6 +7,9 @@ import Records
 ///
 /// It knows nothing of processes and time: it takes lines, writes records, and says when the process has done its
 /// part.
+///
+/// The client sees one answer to its own request. The CLI asks again by itself, after a stream that broke off or without
+/// what the API refused; what comes of that is no answer to the request, and never becomes a part of one.
 package struct Answer: ~Copyable {
   package enum Verdict: Equatable {
     case more
@@ -27,13 +30,18 @@ package struct Answer: ~Copyable {
   /// What went wrong, where something did.
   package private(set) var failure: APIError?
 
-  private let ctx: Bytes
+  private var ctx: Bytes
   private let wantsStream: Bool
+  private let traits: Traits
   /// Of a request that asks for nothing else.
   private var count: TokenCount?
   private let auth: Auth
   private let declining: Declining
   private let limit: LoginLimit
+  /// The API's last error for this request, in its own words.
+  private var refusal: APIError?
+  /// The CLI has said that the request failed; its last line says how.
+  private var isRefused = false
   /// The stream may have broken: what comes is forwarded only when a real end follows.
   private var isInDoubt = false
   private var held = Bytes()
@@ -47,18 +55,31 @@ package struct Answer: ~Copyable {
   private var timeToFirst: Int?
   private var resetsAt: Int?
 
+  /// What of a request bears on what the CLI does when the API refuses it.
+  package struct Traits: Sendable {
+    /// It has an image, a document or thinking, which the CLI may leave out when it asks again.
+    package var mayBeCut = false
+    /// It has thinking of earlier turns.
+    package var hasThinking = false
+    /// Any loss is an error.
+    package var isStrict = false
+
+    package init() {}
+  }
+
   /// - Parameters:
   ///   - ctx: the request's, with its losses.
   ///   - declining: what is another backend's to answer, as long as nothing has been written.
   ///   - limit: what is known of the login, for the accounting.
   package init(
-    _ id: RequestID, ctx: consuming Bytes, wantsStream: Bool, isCount: Bool = false, auth: Auth,
-    declining: Declining = Declining(), limit: LoginLimit = LoginLimit()
+    _ id: RequestID, ctx: consuming Bytes, wantsStream: Bool, count: TokenCount? = nil, auth: Auth,
+    traits: Traits = Traits(), declining: Declining = Declining(), limit: LoginLimit = LoginLimit()
   ) {
     self.id = id
     self.ctx = ctx
     self.wantsStream = wantsStream
-    count = isCount ? TokenCount() : nil
+    self.traits = traits
+    self.count = count
     self.auth = auth
     self.declining = declining
     self.limit = limit
@@ -77,7 +98,10 @@ package struct Answer: ~Copyable {
     case .event(let event, let type, let isAbandoned):
       return take(event, type, isAbandoned: isAbandoned, elapsed: elapsed, to: &out)
     case .apiError:
-      isInDoubt = true
+      (isInDoubt, isRefused) = (true, true)
+    case .asking:
+      // It would go on with an answer that it takes for cut off.
+      if timeToFirst != nil { return breakOff(to: &out) }
     case .rateLimit(let info):
       if let seconds = Scan.member("resetsAt", of: info) { resetsAt = Int(seconds.text) }
     case .control(let response):
@@ -87,19 +111,71 @@ package struct Answer: ~Copyable {
       }
       if count != nil { return takeCount(response, to: &out) }
     case .result(let line):
-      let error = CLIError.of(result: line, auth: auth, resetsIn: resetsAt.map { $0 - now })
+      let error = CLIError.of(result: line, auth: auth, resetsIn: resetsIn(now), refusal: refusal)
       let isSuccess = Scan.member("is_error", of: line)?.equals("false") == true
-      fail(isSuccess ? CLIError.broken("the Claude CLI ended the turn without an answer") : error, to: &out)
+      fail(
+        isSuccess ? refusal ?? CLIError.broken("the Claude CLI ended the turn without an answer") : error, to: &out)
       return .over
     case .started, .completed, .other: break
     }
     return .more
   }
 
+  /// Seconds until the login's window opens again, as far as the CLI told; no time of its can be too large.
+  private func resetsIn(_ now: Int) -> Int? {
+    resetsAt.map { min(max($0, now), now + CLIError.longestWait) - now }
+  }
+
+  /// Takes what the CLI logs of its requests to the API.
+  package mutating func take(_ diagnostic: Diagnostic, to out: inout Output) -> Verdict {
+    guard !isOver else { return .over }
+    switch diagnostic {
+    case .refused(let error):
+      refusal = error
+      if timeToFirst != nil { return breakOff(to: &out) }
+      // Faster than the CLI's next request, which would be another than the client's.
+      if error.status == 404 || error.status == 400 && traits.mayBeCut && !mayServe(after: error) {
+        return giveUp(error, to: &out)
+      }
+    case .refusedOtherwise:
+      if timeToFirst != nil { return breakOff(to: &out) }
+    case .broke(let error):
+      // The log has several lines of one break, and those that only say that it broke are no news.
+      if timeToFirst != nil, refusal == nil || error != CLIError.streamBroke { refusal = error }
+    case .uncounted(let error):
+      if let error { count?.refusal = error }
+    case .log, .notice: break
+    }
+    return .more
+  }
+
+  /// Whether an answer that the CLI gets after the API's refusal is served all the same.
+  ///
+  /// A login's token may have run out, and the very same request goes out again with a new one. And where the API
+  /// refuses the thinking of earlier turns of a login, because the CLI's reminders have moved meanwhile, the CLI asks
+  /// without it: the ledger says so.
+  private func mayServe(after error: APIError) -> Bool {
+    guard auth == .login else { return false }
+    return error.status == 401 || isOfThinking(error) && !traits.isStrict
+  }
+
+  private func isOfThinking(_ error: APIError) -> Bool {
+    error.status == 400 && traits.hasThinking
+      && (error.message.contains("thinking") || error.message.contains("signature"))
+  }
+
+  /// The answer broke off, and what the CLI makes of that is no part of it.
+  private mutating func breakOff(to out: inout Output) -> Verdict { giveUp(refusal ?? CLIError.streamBroke, to: &out) }
+
+  private mutating func giveUp(_ error: APIError, to out: inout Output) -> Verdict {
+    fail(error, to: &out)
+    return .overAndKill
+  }
+
   private mutating func takeCount(_ response: ByteSlice, to out: inout Output) -> Verdict {
     do throws(APIError) {
       guard let tokens = try count?.take(response) else { return .more }
-      begin(&out)
+      begin(&out, isEstimate: count?.isEstimate == true)
       out.record(.response, of: id) { $0.append(JSON(object: ["input_tokens": JSON(tokens)])) }
       out.end(id)
       isOver = true
@@ -114,10 +190,13 @@ package struct Answer: ~Copyable {
   ) -> Verdict {
     switch type {
     case .messageStart:
-      // A second one belongs to another try of the CLI's own.
-      guard timeToFirst == nil, let start = try? JSON.parse(mending: event), let message = start["message"] else {
-        break
+      if timeToFirst != nil { return breakOff(to: &out) }
+      if let refusal {
+        guard mayServe(after: refusal) else { return giveUp(refusal, to: &out) }
+        if isOfThinking(refusal) { lose("thinking", "dropped, for the API refused it") }
+        self.refusal = nil
       }
+      guard let start = try? JSON.parse(mending: event), let message = start["message"] else { break }
       timeToFirst = elapsed
       model = message["model"]
       usage = message["usage"]
@@ -146,6 +225,8 @@ package struct Answer: ~Copyable {
       complete(#"{"type":"message_stop"}"#, to: &out)
       return .overAndKill
     case .messageStop:
+      // The CLI's own end of a stream that broke off. Where it hasn't said that the request failed, it asks again.
+      if isAbandoned, timeToFirst != nil, !isRefused, !isComplete { return breakOff(to: &out) }
       guard isComplete, !isAbandoned else { break }
       complete(event, to: &out)
       return .over
@@ -184,9 +265,21 @@ package struct Answer: ~Copyable {
 
   // MARK: Records
 
-  private mutating func begin(_ out: inout Output) {
+  private mutating func begin(_ out: inout Output, isEstimate: Bool = false) {
     hasBegun = true
-    out.record(.begin, of: id, ctx: ctx.slice) { $0.append(#"{"status":200,"headers":{}}"#) }
+    out.record(.begin, of: id, ctx: ctx.slice) {
+      $0.append(
+        isEstimate ? #"{"status":200,"headers":{"x-proxy-estimate":"tokens"}}"# : #"{"status":200,"headers":{}}"#)
+    }
+  }
+
+  /// Adds to the ledger of the ctx, which has not been written yet.
+  private mutating func lose(_ field: String, _ fate: String) {
+    var losses = LossLedger()
+    losses.add(field, fate)
+    var more = Bytes(capacity: ctx.count + 64)
+    more.append(object: ctx.slice, adding: losses)
+    ctx = more
   }
 
   private mutating func forward(_ event: ByteSlice, to out: inout Output) {
@@ -231,14 +324,16 @@ package struct Answer: ~Copyable {
 
   private mutating func end(to out: inout Output) {
     isOver = true
-    let losses = JSON(
-      array: (assembly?.cutInputs ?? []).map {
-        JSON(object: ["field": JSON("content[\($0)].input"), "fate": JSON("dropped what was cut off")])
-      })
     let accounting = JSON(object: [
-      "model": model, "usage": usage, "ttft_ms": timeToFirst.map { JSON($0) },
-      "loss": losses.count > 0 ? losses : nil, "login_limit": limit.summary,
+      "model": model, "usage": usage, "ttft_ms": timeToFirst.map { JSON($0) }, "login_limit": limit.summary,
     ])
-    out.record(.end, of: id) { $0.append(accounting) }
+    var losses = LossLedger()
+    for place in assembly?.cutInputs ?? [] { losses.add("content[\(place)].input", "dropped what was cut off") }
+    out.record(.end, of: id) {
+      guard !losses.isEmpty else { return $0.append(accounting) }
+      var whole = Bytes()
+      whole.append(accounting)
+      $0.append(object: whole.slice, adding: losses)
+    }
   }
 }

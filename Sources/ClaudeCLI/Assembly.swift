@@ -5,27 +5,40 @@ import Jansson
 /// Puts the events of a stream together into the message that they describe.
 package struct Assembly: ~Copyable {
   private var message: JSON
+  /// In the order in which they began.
   private var blocks: [Block] = []
-  /// Tool inputs that ended before their JSON did.
+  /// Where each stands in ``blocks``, by the index that its events name.
+  private var places: [Int: Int] = [:]
+  /// Tool inputs that ended before their JSON did, as indices of the message's content.
   package private(set) var cutInputs: [Int] = []
 
   /// One content block in the making. Its texts grow in buffers, because a JSON string can't.
   private final class Block {
+    let index: Int
     let value: JSON
-    var texts: [(key: String, bytes: GrowingText)] = []
+    var texts: [String: GrowingText] = [:]
     var input: GrowingText?
+    /// The citations of its own, once one was added.
+    var citations: JSON?
 
-    init(_ value: JSON) { self.value = value }
+    init(_ index: Int, _ value: JSON) { (self.index, self.value) = (index, value) }
 
     func append(_ text: JSON, to key: String) {
-      if let known = texts.first(where: { $0.key == key }) {
-        known.bytes.append(text)
-      } else {
-        let bytes = GrowingText()
-        if let start = value[key], start.isString { bytes.append(start) }
-        bytes.append(text)
-        texts.append((key, bytes))
+      if let known = texts[key] { return known.append(text) }
+      let bytes = GrowingText()
+      if let start = value[key], start.isString { bytes.append(start) }
+      bytes.append(text)
+      texts[key] = bytes
+    }
+
+    func append(citation: JSON) {
+      if citations == nil {
+        let known = value["citations"]
+        let own = known?.isArray == true ? known!.shallowCopy() : JSON.array
+        value["citations"] = own
+        citations = own
       }
+      citations!.append(citation)
     }
   }
 
@@ -43,13 +56,14 @@ package struct Assembly: ~Copyable {
   package mutating func take(_ type: CLILine.EventType, _ event: JSON) {
     switch type {
     case .blockStart:
-      guard let value = event["content_block"] else { return }
-      // Indexes come in order; a gap would be someone else's fault, and no reason to lose a block.
-      blocks.append(Block(value.shallowCopy()))
+      guard let value = event["content_block"], value.isObject else { return }
+      let index = event["index"]?.integer ?? blocks.count
+      // The CLI keeps some blocks to itself, so that an index may be missing.
+      places[index] = blocks.count
+      blocks.append(Block(index, value.shallowCopy()))
     case .blockDelta:
-      guard let delta = event["delta"], let index = event["index"]?.integer, blocks.indices.contains(index)
-      else { return }
-      Self.apply(delta, to: blocks[index])
+      guard let delta = event["delta"], let index = event["index"]?.integer, let place = places[index] else { return }
+      Self.apply(delta, to: blocks[place])
     case .messageDelta:
       for (key, value) in event.members {
         switch key {
@@ -65,11 +79,7 @@ package struct Assembly: ~Copyable {
 
   private static func apply(_ delta: JSON, to block: Block) {
     if delta["type"]?.equals("citations_delta") == true, let citation = delta["citation"] {
-      let known = block.value["citations"]
-      let citations = known?.isArray == true ? known!.shallowCopy() : JSON.array
-      citations.append(citation)
-      block.value["citations"] = citations
-      return
+      return block.append(citation: citation)
     }
     // text_delta, thinking_delta, signature_delta, and what will come: strings go on, all else replaces.
     for (key, value) in delta.members where key != "type" {
@@ -95,16 +105,17 @@ package struct Assembly: ~Copyable {
     return merged
   }
 
-  /// The message as far as it has come.
+  /// The message as far as it has come, its blocks in the order of their indices.
   package mutating func finish() -> JSON {
     let content = JSON.array
-    for (index, block) in blocks.enumerated() {
+    let inOrder = blocks.enumerated().sorted { ($0.element.index, $0.offset) < ($1.element.index, $1.offset) }
+    for (place, (_, block)) in inOrder.enumerated() {
       for (key, text) in block.texts { block.value[key] = JSON(utf8: text.bytes.slice) }
       if let input = block.input, !input.bytes.isEmpty {
         if let value = try? JSON.parse(mending: input.bytes.slice) {
           block.value["input"] = value
         } else {
-          cutInputs.append(index)
+          cutInputs.append(place)
         }
       }
       content.append(block.value)

@@ -11,6 +11,8 @@ package enum CLILine {
   case apiError
   /// The turn is over for the CLI; the whole line.
   case result(ByteSlice)
+  /// The CLI asks the API, or is about to ask again after a failure.
+  case asking
   /// How full the login's windows are; the inside of `rate_limit_info`.
   case rateLimit(ByteSlice)
   /// An answer to a frame of ours; the inside of `response`.
@@ -32,12 +34,14 @@ package enum CLILine {
     var isError = false
     var command: ByteSlice?
     var isCompleted = false
+    var isRequesting = false
     // `type` is not always the first member, and what matters may stand behind the payload.
     let isObject = Scan.members(line) { key, value in
       switch key.count {
       case 4 where key.equals("type"): type = Scan.plainString(value)
       case 5 where key.equals("event"): payload = value
       case 5 where key.equals("state"): isCompleted = Scan.plainString(value)?.equals("completed") == true
+      case 6 where key.equals("status"): isRequesting = Scan.plainString(value)?.equals("requesting") == true
       case 7 where key.equals("subtype"): subtype = Scan.plainString(value)
       case 8 where key.equals("response"): payload = value
       case 12 where key.equals("command_uuid"): command = Scan.plainString(value)
@@ -62,7 +66,9 @@ package enum CLILine {
       self = .event(payload, Self.type(of: payload), isAbandoned: isAbandoned)
     case 9 where type.equals("assistant"): self = isError && !isSide ? .apiError : .other
     case 6 where type.equals("result"): self = .result(line)
-    case 6 where type.equals("system"): self = subtype?.equals("init") == true ? .started : .other
+    case 6 where type.equals("system"):
+      let isAsking = subtype?.equals("status") == true && isRequesting || subtype?.equals("api_retry") == true
+      self = subtype?.equals("init") == true ? .started : isAsking ? .asking : .other
     case 16 where type.equals("rate_limit_event"): self = payload.map { .rateLimit($0) } ?? .other
     case 16 where type.equals("control_response"): self = payload.map { .control($0) } ?? .other
     case 17 where type.equals("command_lifecycle"):

@@ -13,10 +13,14 @@ package enum Carrier: String, CaseIterable, Sendable {
   ///
   /// Under a login the CLI must know what it sends, whatever is wished. What can't be said again goes by a transcript.
   package static func of(_ auth: Auth, wish: Carrier?, _ request: MessagesRequest) -> Carrier {
-    if request.isCount { return .replay }
+    of(auth, wish: wish, isCount: request.isCount, isReplayable: request.isReplayable)
+  }
+
+  static func of(_ auth: Auth, wish: Carrier?, isCount: Bool, isReplayable: Bool) -> Carrier {
+    if isCount { return .replay }
     switch (auth, wish) {
     case (_, .native): return .native
-    case (.login, _), (.key, .replay): return request.isReplayable ? .replay : .native
+    case (.login, _), (.key, .replay): return isReplayable ? .replay : .native
     case (.key, _): return .verbatim
     }
   }

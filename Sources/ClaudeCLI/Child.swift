@@ -7,7 +7,8 @@ import Records
 
 /// A child process on the reactor: its three pipes, its end, and the steps of ending it.
 ///
-/// It leads a process group of its own, and dies with us whatever kills us.
+/// It leads a process group of its own, and dies with us whatever kills us; unless it may be renewing a login. That one
+/// sees its stdin closed, and ends when it is done.
 final class Child {
   struct Program {
     var path: String
@@ -15,6 +16,8 @@ final class Child {
     /// `NAME=value` each: all of the child's environment.
     var environment: [String]
     var directory: String
+    /// Under it the process renews its owner's login, and must not be killed then.
+    var lock: LoginLock?
   }
 
   /// How a process ended.
@@ -36,6 +39,8 @@ final class Child {
     /// A line longer than ``Limits/maxLine``; the rest of it is passed over.
     var tooLong: () -> Void
     var errorLine: (ByteSlice) -> Void
+    /// It has closed its stdout, and can't say any more.
+    var silent: () -> Void = {}
     /// The process is reaped, and all that it had written was handed over.
     var ended: (End) -> Void
   }
@@ -58,6 +63,10 @@ final class Child {
   private let output: Int32
   private let errors: Int32
   private let process: Int32
+  private let lock: LoginLock?
+  /// Since when it was spared because it renews a login.
+  private var spared: UInt64?
+  private var closesInput = false
   private var pending = Bytes()
   private var written = 0
   private var outputLines = LineSplitter()
@@ -68,6 +77,7 @@ final class Child {
   init(_ program: Program, reactor: Reactor, handlers: Handlers) throws(Failure) {
     self.reactor = reactor
     self.handlers = handlers
+    lock = program.lock
     let pipes = try Self.pipes()
     let started = Self.spawn(program, [pipes[0].read, pipes[1].write, pipes[2].write])
     for end in [pipes[0].read, pipes[1].write, pipes[2].write] { close(end) }
@@ -83,10 +93,11 @@ final class Child {
       throw Failure(.system, "\(program.path) can't be started: \(String(cString: strerror(code)))", errno: code)
     }
     (pid, process) = (started.pid, handle)
+    Orphans.started(pid)
     for end in [input, output, errors] { clinux_set_nonblocking(end) }
     openOutputs = [output, errors]
     reactor.watch(output, for: .readable) { [unowned self] _ in readOutput() }
-    reactor.watch(errors, for: .readable) { [unowned self] _ in readErrors() }
+    reactor.watch(errors, for: .readable) { [unowned self] _ in _ = readErrors() }
     // The reactor keeps us until we are reaped.
     reactor.watch(process, for: .readable) { _ in self.reap() }
   }
@@ -120,7 +131,8 @@ final class Child {
       for text in argv { free(text) }
       for text in environment { free(text) }
     }
-    let error = clinux_spawn(&pid, program.path, argv, environment, descriptors, program.directory, 1)
+    let error = clinux_spawn(
+      &pid, program.path, argv, environment, descriptors, program.directory, program.lock == nil ? 1 : 0)
     return (pid, error)
   }
 
@@ -148,6 +160,7 @@ final class Child {
     pending.removeAll()
     written = 0
     reactor.unwatch(input)
+    if closesInput { closeInput() }
   }
 
   func closeInput() {
@@ -162,7 +175,10 @@ final class Child {
   // MARK: Its output
 
   private func readOutput() {
-    guard let count = read(output, into: &outputLines), count > 0 else { return }
+    guard let count = read(output, into: &outputLines), count > 0 else {
+      if !openOutputs.contains(output) { handlers?.silent() }
+      return
+    }
     lastHeard = Reactor.now
     while let piece = outputLines.next() {
       switch piece {
@@ -172,13 +188,21 @@ final class Child {
     }
   }
 
-  private func readErrors() {
-    guard let count = read(errors, into: &errorLines), count > 0 else { return }
+  /// Reads what stands in its stderr by now: what it wrote there before the last line of its stdout.
+  func readErrorsNow() {
+    while openOutputs.contains(errors), readErrors() {}
+  }
+
+  /// False where there was nothing.
+  @discardableResult
+  private func readErrors() -> Bool {
+    guard let count = read(errors, into: &errorLines), count > 0 else { return false }
     while let piece = errorLines.next() {
       switch piece {
       case .line(let line), .tooLong(let line): handlers?.errorLine(line)
       }
     }
+    return true
   }
 
   /// The number of bytes that came; 0 at the end, nil when there are none yet.
@@ -206,19 +230,54 @@ final class Child {
   /// Kills the process and all that it started, at once: for when it must not take one step more.
   ///
   /// The CLI then leaves an entry of its session in its configuration, and its socket; ``terminate()`` leaves nothing.
-  func kill() { signal(SIGKILL) }
+  func kill() { killSoon() }
 
   /// Stops the process and all that it started: SIGTERM, SIGKILL.
   func terminate() {
-    signal(SIGTERM)
     reactor.cancel(step)
-    step = reactor.after(milliseconds: Self.steps.terminated) { [self] in signal(SIGKILL) }
+    guard signal(SIGTERM) else { return spare { [self] in terminate() } }
+    step = reactor.after(milliseconds: Self.steps.terminated) { [self] in killSoon() }
   }
 
-  private func signal(_ number: Int32) {
-    // Once reaped, the number may be someone else's.
+  /// Asks the process to end: by a last frame and the end of its stdin, and only then as ``terminate()`` does.
+  func end(by frame: borrowing Bytes) {
+    closesInput = true
+    write(frame)
     guard handlers != nil else { return }
+    reactor.cancel(step)
+    step = reactor.after(milliseconds: Self.steps.closed) { [self] in terminate() }
+  }
+
+  private func killSoon() {
+    if !signal(SIGKILL) { spare { [self] in killSoon() } }
+  }
+
+  private func spare(_ again: @escaping () -> Void) {
+    reactor.cancel(step)
+    step = reactor.after(milliseconds: 100, again)
+  }
+
+  /// Sends a signal that ends it; false where it renews a login, and must be left alone for now.
+  private func signal(_ number: Int32) -> Bool {
+    // Once reaped, the number may be someone else's.
+    guard handlers != nil else { return true }
+    guard let lock else {
+      Glibc.kill(-pid, number)
+      return true
+    }
+    // While it stands still, it can't begin to renew behind our look.
+    clinux_hold(pid)
+    if lock.isHeld(by: pid) {
+      let since = spared ?? Reactor.now
+      spared = since
+      if Reactor.now - since < LoginLock.longest {
+        Glibc.kill(-pid, SIGCONT)
+        return false
+      }
+    }
     Glibc.kill(-pid, number)
+    Glibc.kill(-pid, SIGCONT)
+    return true
   }
 
   /// Ends the process in steps: no more input, SIGTERM, SIGKILL.
@@ -234,7 +293,8 @@ final class Child {
     var ended = pollfd(fd: process, events: Int16(POLLIN), revents: 0)
     let now = Reactor.now
     poll(&ended, 1, time > now ? Int32((time - now) / 1_000_000) : 0)
-    signal(SIGKILL)
+    // One that renews a login is waited for, in vain for half a minute at most.
+    while !signal(SIGKILL) { poll(&ended, 1, 100) }
     waitpid(pid, nil, 0)
     release()
   }
@@ -245,7 +305,7 @@ final class Child {
     // What it left behind in its group has no one to end it later.
     Glibc.kill(-pid, SIGKILL)
     while openOutputs.contains(output), lastRead(readOutput, output) {}
-    while openOutputs.contains(errors), lastRead(readErrors, errors) {}
+    while openOutputs.contains(errors), lastRead({ _ = readErrors() }, errors) {}
     let ended = handlers?.ended
     release()
     ended?(status & 0x7F == 0 ? .status(status >> 8 & 0xFF) : .signal(status & 0x7F))
@@ -261,6 +321,7 @@ final class Child {
 
   private func release() {
     handlers = nil
+    Orphans.collected(pid)
     reactor.cancel(step)
     closeInput()
     closeOutput(output)

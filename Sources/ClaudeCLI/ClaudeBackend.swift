@@ -41,15 +41,21 @@ package final class ClaudeBackend: Backend {
   let files: RunDirectory
   /// Nil where no owner's configuration is used.
   let sessions: SessionFiles?
+  /// Nil where no login is used.
+  let loginLock: LoginLock?
   let installation: Installation
   private let port: Port
   private var models: ModelTable
   /// The version of the CLI whose models are among ``models``.
   private var learntFrom: String?
   let limit = LoginLimit()
+  private(set) lazy var errorLines = ErrorLog(self)
   /// Requests without `end`.
   private var turns: [RequestID: Turn] = [:]
   private var queue = Queue<Turn>()
+  /// Of those in line, the ones whose bytes count.
+  private var waiting: Set<RequestID> = []
+  private var waitingBytes = 0
   private(set) lazy var pool = Pool(self)
   /// Why no private file can be written, as the last health request found; nil where one can.
   private var filesFault: String?
@@ -68,6 +74,8 @@ package final class ClaudeBackend: Backend {
     files = try RunDirectory(under: settings.runDirectory)
     sessions = settings.auth == .key ? nil : SessionFiles(environment, neutral: files.neutral)
     sessions?.sweep()
+    loginLock = settings.auth == .key ? nil : LoginLock(environment)
+    Orphans.adopt()
     let finder = Finder(
       named: settings.cli, fallback: settings.fallbackCLI, environment: environment, directory: Self.currentDirectory)
     installation = Installation(
@@ -133,10 +141,10 @@ package final class ClaudeBackend: Backend {
       log.write(.warning, "a rid came twice", ["id": id.text])
       return
     }
-    let request = try MessagesRequest(payload: line.payload, ctx: line.ctx, isCount: isCount)
     guard turns.count < Limits.maxOpen else {
       throw APIError(status: 529, "too many requests wait", headers: [("retry-after", "5")])
     }
+    let request = try MessagesRequest(payload: line.payload, ctx: line.ctx, isCount: isCount)
     var ctx = Bytes()
     if let given = line.ctx { ctx.append(given) } else { ctx.append("{}") }
     let turn = Turn(id, request, line: line, ctx: ctx, backend: self)
@@ -145,6 +153,29 @@ package final class ClaudeBackend: Backend {
     turn.wait()
     installation.refresh()
     pump()
+    hold(turn)
+  }
+
+  /// Has a request that must wait hold its bytes alone, and not too many of them with those before it.
+  private func hold(_ turn: Turn) {
+    guard queue.last === turn else { return }
+    turn.rest()
+    waiting.insert(turn.id)
+    guard waiting.count > 1, waitingBytes + turn.size > settings.limits.maxBuffered else {
+      waitingBytes += turn.size
+      return
+    }
+    waiting.remove(turn.id)
+    _ = queue.remove(turn)
+    turn.fail(
+      APIError(
+        status: 529, "the requests that wait for the Claude CLI hold more than \(settings.limits.maxBuffered) bytes",
+        headers: [("retry-after", "5")]))
+  }
+
+  /// It doesn't wait any more.
+  private func went(_ turn: Turn) {
+    if waiting.remove(turn.id) != nil { waitingBytes -= turn.size }
   }
 
   package func cancel(_ id: RequestID) -> Bool {
@@ -154,7 +185,16 @@ package final class ClaudeBackend: Backend {
     return true
   }
 
-  func leave(_ turn: Turn) { _ = queue.remove(turn) }
+  func leave(_ turn: Turn) {
+    went(turn)
+    _ = queue.remove(turn)
+  }
+
+  private func next() -> Turn? {
+    let turn = queue.next()
+    if let turn { went(turn) }
+    return turn
+  }
 
   /// Whether someone waits for a process.
   var hasLine: Bool { !queue.isEmpty }
@@ -164,14 +204,14 @@ package final class ClaudeBackend: Backend {
     while let turn = queue.first {
       switch installation.state {
       case .probing: return
-      case .unusable(let error, _): queue.next()?.fail(error)
+      case .unusable(let error, _): next()?.fail(error)
       case .ready(let cli):
         guard let need = turn.need(cli) else {
           leave(turn)
           continue
         }
         guard pool.hasRoom(for: need, isFresh: turn.wantsFresh) else { return }
-        queue.next()?.start(need)
+        next()?.start(need)
       }
     }
   }
@@ -268,6 +308,10 @@ package struct ExecLimits: Sendable {
   package var maxAge = 600
   /// Milliseconds before a missing process is started ahead: behind what is asked for now; and behind a failed start.
   package var pauses = (refill: 100, failed: 30_000)
+  /// Bytes that the requests in line may hold together.
+  package var maxBuffered = 256 << 20
+  /// Lines of the CLI's stderr that go into the log in a minute.
+  package var maxErrorLines = 60
   /// Seconds that a request may wait for a process.
   package var queueTimeout = 30
   /// Seconds that the CLI may be silent: what a load balancer commonly allows, twice.

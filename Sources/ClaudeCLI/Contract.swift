@@ -20,6 +20,8 @@ package enum Contract {
       // No tools, servers, settings or commands of this machine.
       "--tools", "", "--strict-mcp-config", "--setting-sources", "", "--disable-slash-commands",
       "--no-session-persistence", "--max-turns", "1", "--permission-mode", "dontAsk",
+      // The API's own errors, which stdout tells in other words (``Diagnostic``). The level is a variable.
+      "--debug-to-stderr",
     ]
     // Bare adds no reminders, and never reads a login.
     if auth == .key { flags.append("--bare") }
@@ -47,6 +49,8 @@ package enum Contract {
   /// Where the CLI keeps its login, and what it knows of its running sessions.
   package static let configuration = "CLAUDE_CONFIG_DIR"
   package static let temporary = "TMPDIR"
+  /// Beside the lock of the login, in its configuration: who holds it.
+  package static let loginLockOwner = ".oauth_refresh.lock.owner"
 
   package static let inheritedPrefix = "LC_"
 
@@ -79,6 +83,7 @@ package enum Contract {
     (noThinking, "0"),
     ("CLAUDE_CODE_EFFORT_LEVEL", "unset"),
     ("API_TIMEOUT_MS", "600000"),
+    ("CLAUDE_CODE_DEBUG_LOG_LEVEL", "warn"),
   ]
 
   /// At 0 the CLI asks for no thinking, but adds `temperature: 1` for the models that take one. Read at the start only.
@@ -124,10 +129,30 @@ package enum Contract {
     "claude-sonnet-4-5", "claude-haiku-4-5",
   ]
 
+  /// What the names of models begin with for which the CLI adds `temperature: 1` while ``noThinking`` is 0.
+  ///
+  /// For other models it adds no temperature, so that a `top_p` alone needs nothing.
+  package static let withTemperature = [
+    "claude-2", "claude-instant", "claude-3", "claude-sonnet-4", "claude-haiku-4", "claude-opus-4-0", "claude-opus-4-1",
+    "claude-opus-4-2", "claude-opus-4-5", "claude-opus-4-6",
+  ]
+
+  /// Whether the API lets a model think where the request says nothing of it, and the CLI would turn that off.
+  ///
+  /// Of later models the CLI leaves it on by itself, and of earlier ones it is off. A name may have a date or a window
+  /// behind it.
+  package static func thinksByDefault(_ name: String) -> Bool {
+    ["claude-opus-5", "claude-sonnet-5"].contains { model in
+      guard name.hasPrefix(model) else { return false }
+      let rest = name.dropFirst(model.count)
+      return rest.isEmpty || rest.hasPrefix("-20") || rest.hasPrefix("[") || rest.hasPrefix("@")
+    }
+  }
+
   /// What keeps the CLI's own `system` and `metadata` out of a request that has none: means the same as none.
   ///
-  /// The `tools: []`, `thinking: {"type":"disabled"}` and `temperature: 1` that it adds where they are missing are
-  /// the API's own defaults, and can't be kept out: null would be sent as null.
+  /// The `tools: []`, `thinking` and `temperature: 1` that it adds where they are missing are the API's own defaults
+  /// (``thinksByDefault(_:)`` sees to that of `thinking`), and can't be kept out: null would be sent as null.
   package static let emptyVerbatim: KeyValuePairs<StaticString, StaticString> = ["system": "[]", "metadata": "{}"]
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import JSONText
 import Jansson
 
 /// A request's conversation as the CLI takes one by its own means: turns, and one system text for all of it.
@@ -17,6 +18,17 @@ package struct Conversation {
   /// Where the last message is the beginning of the answer: its index.
   package private(set) var prefill: Int?
 
+  init() {}
+
+  mutating func add(_ turn: Turn) { turns.append(turn) }
+
+  /// Adds a value, written out, to the system text.
+  mutating func addText(of value: JSON) {
+    var bytes = Bytes()
+    bytes.append(value)
+    system.append(bytes.text)
+  }
+
   package init(_ request: MessagesRequest) {
     takeSystem(request.body["system"])
     let messages = request.body["messages"]!
@@ -31,7 +43,7 @@ package struct Conversation {
       } else if message["role"]!.equals("system") {
         losses.append(Loss("messages[\(index)]", "moved to system"))
         addSystem(content, "messages[\(index)].content")
-      } else if Self.isPlaceholder(content), !turns.isEmpty || !turn.isEmpty {
+      } else if Self.isPlaceholder(content) || Self.isEmpty(content), !turns.isEmpty || !turn.isEmpty {
         losses.append(Loss("messages[\(index)]", "dropped"))
       } else {
         endUserTurn(&turn)
@@ -46,7 +58,8 @@ package struct Conversation {
       system = []
     }
     let end = messages.count - 1
-    if messages[end]["role"]!.equals("assistant"), !Self.isPlaceholder(messages[end]["content"]!) { prefill = end }
+    let last = messages[end]["content"]!
+    if messages[end]["role"]!.equals("assistant"), !Self.isPlaceholder(last), !Self.isEmpty(last) { prefill = end }
   }
 
   private mutating func endUserTurn(_ turn: inout [JSON]) {
@@ -57,13 +70,13 @@ package struct Conversation {
   }
 
   /// Content as a list of blocks.
-  private static func blocks(_ content: JSON) -> [JSON] {
+  static func blocks(_ content: JSON) -> [JSON] {
     content.isArray ? Array(content.elements) : [JSON(object: ["type": JSON("text"), "text": content])]
   }
 
   // MARK: System text
 
-  private mutating func takeSystem(_ value: JSON?) {
+  mutating func takeSystem(_ value: JSON?) {
     guard let value, !value.isNull else { return }
     addSystem(value, "system")
     if value.isArray, value.count > 1 { losses.append(Loss("system", "joined from \(value.count) blocks")) }
@@ -104,6 +117,8 @@ package struct Conversation {
     guard let text else { return false }
     return String(text.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed()) == "(no content)"
   }
+
+  private static func isEmpty(_ content: JSON) -> Bool { content.isString ? content.equals("") : content.count == 0 }
 
   private mutating func noteExtras(_ message: JSON, _ index: Int) {
     for (key, _) in message.members where key != "role" && key != "content" {

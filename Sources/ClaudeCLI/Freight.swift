@@ -39,7 +39,8 @@ package struct Freight: ~Copyable {
   }
 
   private init(replay request: MessagesRequest, auth: Auth, makeID: () -> String) {
-    let conversation = Conversation(request)
+    let isEstimate = request.isCount && !request.isCountable
+    let conversation = isEstimate ? Conversation(estimating: request) : Conversation(request)
     var body = ExtraBody(request, auth: auth)
     losses = request.losses + conversation.losses + body.losses
     if request.isCount, !conversation.system.isEmpty { losses.append(Loss("system", "counted as a message")) }
@@ -190,6 +191,10 @@ package struct ExtraBody: ~Copyable {
       begin(key.description)
       bytes.append(value)
     }
+    if request.wantsCaching, !request.hasCacheMarks {
+      begin("cache_control")
+      bytes.append(#"{"type":"ephemeral"}"#)
+    }
     finish(request)
   }
 
@@ -202,10 +207,9 @@ package struct ExtraBody: ~Copyable {
   }
 
   private mutating func finish(_ request: MessagesRequest) {
-    if request.hasTopPAlone, request.body["thinking"] == nil {
-      // Stands for the variable that is left out then (``Contract/noThinking``).
+    if let thinking = request.thinkingByDefault {
       begin("thinking")
-      bytes.append(#"{"type":"disabled"}"#)
+      bytes.append(thinking)
     }
     bytes.append("}")
   }

@@ -8,7 +8,7 @@ extension Installation {
     switch state {
     case .probing: nil
     case .unusable(let error, _): error
-    case .ready(let cli): cli.isAuthenticated ? nil : CLIError.notLoggedIn
+    case .ready(let cli): cli.isAuthenticated ? startFailure.map { CLIError.endsAtStart($0) } : CLIError.notLoggedIn
     }
   }
 
@@ -31,6 +31,9 @@ extension Installation {
       if !cli.isAuthenticated {
         report.error = "Claude CLI is not logged in, and there is no API key"
         report.cliStatus = "not_authenticated"
+      } else if let end = startFailure {
+        report.error = CLIError.endsAtStart(end).message
+        report.cliStatus = "not_starting"
       }
       report.details = JSON(object: [
         "version": JSON(cli.version.description), "authenticated": JSON(cli.isAuthenticated),

@@ -40,6 +40,11 @@ final class Installation {
   private var probedAt: UInt64 = 0
   private var probes: [Child] = []
   private var isProbing = false
+  /// When the login, or the key, was last refused.
+  private var doubtedAt: UInt64?
+  /// Starts that failed in a row, and how the last one ended.
+  private var failures = 0
+  private var lastEnd = ""
   /// The places looked at in vain, or the path found, as the log says them.
   private(set) var loggedSearch = ""
   /// Called when ``state`` has changed.
@@ -78,13 +83,48 @@ final class Installation {
     if !isProbing, age > Self.ages.good { probe(quietly: true) }
   }
 
-  /// What is known has proved wrong.
+  /// What is known of the login, or the key, has proved wrong. Whatever the CLI says of it, it isn't believed for a
+  /// while: it takes a login for good that can't be renewed any more.
   func doubt() {
-    if case .ready(var cli) = state {
-      cli.isAuthenticated = false
-      state = .ready(cli)
-    }
+    doubtedAt = Reactor.now
+    setAuthenticated(false)
   }
+
+  /// A request was served.
+  func trust() {
+    guard doubtedAt != nil else { return }
+    doubtedAt = nil
+    setAuthenticated(true)
+  }
+
+  private func setAuthenticated(_ isAuthenticated: Bool) {
+    guard case .ready(var cli) = state else { return }
+    cli.isAuthenticated = isAuthenticated
+    state = .ready(cli)
+  }
+
+  private var isDoubted: Bool {
+    doubtedAt.map { Reactor.now - $0 < UInt64(Self.ages.good) * 1_000_000 } ?? false
+  }
+
+  // MARK: Its starts
+
+  /// So many starts in a row must fail before health says so.
+  private static let failedStarts = 3
+
+  /// Why the CLI doesn't start, though it tells its version.
+  var startFailure: String? { failures >= Self.failedStarts ? lastEnd : nil }
+
+  /// A process has ended before its start was over.
+  func startFailed(_ end: String) {
+    (failures, lastEnd) = (failures + 1, end)
+    guard failures == Self.failedStarts else { return }
+    log.write(.error, "the Claude CLI ends as soon as it starts (\(end))")
+    if !isProbing { probe(quietly: true) }
+  }
+
+  /// A process has started.
+  func started() { failures = 0 }
 
   /// How old is what is known, in milliseconds.
   var age: Int { Int((Reactor.now - probedAt) / 1_000_000) }
@@ -139,7 +179,9 @@ final class Installation {
     var timer: Reactor.Timer?
     let program = Child.Program(
       path: path, arguments: flags,
-      environment: ChildEnvironment.make(from: environment, auth: .login, client: client), directory: directory)
+      environment: ChildEnvironment.make(from: environment, auth: .login, client: client), directory: directory,
+      // It may renew the login to know it.
+      lock: flags == Contract.authFlags ? LoginLock(environment) : nil)
     let handlers = Child.Handlers(
       line: { if text.utf8.count < 65_536 { text += $0.text + "\n" } }, tooLong: {}, errorLine: { _ in },
       ended: { [unowned self] end in
@@ -176,7 +218,7 @@ final class Installation {
     }
     let auth = wish ?? (hasLogin ? .login : .key)
     let cli = CLI(
-      path: path, version: version, auth: auth, isAuthenticated: auth == .login ? hasLogin : hasKey)
+      path: path, version: version, auth: auth, isAuthenticated: !isDoubted && (auth == .login ? hasLogin : hasKey))
     log.write(
       .info, "Claude CLI found",
       [

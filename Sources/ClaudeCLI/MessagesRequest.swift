@@ -28,8 +28,7 @@ package struct MessagesRequest {
   /// Whose request it is: the name of the key that it came with.
   package let caller: String?
 
-  /// - Throws: the API's own answer to a body that lacks what every request must have; of a count besides, a 501 where
-  ///   the CLI can't do it.
+  /// - Throws: the API's own answer to a body that lacks what every request must have.
   package init(payload: ByteSlice, ctx: ByteSlice?, isCount: Bool = false) throws(APIError) {
     let body: JSON
     do throws(JSONError) {
@@ -38,6 +37,12 @@ package struct MessagesRequest {
       throw .invalid("the body is not valid JSON: \(error.reason) at byte \(error.offset)")
     }
     guard body.isObject else { throw .invalid("the body must be a JSON object") }
+    // It holds what is new in a conversation that the API has kept. The vendor's SDK then sends the whole.
+    guard body["thread"] == nil else {
+      throw APIError(
+        status: 400, "thread: message threads are not supported with the Claude CLI; send the whole conversation",
+        param: "thread", details: #"{"error_code":"thread_unsupported_request"}"#)
+    }
     guard let model = body["model"] else { throw Self.required("model") }
     guard let name = model.string else { throw Self.wrong("model", "Input should be a valid string") }
     guard let messages = body["messages"] else { throw Self.required("messages") }
@@ -63,6 +68,7 @@ package struct MessagesRequest {
     wantsStream = stream?.bool ?? false
 
     var losses: [Loss] = []
+    wantsCaching = ctx.flatMap { Scan.plainString(Scan.member("cache", of: $0)) }?.equals("auto") == true
     let http = ctx.flatMap { Scan.member("http", of: $0) }
     caller = http.flatMap { Scan.plainString(Scan.member("key", of: $0)) }?.text
     let header = http.flatMap { Scan.member("headers", of: $0) }
@@ -75,7 +81,6 @@ package struct MessagesRequest {
       losses.append(Loss("output_config.effort", "dropped"))
     }
     self.losses = losses
-    if isCount { try checkCount() }
   }
 
   private static func check(_ message: JSON, _ index: Int) throws(APIError) {
@@ -92,7 +97,7 @@ package struct MessagesRequest {
 
   private static func required(_ field: String) -> APIError { wrong(field, "Field required") }
 
-  private static func wrong(_ field: String, _ what: String) -> APIError {
+  static func wrong(_ field: String, _ what: String) -> APIError {
     .invalid("\(field): \(what)", param: field)
   }
 
@@ -106,13 +111,50 @@ package struct MessagesRequest {
     }
   }
 
-  /// Whether it names `top_p` and no `temperature`.
+  /// Whether it names `top_p` and no `temperature`, of a model for which the CLI would add one.
   ///
-  /// Some models refuse both together, so the CLI must not add a temperature of its own.
-  package var hasTopPAlone: Bool {
+  /// Such models refuse both together.
+  package var needsNoTemperature: Bool {
     func isGiven(_ key: StaticString) -> Bool { body[key].map { !$0.isNull } ?? false }
     return isGiven("top_p") && !isGiven("temperature")
+      && Contract.withTemperature.contains { model.text.hasPrefix($0) }
   }
+
+  /// Whether the variable ``Contract/noThinking`` must be left out: at 0 the CLI adds a temperature for some models, and
+  /// lowers the effort of others.
+  package var omitsThinking: Bool {
+    needsNoTemperature || Contract.thinksByDefault(model.text) && body["output_config"]?["effort"] != nil
+  }
+
+  /// What says of thinking what the API's default is, where the CLI would say something else.
+  package var thinkingByDefault: StaticString? {
+    guard body["thinking"] == nil else { return nil }
+    if Contract.thinksByDefault(model.text) { return #"{"type":"adaptive"}"# }
+    return needsNoTemperature ? #"{"type":"disabled"}"# : nil
+  }
+
+  /// What of it bears on what the CLI does when the API refuses it.
+  package var traits: Answer.Traits {
+    var traits = Answer.Traits()
+    func look(at blocks: JSON) {
+      for block in blocks.elements {
+        guard let type = block["type"] else { continue }
+        if type.equals("thinking") || type.equals("redacted_thinking") {
+          (traits.hasThinking, traits.mayBeCut) = (true, true)
+        } else if type.equals("image") || type.equals("document") {
+          traits.mayBeCut = true
+        } else if type.equals("tool_result"), let content = block["content"] {
+          look(at: content)
+        }
+      }
+    }
+    for message in body["messages"]!.elements { look(at: message["content"]!) }
+    if body["output_config"] != nil || !betas.isEmpty { traits.mayBeCut = true }
+    return traits
+  }
+
+  /// Whether a stage before asks that the conversation be cached, since its client said nothing of that.
+  package let wantsCaching: Bool
 
   /// Whether the client marks what is to be cached, which the CLI's own marks must not disturb.
   package var hasCacheMarks: Bool {

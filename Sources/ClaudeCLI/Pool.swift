@@ -13,6 +13,7 @@ final class Pool {
   /// What the last request needed: the next one will likely need the same.
   private var wanted: Need?
   private var refilling: Reactor.Timer?
+  private var orphans: Reactor.Timer?
   private var isStopped = false
 
   init(_ backend: ClaudeBackend) { self.backend = backend }
@@ -79,10 +80,20 @@ final class Pool {
     backend.pump()
   }
 
+  /// Ends what a process has left behind, a little later and for all that ended meanwhile.
+  func endOrphans() {
+    guard orphans == nil, !isStopped else { return }
+    orphans = reactor.after(milliseconds: limits.pauses.refill) { [unowned self] in
+      orphans = nil
+      Orphans.end()
+    }
+  }
+
   func ended(_ worker: Worker, wasExpected: Bool, _ end: Child.End) {
     workers.removeAll { $0 === worker }
     idle.removeAll { $0 === worker }
     guard !isStopped, worker.key.carrier.isReusable else { return }
+    if !wasExpected, !worker.isParked { backend.installation.startFailed(end.description) }
     if !wasExpected, worker.uses == 0 {
       backend.log.write(.warning, "a CLI process that was started ahead has ended (\(end))")
     }
@@ -161,6 +172,7 @@ final class Pool {
     for worker in last { worker.terminate() }
     let deadline = Reactor.now + UInt64(Child.steps.terminated) * 1_000_000
     for worker in last { worker.destroy(at: deadline) }
+    Orphans.end()
     workers = []
     idle = []
   }

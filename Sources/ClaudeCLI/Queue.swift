@@ -6,6 +6,7 @@ struct Queue<Element: AnyObject> {
 
   var isEmpty: Bool { line.isEmpty }
   var first: Element? { line.first }
+  var last: Element? { line.last }
 
   mutating func append(_ element: Element) { line.append(element) }
 

@@ -8,8 +8,22 @@ import Records
 ///
 /// Where the API gives it none, the CLI says an estimate of its own, and doesn't tell. So it is asked for the estimate
 /// as well: what equals that is none of the API's.
-struct TokenCount {
+package struct TokenCount {
+  /// What the API says to whoever sends tools, in tokens: it has no other form in which it could be counted.
+  static let wordsOfTools = 346
+
+  /// Whether the number is not the API's own for this request.
+  package private(set) var isEstimate: Bool
+  /// Why the API gave none.
+  package var refusal: APIError?
+  /// What the CLI can't be asked for.
+  private let more: Int
   private var estimate: (messages: Int, system: Int)?
+
+  package init(_ request: MessagesRequest) {
+    isEstimate = !request.isCountable
+    more = (request.body["tools"]?.count ?? 0) > 0 ? Self.wordsOfTools : 0
+  }
 
   /// The frames that ask, behind the conversation's.
   static func append(to frames: inout Bytes) {
@@ -36,14 +50,18 @@ struct TokenCount {
       estimate = (messages, system)
       return nil
     }
-    guard let estimate, estimate.messages != messages, system == 0 || estimate.system != system else {
-      throw CLIError.broken("the API gave the Claude CLI no count of the tokens")
+    if estimate == nil || estimate!.messages == messages || system > 0 && estimate!.system == system {
+      // The API itself has refused the request. Where it only has no such endpoint, the CLI's estimate stands.
+      if let refusal, ![404, 405, 501].contains(refusal.status) { throw refusal }
+      isEstimate = true
     }
-    return messages + system
+    return messages + system + more
   }
 
+  /// A number of tokens as it may be; nil for what is none.
   private static func tokens(_ id: StaticString, in usage: JSON) -> Int? {
-    usage["categories"]?.elements.first { $0["id"]?.equals(id) == true }?["tokens"]?.integer
+    let found = usage["categories"]?.elements.first { $0["id"]?.equals(id) == true }?["tokens"]?.integer
+    return found.flatMap { (0...1_000_000_000).contains($0) ? $0 : nil }
   }
 }
 
@@ -51,19 +69,44 @@ extension MessagesRequest {
   /// What the API counts and the CLI doesn't say to it.
   private static let uncounted = ["tools", "mcp_servers", "container"]
 
-  /// - Throws: a 501 for what the CLI can't count.
-  func checkCount() throws(APIError) {
-    for name in Self.uncounted where (body[name]?.count ?? 0) > 0 {
-      throw Self.uncountable("\(name) can't be counted")
+  /// Whether the API counts what the CLI says to it, and nothing else.
+  var isCountable: Bool { isReplayable && Self.uncounted.allSatisfy { (body[$0]?.count ?? 0) == 0 } }
+}
+
+extension Conversation {
+  /// A conversation that has about as many tokens, in a form that the CLI can be asked for: all of it in one turn, with
+  /// the tools as text behind the system text.
+  init(estimating request: MessagesRequest) {
+    self.init()
+    takeSystem(request.body["system"])
+    if let tools = request.body["tools"], tools.count > 0 { addText(of: tools) }
+    var blocks: [JSON] = []
+    for message in request.body["messages"]!.elements {
+      let isUser = message["role"]!.equals("user")
+      for block in Self.blocks(message["content"]!) {
+        switch block["type"]?.string {
+        // The API doesn't count the thinking of earlier turns.
+        case "thinking", "redacted_thinking": break
+        case "text": if block["text"]?.equals("") == false { blocks.append(Self.text(block["text"]!)) }
+        case "image", "document", "search_result": blocks.append(isUser ? block : Self.text(of: block))
+        case "tool_result":
+          for part in block["content"].map({ Self.blocks($0) }) ?? [] where part["text"]?.equals("") != true {
+            blocks.append(part)
+          }
+        default: blocks.append(Self.text(of: block))
+        }
+      }
     }
-    guard isReplayable else {
-      throw Self.uncountable("only text, tool calls and results, and what a URL names, up to ten turns and a last one")
-    }
+    if blocks.isEmpty { blocks.append(Self.text(JSON("."))) }
+    add(Turn(isUser: true, content: JSON(array: blocks)))
   }
 
-  private static func uncountable(_ why: String) -> APIError {
-    APIError(
-      status: 501, type: "api_error", "the Claude CLI can't count the tokens of this request: \(why)",
-      code: "not_supported")
+  private static func text(_ text: JSON) -> JSON { JSON(object: ["type": JSON("text"), "text": text]) }
+
+  /// A value written out, as a block of text.
+  private static func text(of value: JSON) -> JSON {
+    var bytes = Bytes()
+    bytes.append(value)
+    return text(JSON(utf8: bytes.slice))
   }
 }

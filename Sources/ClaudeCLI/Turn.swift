@@ -8,11 +8,13 @@ import Records
 /// One request on its way: in line, then carried by a process, then over.
 final class Turn {
   let id: RequestID
-  /// Until the CLI works on it: images are large.
+  /// The record as it came, until the CLI works on it and, where there is a next backend, until the answer has begun.
+  private var line: Bytes
+  /// What the line says, taken apart: only while the turn is taken in or started, because a tree is much larger.
   private var request: MessagesRequest?
-  private let isCount: Bool
   private let ctx: Bytes
-  private var kept: KeptRequest
+  /// What a process must be for it, and how its answer goes.
+  private let outline: Outline
   private let came = Reactor.now
   private let backend: ClaudeBackend
   private var answer: Answer?
@@ -29,13 +31,44 @@ final class Turn {
   private var deadline: Reactor.Timer?
   private var idle: Reactor.Timer?
 
+  /// What is known of a request without its body.
+  private struct Outline {
+    let isCount, isReplayable, hasSystem, omitsThinking: Bool
+    let betas: [String]
+    let caller: String?
+
+    init(_ request: MessagesRequest) {
+      (isCount, betas, caller) = (request.isCount, request.betas, request.caller)
+      (isReplayable, hasSystem, omitsThinking) = (request.isReplayable, request.hasSystem, request.omitsThinking)
+    }
+  }
+
   init(_ id: RequestID, _ request: MessagesRequest, line: Line, ctx: consuming Bytes, backend: ClaudeBackend) {
     self.id = id
     self.request = request
-    isCount = request.isCount
+    outline = Outline(request)
     self.ctx = ctx
-    kept = KeptRequest(line, for: backend.declining)
+    self.line = Bytes(capacity: line.bytes.count)
+    self.line.append(line.bytes)
     self.backend = backend
+  }
+
+  /// The bytes that it holds while it waits.
+  var size: Int { line.count }
+
+  /// Lets go of what can be made again of the line.
+  func rest() { request = nil }
+
+  /// The request, taken apart; nil where it has gone.
+  private func parse() -> MessagesRequest? {
+    if let request { return request }
+    guard !line.isEmpty, let line = Line(scanning: line.slice) else { return nil }
+    return try? MessagesRequest(payload: line.payload, ctx: ctx.slice, isCount: outline.isCount)
+  }
+
+  /// Forgets the line, unless it may still have to be handed on.
+  private func release(hasBegun: Bool) {
+    if hasBegun || !backend.declining.isOn && hasStarted { line.removeAll(keeping: 0) }
   }
 
   private var settings: ClaudeBackend.Settings { backend.settings }
@@ -56,32 +89,39 @@ final class Turn {
 
   /// What its process must be like.
   func need(_ cli: Installation.CLI) -> Need? {
-    guard let request else { return nil }
-    let carrier = Carrier.of(cli.auth, wish: settings.carrier, request)
+    guard !line.isEmpty else { return nil }
+    let carrier = Carrier.of(
+      cli.auth, wish: settings.carrier, isCount: outline.isCount, isReplayable: outline.isReplayable)
     var key = ProcessKey(cli, carrier)
-    (key.betas, key.omitsThinking) = (request.betas, request.hasTopPAlone)
-    return Need(key: key, caller: request.caller, hasSystem: carrier == .replay && request.hasSystem)
+    (key.betas, key.omitsThinking) = (outline.betas, outline.omitsThinking)
+    return Need(key: key, caller: outline.caller, hasSystem: carrier == .replay && outline.hasSystem)
   }
 
   /// Goes to a process: one that waits, or a new one.
   func start(_ need: Need) {
     reactor.cancel(deadline)
-    guard let request else { return }
+    guard let request = parse() else { return fail(APIError(status: 500, "the request is gone")) }
+    defer { rest() }
     let key = need.key
+    if key.carrier != .verbatim {
+      do throws(APIError) { try request.checkTurns() } catch { return fail(error) }
+    }
     var freight = Freight(request, carrier: key.carrier, auth: key.auth, makeID: UniqueID.make)
-    if settings.isStrict, !freight.losses.isEmpty {
-      let list = freight.losses.map { "\($0.field): \($0.fate)" }.joined(separator: "; ")
-      return fail(.invalid("the Claude CLI can't carry this request exactly: \(list)"))
+    var losses = LossLedger()
+    for loss in freight.losses { losses.add(loss.field, loss.fate) }
+    if settings.isStrict, !losses.isEmpty {
+      return fail(.invalid("the Claude CLI can't carry this request exactly: \(losses.list)"))
     }
     var context = Bytes(capacity: ctx.count + 64)
-    context.append(ctx: ctx.slice, adding: freight.losses)
+    context.append(object: ctx.slice, adding: losses)
+    var traits = request.traits
+    traits.isStrict = settings.isStrict
     answer = Answer(
-      id, ctx: context, wantsStream: request.wantsStream, isCount: request.isCount, auth: key.auth,
-      declining: backend.declining, limit: backend.limit)
+      id, ctx: context, wantsStream: request.wantsStream, count: request.isCount ? TokenCount(request) : nil,
+      auth: key.auth, traits: traits, declining: backend.declining, limit: backend.limit)
     do throws(Failure) {
       let worker = try worker(for: need, request, freight)
       self.worker = worker
-      if !key.carrier.isReusable { self.request = nil }
       carriedAt = Reactor.now
       worker.carry(self, freight, for: need)
     } catch {
@@ -89,7 +129,7 @@ final class Turn {
       return fail(APIError(status: 500, "the proxy could not start the Claude CLI"))
     }
     freight.frames.removeAll(keeping: 0)
-    if !isCount { backend.pool.used(need) }
+    if !outline.isCount { backend.pool.used(need) }
     deadline = reactor.after(milliseconds: settings.requestTimeout * 1_000) { [unowned self] in
       give(APIError(status: 504, "the answer took longer than \(settings.requestTimeout) s"))
     }
@@ -122,13 +162,28 @@ final class Turn {
     guard !isOver else { return }
     if case .started = line {
       hasStarted = true
-      request = nil
+      backend.installation.started()
+      release(hasBegun: false)
     }
     let elapsed = Int((Reactor.now - came) / 1_000_000)
-    let verdict = backend.write { answer?.take(line, elapsed: elapsed, now: time(nil), to: &$0) ?? .more }
-    if answer?.hasBegun == true { kept.release() }
+    settle(backend.write { answer?.take(line, elapsed: elapsed, now: time(nil), to: &$0) ?? .more })
+  }
+
+  /// Takes what its process has logged of its requests to the API.
+  func take(_ diagnostic: Diagnostic) {
+    guard !isOver else { return }
+    settle(backend.write { answer?.take(diagnostic, to: &$0) ?? .more })
+  }
+
+  /// Goes on where the answer is over.
+  private func settle(_ verdict: Answer.Verdict) {
+    if answer?.hasBegun == true { release(hasBegun: true) }
     guard verdict != .more else { return }
-    if answer?.failure?.status == 401 { backend.installation.doubt() }
+    if let failure = answer?.failure {
+      if failure.status == 401 { backend.installation.doubt() }
+    } else {
+      backend.installation.trust()
+    }
     // First the process, so that the next request may wait for it.
     isOver = true
     worker?.answered(verdict)
@@ -151,7 +206,13 @@ final class Turn {
       reactor.cancel(idle)
       return backend.repeatTurn(self)
     }
+    if !hasStarted { backend.installation.startFailed(end.description) }
     fail(CLIError.broken("the Claude CLI ended before the answer was complete (\(end))"))
+  }
+
+  /// Its process has closed its stdout, and still runs.
+  func processFellSilent() {
+    give(CLIError.broken("the Claude CLI closed its output before the answer was complete"))
   }
 
   // MARK: Its end
@@ -181,7 +242,7 @@ final class Turn {
       if answer != nil {
         answer?.fail(error, to: &out)
       } else if backend.declining.covers(error.status) {
-        out.handOn(kept.line, of: id, status: error.status)
+        out.handOn(line.slice, of: id, status: error.status)
       } else {
         out.error(error, of: id, ctx: ctx.slice)
         out.end(id)
@@ -209,9 +270,9 @@ final class Turn {
   private func settle() {
     isOver = true
     if answer?.isDeclined == true {
-      backend.write { $0.handOn(kept.line, of: id, status: answer?.failure?.status ?? 0) }
+      backend.write { $0.handOn(line.slice, of: id, status: answer?.failure?.status ?? 0) }
     }
-    kept.release()
+    line.removeAll(keeping: 0)
     worker = nil
     request = nil
     reactor.cancel(deadline)

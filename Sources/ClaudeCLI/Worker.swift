@@ -20,8 +20,9 @@ final class Worker {
   }
 
   /// How long the CLI may take, in milliseconds: to end a turn whose answer is over (10 are usual), to heed an
-  /// interrupt (30 are usual), and to take the settings of a request (10 are usual, 550 for 25 MB).
-  private static let times = (finish: 1_000, interrupt: 300, settings: 10_000)
+  /// interrupt (30 are usual), to take the settings of a request (10 are usual, 550 for 25 MB), and to end when it has
+  /// closed its stdout.
+  private static let times = (finish: 1_000, interrupt: 300, settings: 10_000, silent: 100)
 
   let key: ProcessKey
   let born = Reactor.now
@@ -83,12 +84,13 @@ final class Worker {
         environment: ChildEnvironment.make(
           from: backend.environment, auth: key.auth, client: backend.settings.client, betas: key.betas,
           omitting: key.omitsThinking ? [Contract.noThinking] : [], folder: folder),
-        directory: backend.files.neutral),
+        directory: backend.files.neutral, lock: key.auth == .login ? backend.loginLock : nil),
       reactor: backend.reactor,
       handlers: Child.Handlers(
         line: { [unowned self] in take($0) },
         tooLong: { [unowned self] in turn?.takeTooLong() },
-        errorLine: { [unowned self] in logError($0) },
+        errorLine: { [unowned self] in take(error: $0) },
+        silent: { [unowned self] in fellSilent() },
         ended: { [self] in ended($0) }))
   }
 
@@ -150,12 +152,19 @@ final class Worker {
 
   private func take(_ bytes: ByteSlice) {
     let line = CLILine(bytes)
+    switch line {
+    case .apiError, .result, .control, .event(_, .messageStart, _), .event(_, _, isAbandoned: true):
+      // What it logged of the API's answer before it printed this.
+      child?.readErrorsNow()
+    default: break
+    }
     if case .started = line { removeTranscript() }
     // Whatever it does now: the CLI tells it behind the end of an answer, too.
     if case .rateLimit(let info) = line { pool.backend.limit.take(info) }
     if case .control(let response) = line, !isParked, Scan.is("initialize", "request_id", of: response) {
       if Scan.is("error", "subtype", of: response) { return refused() }
       isParked = true
+      pool.backend.installation.started()
       pool.backend.learn(from: response, version: key.version)
       return pool.parked(self)
     }
@@ -190,6 +199,27 @@ final class Worker {
     }
   }
 
+  /// Takes a line of its stderr.
+  private func take(error line: ByteSlice) {
+    let diagnostic = Diagnostic(line)
+    switch diagnostic {
+    case .notice: pool.backend.errorLines.write(line, label: label)
+    case .log: pool.backend.log.write(.debug, line.cut(0, min(line.count, 600)).text, ["source": "claude"])
+    default:
+      // What comes before the settings are taken is of an earlier request.
+      if state == .busy, settingsID == nil, pauses.isEmpty { turn?.take(diagnostic) }
+    }
+  }
+
+  /// It has closed its stdout: most likely it is about to end.
+  private func fellSilent() {
+    _ = reactor.after(milliseconds: Self.times.silent) { [weak self] in
+      guard let self, child != nil, !isDying else { return }
+      turn?.processFellSilent()
+      terminate()
+    }
+  }
+
   /// It doesn't take the first frame: nothing can come of it.
   private func refused() {
     pool.backend.log.write(.warning, "the Claude CLI refused its first frame")
@@ -214,6 +244,12 @@ final class Worker {
     turn = nil
     guard key.carrier.isReusable, hasStarted, !isDying else { return terminate() }
     state = .interrupted
+    child?.write(interrupt())
+    wait(Self.times.interrupt) { [unowned self] in terminate() }
+  }
+
+  /// The frame that tells it to stop its turn.
+  private func interrupt() -> Bytes {
     let id = UniqueID.make()
     interruptID = id
     var frame = Bytes()
@@ -221,8 +257,7 @@ final class Worker {
     frame.append(quoted: id)
     frame.append(#","request":{"subtype":"interrupt"}}"#)
     frame.append("\n")
-    child?.write(frame)
-    wait(Self.times.interrupt) { [unowned self] in terminate() }
+    return frame
   }
 
   private func release() {
@@ -246,8 +281,10 @@ final class Worker {
   }
 
   func terminate() {
+    let wasDying = isDying
     die()
-    child?.terminate()
+    // One that may be renewing a login is asked, and not signalled.
+    if key.auth == .key { child?.terminate() } else if !wasDying { child?.end(by: interrupt()) }
   }
 
   private func kill() {
@@ -271,6 +308,7 @@ final class Worker {
   private func ended(_ end: Child.End) {
     reactor.cancel(timer)
     removeFiles()
+    pool.endOrphans()
     let wasExpected = isDying
     state = .dying
     child = nil
@@ -292,15 +330,6 @@ final class Worker {
   private func removeTranscript() {
     if let transcript { pool.backend.files.remove(transcript) }
     transcript = nil
-  }
-
-  /// One line for the operator; cut so that the log's own line stays within 4,096 bytes however it is escaped.
-  private func logError(_ line: ByteSlice) {
-    let plain = line.prefix(1_900).map { $0 < 0x20 ? 0x20 : $0 }
-    guard plain.contains(where: { $0 != 0x20 }) else { return }
-    var fields: KeyValuePairs<String, String> = ["source": "claude"]
-    if !label.isEmpty { fields = ["id": label, "source": "claude"] }
-    pool.backend.log.write(.warning, String(decoding: plain, as: UTF8.self), fields)
   }
 }
 

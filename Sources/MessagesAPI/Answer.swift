@@ -210,13 +210,10 @@ package struct Answer: ~Copyable {
       : APIError(status: 502, "the API answered with status \(head.status), which is no answer to this request")
   }
 
-  /// Checks that it is one JSON value, and brings it on one line, without halves of surrogate pairs.
+  /// Checks that it is one JSON value, and brings it on one line.
   private static func flatten(_ text: borrowing Bytes) -> Bool {
     var check = JSONCheck()
-    let text = UnsafeMutableBufferPointer(mutating: text.slice)
-    guard (try? check.take(text)) != nil, check.isComplete else { return false }
-    mendSurrogates(text)
-    return true
+    return (try? check.take(UnsafeMutableBufferPointer(mutating: text.slice))) != nil && check.isComplete
   }
 
   // MARK: Records

@@ -43,7 +43,7 @@ enum AnswerShape {
   static func status(of error: ByteSlice) -> Int? {
     guard error[0] == UInt8(ascii: "{") else { return nil }
     let type = Scan.plainString(Scan.member("type", of: error))
-    if let type, let status = StreamEvent.knownStatus(ofErrorType: type) { return status }
+    if let type, let status = APIError.knownStatus(of: type.text) { return status }
     for name: StaticString in ["code", "status", "status_code"] {
       guard let text = Scan.member(name, of: error)?.text, text.utf8.count == 3, let number = Int(text),
         (400..<600).contains(number)

@@ -33,32 +33,4 @@ package enum StreamEvent: Equatable {
         type.equals("error") ? .error : .other
       }
   }
-
-  /// The status that the API gives with an error of that type.
-  ///
-  /// - SeeAlso: <https://docs.anthropic.com/en/api/errors>
-  static func knownStatus(ofErrorType type: ByteSlice) -> Int? {
-    switch type.text {
-    case "invalid_request_error": 400
-    case "authentication_error": 401
-    case "billing_error": 402
-    case "permission_error": 403
-    case "not_found_error": 404
-    case "request_too_large": 413
-    case "rate_limit_error": 429
-    case "api_error": 500
-    case "timeout_error": 504
-    case "overloaded_error": 529
-    default: nil
-    }
-  }
-}
-
-extension Scan {
-  /// The offset behind the last byte that is no white space.
-  static func endOfText(_ text: ByteSlice) -> Int {
-    var end = text.count
-    while end > 0, isSpace(text[end - 1]) { end -= 1 }
-    return end
-  }
 }

@@ -16,18 +16,21 @@ package struct APIError: Error, Equatable {
   /// The request's field that is at fault, in the client's own terms: `messages[0].role`.
   package var param: String?
   package var code: String?
+  /// More for a program, as the text of a JSON object: the member `details` of the body's `error`.
+  package var details: String?
   /// Headers for the HTTP answer, such as `retry-after` (lower case).
   package var headers: [(name: String, value: String)] = []
 
   package init(
     status: Int, type: String? = nil, _ message: String, param: String? = nil, code: String? = nil,
-    headers: [(name: String, value: String)] = []
+    details: String? = nil, headers: [(name: String, value: String)] = []
   ) {
     self.status = status
     self.type = type ?? Self.type(of: status)
     self.message = message
     self.param = param
     self.code = code
+    self.details = details
     self.headers = headers
   }
 
@@ -52,9 +55,29 @@ package struct APIError: Error, Equatable {
     }
   }
 
+  /// The status that the Messages API gives with an error of that type; 500 for a type that it does not have.
+  package static func status(of type: String) -> Int { knownStatus(of: type) ?? 500 }
+
+  /// The same; nil for a type that it does not have.
+  package static func knownStatus(of type: String) -> Int? {
+    switch type {
+    case "invalid_request_error": 400
+    case "authentication_error": 401
+    case "billing_error": 402
+    case "permission_error": 403
+    case "not_found_error": 404
+    case "request_too_large": 413
+    case "rate_limit_error": 429
+    case "api_error": 500
+    case "timeout_error": 504
+    case "overloaded_error": 529
+    default: nil
+    }
+  }
+
   package static func == (one: APIError, other: APIError) -> Bool {
     one.status == other.status && one.type == other.type && one.message == other.message && one.param == other.param
-      && one.code == other.code && one.headers.map(\.name) == other.headers.map(\.name)
+      && one.code == other.code && one.details == other.details && one.headers.map(\.name) == other.headers.map(\.name)
       && one.headers.map(\.value) == other.headers.map(\.value)
   }
 }
@@ -73,6 +96,10 @@ extension Bytes {
     if let code = error.code {
       append(#","code":"#)
       append(quoted: code)
+    }
+    if let details = error.details {
+      append(#","details":"#)
+      append(text: details)
     }
     append("}")
     if let requestID {

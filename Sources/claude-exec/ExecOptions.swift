@@ -39,6 +39,9 @@ struct ExecOptions: ParsableArguments {
   @Option(help: ArgumentHelp("CLI processes started ahead (CLAUDE_WARM_PROCESSES; 2).", valueName: "count"))
   var warmProcesses: Int?
 
+  @Option(help: ArgumentHelp("Bytes of all requests that wait for one (MAX_BUFFERED; 268435456).", valueName: "bytes"))
+  var maxBuffered: Int?
+
   @Option(help: ArgumentHelp("How long a request waits for a process (QUEUE_TIMEOUT; 30).", valueName: "seconds"))
   var queueTimeout: Int?
 
@@ -56,10 +59,12 @@ struct ExecOptions: ParsableArguments {
   /// - Throws: of kind ``Failure/Kind/configuration`` where a variable has no meaning.
   func settings(_ environment: [String: String]) throws(Failure) -> ClaudeBackend.Settings {
     func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-    func number(_ option: Int?, _ name: String, _ fallback: Int, atLeast least: Int = 1) throws(Failure) -> Int {
+    func number(_ option: Int?, _ name: String, _ fallback: Int, from least: Int = 1, to most: Int = 1_000_000)
+      throws(Failure) -> Int
+    {
       guard let text = option.map({ String($0) }) ?? variable(name) else { return fallback }
-      guard let number = Int(text), (least...1_000_000).contains(number) else {
-        throw Failure(.configuration, "\(name) is \(text); expected a number from \(least) to 1000000")
+      guard let number = Int(text), (least...most).contains(number) else {
+        throw Failure(.configuration, "\(name) is \(text); expected a number from \(least) to \(most)")
       }
       return number
     }
@@ -87,7 +92,8 @@ struct ExecOptions: ParsableArguments {
     settings.carrier = Carrier(rawValue: way.rawValue)
     settings.limits.maxProcesses = try number(maxProcesses, "CLAUDE_MAX_PROCESSES", settings.limits.maxProcesses)
     settings.limits.warmProcesses = try number(
-      warmProcesses, "CLAUDE_WARM_PROCESSES", settings.limits.warmProcesses, atLeast: 0)
+      warmProcesses, "CLAUDE_WARM_PROCESSES", settings.limits.warmProcesses, from: 0)
+    settings.limits.maxBuffered = try number(maxBuffered, "MAX_BUFFERED", settings.limits.maxBuffered, to: 1 << 40)
     settings.limits.queueTimeout = try number(queueTimeout, "QUEUE_TIMEOUT", settings.limits.queueTimeout)
     settings.limits.idleTimeout = try number(idleTimeout, "IDLE_TIMEOUT", settings.limits.idleTimeout)
     settings.limits.requestTimeout = try number(requestTimeout, "REQUEST_TIMEOUT", settings.limits.requestTimeout)

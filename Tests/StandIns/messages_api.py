@@ -32,6 +32,10 @@ last user message; any number may be given:
     [[sse_error:TYPE]]        an error event after the first delta
     [[disconnect]]            the connection is reset after the second delta
     [[disconnect0]]           the connection is reset before any byte of an answer
+    [[break:HOW N]]           the first time this very text is seen, the stream ends within block N (0 without it),
+                              one delta after its start: by `reset`, by `eof` (its formal end, without the events
+                              that are missing), or by an error event of the type HOW
+    [[gap:N]]                 block N and those after it have an index that is one too high
     [[ratelimit]]             the rate limit headers of a subscription
 
 A last user message that holds only tool results is answered with their text.
@@ -377,9 +381,9 @@ class Handler(BaseHTTPRequestHandler):
         if not body.get("stream"):
             self.send_json(200, message, headers)
             return self.api.note("response_done", n, status=200)
-        self.stream(n, message, marks, headers)
+        self.stream(n, message, marks, headers, text)
 
-    def stream(self, n: int, message: Json, marks: Marks, headers: dict[str, str]) -> None:
+    def stream(self, n: int, message: Json, marks: Marks, headers: dict[str, str], text: str) -> None:
         gap = float(marks.get("slow") or self.api.gap)
         self.send_response(200)
         headers |= {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache",
@@ -388,7 +392,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, text)
         self.end_headers()
         deltas, failed = 0, None
+        how, _, place = marks.get("break").partition(" ")
+        if how and self.api.seen(text) > 1:
+            how = ""
         for event in events_of(message, int(marks.get("ping", "0"))):
+            if "gap" in marks and event.get("index", -1) >= int(marks.get("gap")):
+                event["index"] += 1
             if event["type"] == "content_block_delta":
                 self.pause(gap)
                 deltas += 1
@@ -401,6 +410,13 @@ class Handler(BaseHTTPRequestHandler):
                 break
             if deltas == 2 and "disconnect" in marks:
                 return self.reset(n)
+            if how and event["type"] == "content_block_delta" and event["index"] == int(place or "0"):
+                if how == "reset":
+                    return self.reset(n)
+                if how != "eof":
+                    self.send_event({"type": "error", "error": {"type": how, "message": "it failed in mid-stream"}})
+                failed = how
+                break
         self.wfile.write(b"0\r\n\r\n")
         self.api.note("response_done", n, status=200, deltas=deltas, **({"error": failed} if failed else {}))
 

@@ -40,6 +40,12 @@ pid_t clinux_reap(pid_t pid, int *status);
 /// runs, 1 when it has ended, -1 with errno.
 int clinux_has_ended(pid_t pid, int *status);
 
+/// Makes the processes that our children leave behind our children.
+void clinux_adopt_orphans(void);
+
+/// Stops a process and its group, and waits until it stands still, for 20 ms at most.
+void clinux_hold(pid_t pid);
+
 /// Lets this process, and those it starts, open as many descriptors as the system allows it.
 void clinux_raise_descriptor_limit(void);
 
