@@ -2,14 +2,17 @@
 """The proxy as a user starts it: scripts/claude-proxy, told by its environment."""
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from pathlib import Path
+from typing import Any, Iterator
 
 import processes
 from patience import fair
@@ -58,18 +61,53 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
     return chosen | settings
 
 
-class Proxy:
-    """A running server on a port of its own, with a home of its own."""
+class LogPipe(threading.Thread):
+    """Reads a log from a pipe into a file, and can be made to stop reading for a while."""
 
-    def __init__(self, home: Path, scripts: Path = REPOSITORY / "scripts", **settings: str):
+    def __init__(self, file: Path):
+        super().__init__(daemon=True, name="log")
+        self._reading, self.writing = os.pipe()
+        self._file = open(file, "ab", buffering=0)
+        self._goes = threading.Event()
+        self._goes.set()
+
+    def run(self) -> None:
+        while self._goes.wait() and (piece := os.read(self._reading, 65536)):
+            self._file.write(piece)
+        self._file.close()
+        os.close(self._reading)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        self._goes.clear()
+        try:
+            yield
+        finally:
+            self._goes.set()
+
+
+class Proxy:
+    """A running server on a port of its own, with a home of its own.
+
+    With log_by_pipe its log comes through `log_pipe`, whose reader can be stopped.
+    """
+
+    def __init__(self, home: Path, scripts: Path = REPOSITORY / "scripts", log_by_pipe: bool = False, **settings: str):
         self.home = home
         self.port = int(settings.pop("PORT", 0)) or free_port()
         self.log = home / "log"
         home.mkdir(parents=True, exist_ok=True)
-        with open(self.log, "wb") as log:
+        with open(self.log, "wb") as file:
+            log: Any = file
+            if log_by_pipe:
+                self.log_pipe = LogPipe(self.log)
+                self.log_pipe.start()
+                log = self.log_pipe.writing
             self.process = subprocess.Popen(
                 [scripts / "claude-proxy"], env=environment(home, PORT=str(self.port), **settings), cwd=home,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            if log_by_pipe:
+                os.close(log)
         try:
             wait_for("the server is up", self.is_up)
         except BaseException:

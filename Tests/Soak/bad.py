@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from typing import Awaitable, Callable
 
 from asked import MODEL, TOKEN, Asked, http
@@ -233,6 +234,45 @@ async def flood(s: Session, _: Client) -> None:
     await leave_behind(s, (1100, 17_000), 10)
 
 
+def many(s: Session, count: int) -> dict[str, object]:
+    """The members of a body that holds one kind of thing so many times."""
+    text = [{"role": "user", "content": "hi"}]
+    call = [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    return s.rng.choice([
+        {"messages": text} | {f"unknown_{number}": number for number in range(count)},
+        {"messages": [{"role": "user", "content": "hi", f"unknown_{number}": 1} for number in range(count)]},
+        {"messages": text + [{"role": "assistant", "tool_calls": call},
+                             {"role": "tool", "tool_call_id": "call_1", "content": "x"}] * (count // 2)},
+        {"messages": text + [{"role": "tool", "tool_call_id": f"none_{n}", "content": "x"} for n in range(count)]},
+        {"messages": text, "tools": [{"type": "function", "function": {"name": f"f{n}", f"unknown_{n}": 1}}
+                                     for n in range(count)]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi", f"unknown_{number}": 1}
+                                                   for number in range(count)]}]}])
+
+
+async def quadratic(s: Session, client: Client) -> None:
+    """Thousands of one thing in a body: it may be refused, and it may hold up nobody."""
+    asked = s.make.chat(1, is_stream=False, route=0)
+    body = {"model": MODEL, "max_tokens": 9} | many(s, s.rng.choice([2000, 5000, 10_000]))
+    asked.body = json.dumps(body).encode()
+    began = await s.ask(client, asked.client, asked.wire())
+    head = await s.head(client, asked.client)
+    if head.status not in (200, 400, 413):
+        raise Wrong(f"{asked.client}: thousands of one thing are answered by {head.status}")
+    await client.body(head)
+    s.ledger.came(s.kind, str(head.status), time.monotonic() - began)
+
+
+async def surplus(s: Session, client: Client) -> None:
+    """Its upstream says more than was asked for; the answer is good, and what is too much reaches nobody."""
+    asked = s.make.chat(s.rng.randint(1, 9))
+    mark = f"[[surplus:{s.rng.choice([0, 0, 0.001, 0.05])}]]"
+    asked.body = asked.body.replace(b"[[say:", mark.encode() + b"[[say:", 1)
+    await s.chat(client, asked)
+
+
 KINDS: list[tuple[Callable[[Session, Client], Awaitable[None]], int]] = [
     (vanish_asking, 30), (vanish_answered, 20), (vanish_pipelining, 8), (garbage_behind, 6), (garbage, 20), (noise, 5),
-    (too_large, 4), (drip, 5), (slow_body, 4), (idle, 2), (stall, 1)]
+    (too_large, 4), (drip, 5), (slow_body, 4), (idle, 2), (stall, 1), (quadratic, 3)]
+# Those that need an upstream which does as it is told.
+UPSTREAM_KINDS = [(surplus, 10)]

@@ -30,6 +30,7 @@ from asked import OTHER_TOKEN, TOKEN, Maker  # noqa: E402
 from client import Client  # noqa: E402
 from good import Session  # noqa: E402
 from ledger import AccessLog, Ledger, Wrong  # noqa: E402
+from patience import slowness  # noqa: E402
 from processes import wait_for  # noqa: E402
 from prometheus import samples  # noqa: E402
 from report import table  # noqa: E402
@@ -49,6 +50,11 @@ MOST = 200
 PER_SESSION, BAD = 4, 0.2
 # How long the last ones may take to end, in seconds.
 LAST = 90
+# How long a small good request may wait for its answer, in seconds of a machine that does nothing else: what bad
+# clients send holds up nobody.
+HARMED = 5
+# The log's reader stops for so many seconds, in each of so many.
+LOG_STOPS, LOG_EVERY = 4, 12
 
 
 Kind = Callable[[Session, Client], Awaitable[None]]
@@ -69,7 +75,8 @@ class Soak:
     async def run(self) -> None:
         self.ending, self.large = asyncio.Event(), asyncio.Semaphore(2)
         self.began = time.monotonic()
-        others = [asyncio.create_task(one) for one in (self._look(), self._hang_up(), self._lag(), self._now_and_then())]
+        others = [asyncio.create_task(one) for one in (
+            self._look(), self._hang_up(), self._lag(), self._now_and_then(), self._stall_log())]
         due = self.began
         while (now := time.monotonic()) < self.began + self.seconds:
             # What could not be begun in time is not made up for.
@@ -124,7 +131,8 @@ class Soak:
             self.ledger.wrong(f"{name} {session.kind} at {at:.1f} s: {type(error).__name__}: {error}")
 
     def _chosen(self, rng: random.Random) -> list[Kind]:
-        kinds, count = (bad.KINDS, 1) if rng.random() < BAD else (good.KINDS, rng.randint(1, 2 * PER_SESSION - 1))
+        bads = bad.KINDS if self.echoes else bad.KINDS + bad.UPSTREAM_KINDS
+        kinds, count = (bads, 1) if rng.random() < BAD else (good.KINDS, rng.randint(1, 2 * PER_SESSION - 1))
         return rng.choices([kind for kind, _ in kinds], [weight for _, weight in kinds], k=count)
 
     # Beside the sessions
@@ -144,6 +152,13 @@ class Soak:
             still += [self._start(bad.never_read) for _ in range(2 - len(still))]
             self._start(good.image)
             await asyncio.sleep(1.5)
+
+    async def _stall_log(self) -> None:
+        """The reader of the server's log stops now and then, as one that waits for its disk does."""
+        while not self.ending.is_set():
+            await asyncio.sleep(LOG_EVERY - LOG_STOPS)
+            with self.proxy.log_pipe.stopped():
+                await asyncio.sleep(LOG_STOPS)
 
     async def _hang_up(self) -> None:
         for part in HANGUPS:
@@ -188,6 +203,9 @@ class Soak:
             wrong(f"dead and not collected: {zombies}")
         for leak in leaks(self.watch.growth(*self.measured)):
             wrong(leak)
+        slowest = max(self.ledger.delays["small"], default=0)
+        if slowest / slowness(self.began) > HARMED:
+            wrong(f"a small request waited {slowest:.1f} s for its answer")
         text = self.proxy.ask("GET", "/metrics", headers=KEY).body.decode()
         # All but the one that asks for it.
         counted = int(sum(n for key, n in samples(text).items() if key.startswith("claude_proxy_requests_total")))
@@ -224,7 +242,7 @@ def soak(seconds: float, rate: float, seed: int, backend: str) -> bool:
         tokens.write_text(f"one:{TOKEN}\nother:{OTHER_TOKEN}\n")
         tokens.chmod(0o600)
         proxy = Proxy(
-            folder / "home", BACKEND=backend, AUTH_TOKENS_FILE=str(tokens), LOG_LEVEL="debug",
+            folder / "home", log_by_pipe=True, BACKEND=backend, AUTH_TOKENS_FILE=str(tokens), LOG_LEVEL="debug",
             MAX_BODY=str(bad.MAX_BODY), HEADER_TIMEOUT=str(bad.HEADER_TIMEOUT), BODY_TIMEOUT=str(bad.BODY_TIMEOUT),
             KEEP_ALIVE_TIMEOUT=str(bad.KEEP_ALIVE_TIMEOUT),
             # It counts, and lets all pass.
