@@ -34,3 +34,12 @@ package enum StreamEvent: Equatable {
       }
   }
 }
+
+extension Scan {
+  /// The offset behind the last byte that is no white space.
+  static func endOfText(_ text: ByteSlice) -> Int {
+    var end = text.count
+    while end > 0, isSpace(text[end - 1]) { end -= 1 }
+    return end
+  }
+}
