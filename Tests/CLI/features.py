@@ -2,7 +2,7 @@
 """What claude-exec needs of a CLI, feature by feature: each is tried on the real one, by one way at a time.
 
 A feature is a function that takes a `Bench` and gives the word for the table: `yes`, `ledger` (it can't be carried,
-and the ledger says so), `reminded` (the CLI adds words of its own, though it is bare), `501` or `-` (there is no such thing by this way). An AssertionError is a `no`.
+and the ledger says so), `reminded` (the CLI adds words of its own, though it is bare) or `-` (there is no such thing by this way). An AssertionError is a `no`.
 """
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Bench:
         assert "response" in records[1 if len(records) > 1 else 0], records
         return records[1]["response"]
 
-    def error(self, prompt: str, /, **more: Any) -> Json:
+    def error(self, prompt: Any, /, **more: Any) -> Json:
         [error] = [record["error"] for record in self.ask(prompt, **more) if "error" in record]
         return error
 
@@ -93,10 +93,10 @@ def health(bench: Bench) -> str:
 @feature("count_tokens")
 def count_tokens(bench: Bench) -> str:
     records = bench.ask(op="count_tokens")
-    if "error" in records[0] and records[0]["error"]["status"] == 501:
-        return "501"
     assert "response" in records[1 if len(records) > 2 else 0], records
     assert records[1]["response"]["input_tokens"] > 0
+    records = bench.ask(op="count_tokens", tools=[TOOL])
+    assert records[0]["begin"]["headers"] == {"x-proxy-estimate": "tokens"} and records[1]["response"]["input_tokens"] > 300
     return "yes"
 
 
@@ -159,6 +159,13 @@ arrives("output_config: effort", model="claude-opus-5-5", output_config={"effort
 arrives("output_config: format", output_config={"format": {"type": "json_schema", "schema": SCHEMA}})
 arrives("thinking, enabled", thinking={"type": "enabled", "budget_tokens": 1024})
 arrives("thinking, adaptive", model="claude-opus-5-5", thinking={"type": "adaptive", "display": "summarized"})
+THINKERS = ("claude-opus-5", "claude-sonnet-5", "claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5", "claude-fable-5")
+for model in (*THINKERS, "claude-opus-4-8", "claude-opus-4-7", "claude-sonnet-4-6", "claude-opus-4-5"):
+    arrives(f"thinking as by default, {model}", model=model)
+    arrives(f"thinking as by default, top_p, {model}", model=model, top_p=0.5)
+for model in (*THINKERS, "claude-opus-4-8"):
+    arrives(f"effort: max, {model}", model=model, output_config={"effort": "max"})
+arrives("effort: max, thinking off", model="claude-opus-5", output_config={"effort": "max"}, thinking={"type": "disabled"})
 arrives("thinking in the history", messages=[HISTORY[0], {"role": "assistant", "content": [
     {"type": "thinking", "thinking": "so", "signature": "c2ln"}, {"type": "redacted_thinking", "data": "cmVk"},
     {"type": "text", "text": "x"}]}, HISTORY[5]])
@@ -241,6 +248,32 @@ def reset(bench: Bench) -> str:
     records = bench.ask("[[len:9]][[disconnect]]", stream=True)
     assert records[-2]["error"]["status"] == 502, records[-2]
     assert not any(record.get("event", {}).get("type") in ("message_delta", "message_stop") for record in records)
+    return "yes"
+
+
+def breaks(how: str, marks: str, block: int) -> Feature:
+    def check(bench: Bench) -> str:
+        for stream in (True, False):
+            records = bench.ask(f"{marks}[[break:{how} {block}]]", stream=stream, thinking={"type": "enabled", "budget_tokens": 1024})
+            [error] = [record["error"] for record in records if "error" in record]
+            assert error["status"] in (500, 502, 529), error
+            types = [record["event"]["type"] for record in records if "event" in record]
+            assert types.count("message_start") == stream and "message_stop" not in types and "message_delta" not in types
+        return "yes"
+    return check
+
+
+for how in ("eof", "reset", "overloaded_error"):
+    FEATURES[f"{how} behind a whole block, and no second answer"] = breaks(how, "[[thinking]]", 1)
+    FEATURES[f"{how} in a second call, and no second answer"] = breaks(how, "[[tool:f {}]][[tool:g {}]]", 2)
+
+
+@feature("the API's own words for an error")
+def words(bench: Bench) -> str:
+    for status, text in ((400, "prompt is too long: 215000 tokens > 200000 maximum"), (413, "Request exceeds the maximum size"),
+                         (400, "messages.0.content.0.image.source.base64.data: Could not process image")):
+        error = bench.error([IMAGE, {"type": "text", "text": f"[[error:{status}]][[errmsg:{text}]]"}])
+        assert (error["status"], error["body"]["error"]["message"]) == (status, text), error
     return "yes"
 
 

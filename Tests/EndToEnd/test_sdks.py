@@ -47,6 +47,38 @@ def anthropic_options(proxy: Proxy, api: MessagesAPI) -> dict[str, Any]:
     return {"base_url": proxy.url, "api_key": "any", "max_retries": 0, "timeout": 30}
 
 
+class TestThreads:
+    """The vendor's tool runner keeps its conversation with the API, and sends it whole where that isn't served."""
+
+    def test_tool_runner(self, anthropic_options: dict[str, Any], api: MessagesAPI) -> None:
+        asked: list[str] = []
+
+        @anthropic.beta_tool
+        def get_weather(city: str) -> str:
+            """Tells the weather.
+
+            Args:
+                city: Its name.
+            """
+            asked.append(city)
+            return "sun"
+
+        runner = anthropic.Anthropic(**anthropic_options).beta.messages.tool_runner(
+            model=MODEL, max_tokens=500, tools=[get_weather], messages=[{"role": "user", "content": ASK_WEATHER}])
+        last = runner.until_done()
+        assert asked == ["Tromsø"] and "sun" in last.content[0].text
+        # Whole both times, and no thread in it.
+        assert [len(body["messages"]) for body in api.bodies()] == [1, 3] and not any("thread" in body for body in api.bodies())
+
+    @pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "id": "t"}, {}, None, "t"])
+    @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+    def test_refusal(self, proxy: Proxy, api: MessagesAPI, path: str, thread: Any) -> None:
+        answer = proxy.ask("POST", path, {"model": MODEL, "max_tokens": 5, "thread": thread,
+                                          "messages": [{"role": "user", "content": "hi"}]}, {"anthropic-version": "2023-06-01"})
+        assert answer.status == 400 and answer.json["error"]["details"] == {"error_code": "thread_unsupported_request"}
+        assert not api.bodies()
+
+
 class TestOpenAI:
     """openai, at /openai/v1."""
 

@@ -18,8 +18,9 @@ OWN_SYSTEM = re.compile(r"x-anthropic-billing-header: |You are Claude Code|You a
 OWN_REMINDER = re.compile(r"(<system-reminder>\n)?(# Environment\n|You are powered by the model |Today's date is |"
                           r"As you answer the user's questions, you can use the following context:\n)")
 # What stands for a member that the client left out.
-EMPTY = {"system": [[]], "metadata": [{}], "tools": [[]], "stream": [True], "temperature": [1],
-         "thinking": [{"type": "disabled"}, {"type": "adaptive"}]}
+EMPTY = {"system": [[]], "metadata": [{}], "tools": [[]], "stream": [True], "temperature": [1]}
+# The models that think where a request says nothing of it.
+THINKING_MODELS = re.compile(r"claude-(opus|sonnet|haiku|fable|mythos)-5")
 
 
 class Differences:
@@ -96,7 +97,7 @@ class Differences:
                 if wanted[name] is not None:
                     self.defects.append(f"{name}: lost")
             elif name not in wanted or name == "stream":
-                if arrived[name] in EMPTY.get(name, []):
+                if arrived[name] in self._empty(name, asked):
                     self.known.add(f"own: {name}, which the client left out")
                 else:
                     self.defects.append(f"{name}: added {json.dumps(arrived[name])[:200]}")
@@ -105,6 +106,13 @@ class Differences:
                     self.known.add("form: numbers as JavaScript has them")
                 else:
                     self.defects += list(where(as_javascript(wanted[name]), arrived[name], name))
+
+    def _empty(self, name: str, asked: Json) -> list[Any]:
+        """What means the same as a member that is missing."""
+        if name == "thinking":
+            return [{"type": "adaptive" if THINKING_MODELS.match(asked["model"]) else "disabled"}]
+        # Some models refuse it together with the other.
+        return [] if name == "temperature" and "top_p" in asked else EMPTY.get(name, [])
 
     def _drop_own(self, wanted: Json, asked: Json) -> None:
         """Takes out of what arrived the CLI's own system blocks, reminders, marks and user id."""
