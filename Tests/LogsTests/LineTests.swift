@@ -56,4 +56,53 @@ struct LineTests {
       line(.text(isColoured: true), "so", level: level)
         == "\(Self.time) \u{1B}[\(colour)m\(level.rawValue)\u{1B}[0m http-frontd: so\n")
   }
+
+  @Test(
+    "control characters and signs that turn text round are escaped in JSON",
+    arguments: [
+      ("a\u{9B}1m", #"a\u009b1m"#), ("\u{80}\u{9F}", #"\u0080\u009f"#), ("\u{7F}", #"\u007f"#),
+      ("\u{202E}cba\u{202C}", #"\u202ecba\u202c"#), ("\u{2066}x\u{2069}", #"\u2066x\u2069"#),
+      ("\u{200E}\u{200F}\u{61C}", #"\u200e\u200f\u061c"#), ("\u{2028}\u{2029}", #"\u2028\u2029"#),
+      ("\u{E0041}", #"\udb40\udc41"#), ("\n\r\t\u{1}\"\\", #"\n\r\t\u0001\"\\"#), ("ü€😀/", "ü€😀/"),
+    ])
+  func harmlessJSON(_ given: String, _ shown: String) {
+    let said = line(.json, given, [("what", .text(given)), ("list", .list([given]))])
+    #expect(said.contains(#""msg":"\#(shown)""#))
+    #expect(said.hasSuffix(#","what":"\#(shown)","list":["\#(shown)"]}"# + "\n"))
+  }
+
+  @Test(
+    "no line is longer than a pipe takes at once, whatever is in it",
+    arguments: ["x", "é", "😀", "\"", "\u{1}", "\u{202E}", "\u{E0041}", "a b="], [10, 1_000, 1_025, 5_000])
+  func length(_ piece: String, _ count: Int) {
+    let long = String(repeating: piece, count: count)
+    for format in [Log.Format.json, .text(isColoured: true)] {
+      let said = line(
+        format, long,
+        [
+          ("path", .text(long)), ("id", .text(long)), ("loss", .list(Array(repeating: long, count: 70))),
+          ("n", .number(1)),
+        ])
+      #expect(said.utf8.count <= Log.maxLine)
+      #expect(said.hasSuffix("\n") && said.utf8.filter { $0 == 10 }.count == 1)
+      guard format == .json else { continue }
+      var check = JSONCheck()
+      var text = said
+      text.withUTF8 { bytes in #expect(throws: Never.self) { try check.take(bytes) } }
+      #expect(check.isComplete)
+    }
+  }
+
+  @Test("a list that is too long tells how many entries it lacks")
+  func longList() {
+    let said = line(.json, "so", [("loss", .list((1...300).map { "messages.content.part\($0) dropped" }))])
+    let listed = said.components(of: " dropped").count - 1
+    #expect(listed > 10 && said.contains(#","and \#(300 - listed) more"]}"#))
+  }
+}
+
+extension String {
+  fileprivate func components(of separator: String) -> [Substring] {
+    split(separator: separator, omittingEmptySubsequences: false)
+  }
 }

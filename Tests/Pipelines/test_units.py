@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from backend import STAND_IN
 from server import REPOSITORY
 
 UNITS = REPOSITORY / "scripts/systemd"
@@ -75,10 +76,10 @@ def test_the_unit_as_it_is_run(start, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(30)
-        proxy = start(BACKEND="claude-echo", CREDENTIALS_DIRECTORY=str(folder), CLAUDE_PROXY_CONFIG=str(settings),
+        proxy = start(BACKEND="claude-exec", CLAUDE_CLI_PATH=str(STAND_IN), CLAUDE_WARM_PROCESSES="0", CREDENTIALS_DIRECTORY=str(folder), CLAUDE_PROXY_CONFIG=str(settings),
                       NOTIFY_SOCKET=str(tmp_path / "notify"))
         assert manager.recv(1000).startswith(b"READY=1\n")
-        stage = Path(f"/proc/{proxy.stages()['claude-echo']}/environ").read_bytes()
+        stage = Path(f"/proc/{proxy.stages()['claude-exec']}/environ").read_bytes()
         assert all(f"\0{name}=sk-secret\0".encode() in stage for name in credentials) and b"NOTIFY" not in stage
         for text, status in (("MAX_BODY=x\n", b"STATUS=The old settings are in force: "), ("", b"STATUS=Serving")):
             settings.write_text(text)
@@ -86,7 +87,7 @@ def test_the_unit_as_it_is_run(start, tmp_path: Path) -> None:
             assert manager.recv(1000).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
             assert manager.recv(1000).startswith(b"READY=1\n" + status)
         # A credential stays what it was.
-        stage = Path(f"/proc/{proxy.stages()['claude-echo']}/environ").read_bytes()
+        stage = Path(f"/proc/{proxy.stages()['claude-exec']}/environ").read_bytes()
         assert all(f"\0{name}=sk-secret\0".encode() in stage for name in credentials)
         proxy.process.terminate()
         assert manager.recv(1000).startswith(b"STOPPING=1\n")

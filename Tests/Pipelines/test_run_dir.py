@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""RUN_DIR may go away while the server runs: it is made again, or health says why not."""
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any, Callable
+
+import backend
+import pytest
+from processes import wait_for
+from server import Proxy, free_port
+from test_scripts import SCRIPTS, run
+
+BODY = {"model": "claude-sonnet-5-5", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}
+
+
+
+@pytest.mark.parametrize("warm", ["0", "1"])
+def test_it_is_made_again_for_the_cli(start: Callable[..., Proxy], warm: str, api: Any) -> None:
+    """A request after a logout is served, also by a process that had been started before it."""
+    proxy = start(BACKEND="claude-exec", CLAUDE_CLI_PATH=str(backend.STAND_IN), CLAUDE_AUTH="key", ANTHROPIC_API_KEY="dummy",
+                  ANTHROPIC_BASE_URL=api.url, CLAUDE_WARM_PROCESSES=warm)
+    place = proxy.home / "run"
+    assert proxy.ask("POST", "/v1/messages", BODY).status == 200
+    shutil.rmtree(place)
+    assert proxy.ask("POST", "/v1/messages", BODY).status == 200
+    assert place.stat().st_mode & 0o777 == 0o700
+    shutil.rmtree(place)
+    assert proxy.ask("GET", "/health/ready").status == 200
+    assert (place / "empty").is_dir()
+
+
+def test_it_is_made_again_for_the_buckets(start: Callable[..., Proxy]) -> None:
+    """A new pipeline finds no folder for its file."""
+    proxy = start(BACKEND="claude-echo")
+    shutil.rmtree(proxy.home / "run")
+    os.kill(proxy.stages()["rate-limit"], signal.SIGKILL)
+    wait_for("a new pipeline serves", lambda: (proxy.home / "run/buckets").exists() and proxy.ask("POST", "/v1/messages", BODY).status == 200)
+
+
+def test_health_says_when_it_cannot_be_made(start: Callable[..., Proxy], api: Any) -> None:
+    """Here a file is in its place, which stands for a parent that is gone."""
+    proxy = start(BACKEND="claude-exec", CLAUDE_CLI_PATH=str(backend.STAND_IN), CLAUDE_AUTH="key", ANTHROPIC_API_KEY="dummy",
+                  ANTHROPIC_BASE_URL=api.url, CLAUDE_WARM_PROCESSES="0")
+    place = proxy.home / "run"
+    shutil.rmtree(place)
+    place.write_text("")
+    answer = proxy.ask("GET", "/health")
+    assert answer.status == 503 and "RUN_DIR can't be used" in answer.json["error"], answer.body
+    assert proxy.ask("GET", "/health/live").status == 200
+    place.unlink()
+    assert proxy.ask("GET", "/health").status == 200
+
+
+@pytest.fixture(params=["full", "read-only"])
+def bad(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str], str]:
+    """A command that runs what follows where RUN_DIR is a file system of that kind, and what the system says of it."""
+    mount = tmp_path / "mounted"
+    mount.mkdir()
+    options = "size=4k,mode=700" if request.param == "full" else "size=64k,mode=700"
+    then = f"head -c 4096 /dev/zero >{mount}/filling" if request.param == "full" else f"mount -o remount,ro {mount}"
+    command = ["unshare", "-rm", "sh", "-euc", f'mount -t tmpfs -o {options} none {mount}; {then}; exec "$@"', "sh"]
+    if subprocess.run([*command, "true"], capture_output=True).returncode != 0:
+        pytest.skip("this system lets us mount nothing, not even in a namespace")
+    return command, str(mount)
+
+
+@pytest.mark.parametrize("words", [[], ["--check"]])
+@pytest.mark.parametrize("below", ["", "/new"])
+def test_a_place_that_takes_no_file(bad: tuple[list[str], str], words: list[str], below: str) -> None:
+    """The start fails, and says which setting and why; as --check does."""
+    command, mount = bad
+    said = run(*command, SCRIPTS / "claude-proxy", *words, BACKEND="claude-echo", PORT=str(free_port()), RUN_DIR=mount + below)
+    assert said.returncode == 78 and "RUN_DIR" in said.stderr and mount in said.stderr, said
+    if not below or words:
+        assert any(reason in said.stderr for reason in ("No space left", "Read-only", "I/O error")), said
