@@ -131,7 +131,7 @@ if Context.environment["FUZZ"] != nil {
     .executableTarget(
       name: "fuzz",
       dependencies: [
-        "HTTPFront", "EventStream", "Translation", "Models", "Logs", "Records", "Jansson", "JSONText",
+        "HTTPFront", "ClaudeCLI", "EventStream", "Translation", "Models", "Logs", "Records", "Jansson", "JSONText",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
       path: "Tests/Fuzz", exclude: ["seeds.py"], swiftSettings: strict))

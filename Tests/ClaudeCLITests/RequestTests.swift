@@ -286,23 +286,6 @@ struct RequestTests {
     #expect(freight.lines.count == 1)
   }
 
-  @Test("losses join those of the ctx")
-  func ledger() {
-    func joined(_ ctx: String, _ losses: [Loss]) -> String {
-      var context = Bytes()
-      context.append(text: ctx)
-      var out = Bytes()
-      out.append(ctx: context.slice, adding: losses)
-      return out.text
-    }
-    #expect(joined(#"{"op":"x"}"#, []) == #"{"op":"x"}"#)
-    #expect(joined(#"{"op":"x"}"#, [Loss("a", "b")]) == #"{"op":"x","loss":[{"field":"a","fate":"b"}]}"#)
-    #expect(
-      joined(#"{"loss":[ {"field":"c","fate":"d"} ],"op":"x"}"#, [Loss("a", "b")])
-        == #"{"op":"x","loss":[{"field":"c","fate":"d"},{"field":"a","fate":"b"}]}"#)
-    #expect(joined(#"{"loss":[]}"#, [Loss("a", "b")]) == #"{"loss":[{"field":"a","fate":"b"}]}"#)
-  }
-
   @Test("beta names come from the client's header")
   func betas() throws {
     let ctx = #"{"http":{"headers":{"anthropic-beta":"a-1, b-2,a-1"}}}"#

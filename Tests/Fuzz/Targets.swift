@@ -11,6 +11,7 @@ let targets: [String: @Sendable (ByteSlice) -> Void] = [
   "front": { front($0) },
   "check": { check($0) },
   "lexer": { lexer($0) },
+  "cli": { commandLine($0) },
   "records": { input in
     runs(input, Echo(), default: "{}")
     runs(input, EchoOfAnswers(), default: "{}")
