@@ -198,7 +198,8 @@ struct AnswerTests {
   @Test(
     "numbers",
     arguments: [
-      "9223372036854775807", "-9223372036854775808", "99999999999999999999999", "-1", "0", "1e999", "-1e308", "1.5", "null",
+      "9223372036854775807", "-9223372036854775808", "99999999999999999999999", "-1", "0", "1e999", "-1e308", "1.5",
+      "null",
       #""1""#, "true", "[]", "{}",
     ])
   func numbers(_ number: String) throws {
@@ -263,12 +264,14 @@ struct AnswerTests {
       Issue.record("no other refusal")
       return
     }
-    guard case .broke(let event) = read(time + "[ERROR] Error streaming (non-streaming fallback disabled): " + body) else {
+    guard case .broke(let event) = read(time + "[ERROR] Error streaming (non-streaming fallback disabled): " + body)
+    else {
       Issue.record("no break")
       return
     }
     #expect(event.status == 400 && event.message == "no: 5 > 4")
-    guard case .log = read(time + "[DEBUG] anything"), case .notice = read("plain words"), case .notice = read("") else {
+    guard case .log = read(time + "[DEBUG] anything"), case .notice = read("plain words"), case .notice = read("")
+    else {
       Issue.record("no log")
       return
     }

@@ -207,7 +207,8 @@ struct RequestTests {
   @Test(
     "thinking is what it is by default",
     arguments: [
-      ("claude-opus-5", true), ("claude-sonnet-5", true), ("claude-sonnet-5-20260301", true), ("claude-opus-5[1m]", true),
+      ("claude-opus-5", true), ("claude-sonnet-5", true), ("claude-sonnet-5-20260301", true),
+      ("claude-opus-5[1m]", true),
       ("claude-opus-5-5", false), ("claude-sonnet-5-5", false), ("claude-opus-4-8", false), ("claude-opus-50", false),
     ])
   func thinking(_ model: String, _ isOn: Bool) throws {
