@@ -219,7 +219,7 @@ struct RequestTests {
   }
 
   @Test("a conversation is cached where a stage asks for it")
-  func caching() throws {
+  func cachingForAStage() throws {
     func sent(_ more: String, _ ctx: String) throws -> JSON? {
       var text = Self.base + more
       var ctx = ctx
