@@ -134,7 +134,8 @@ if Context.environment["FUZZ"] != nil {
     .executableTarget(
       name: "fuzz",
       dependencies: [
-        "HTTPFront", "EventStream", "MessagesAPI", "Translation", "Models", "Logs", "Records", "Jansson", "JSONText",
+        "HTTPFront", "ClaudeCLI", "EventStream", "MessagesAPI", "Translation", "Models", "Logs", "Records", "Jansson",
+        "JSONText",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
       path: "Tests/Fuzz", exclude: ["seeds.py", "answer_seeds.py"], swiftSettings: strict))

@@ -18,7 +18,7 @@ package enum CLIError {
   package static func of(
     result line: ByteSlice, auth: Auth, resetsIn: Int?, refusal: APIError? = nil
   ) -> APIError {
-    guard let result = try? JSON.parse(line) else { return broken("the Claude CLI's last line can't be read") }
+    guard let result = try? JSON.parse(mending: line) else { return broken("the Claude CLI's last line can't be read") }
     let text = result["result"]?.string ?? ""
     let told = result["api_error_status"]?.integer
     // The login has run out: the CLI doesn't repeat what the upstream said.

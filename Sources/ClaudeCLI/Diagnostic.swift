@@ -74,7 +74,8 @@ package enum Diagnostic {
   }
 
   private static func error(_ body: ByteSlice, status: Int?) -> APIError? {
-    guard let error = (try? JSON.parse(body))?["error"], error.isObject, let message = error["message"]?.string else {
+    guard let error = (try? JSON.parse(mending: body))?["error"], error.isObject, let message = error["message"]?.string
+    else {
       return nil
     }
     let type = error["type"]?.string

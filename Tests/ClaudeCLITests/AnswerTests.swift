@@ -193,4 +193,122 @@ struct AnswerTests {
     }
     #expect(event.text == #"{"type": "message_stop"}"#)
   }
+
+  /// What the CLI says in numbers ends nothing here, however large, negative or broken they are.
+  @Test(
+    "numbers",
+    arguments: [
+      "9223372036854775807", "-9223372036854775808", "99999999999999999999999", "-1", "0", "1e999", "-1e308", "1.5",
+      "null",
+      #""1""#, "true", "[]", "{}",
+    ])
+  func numbers(_ number: String) throws {
+    var lines = [
+      #"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":\#(number),"utilization":\#(number),"#
+        + #""rateLimitType":"five_hour","unifiedWindows":{"five_hour":{"utilization":\#(number),"resetsAt":\#(number)}}}}"#,
+      #"{"type":"system","subtype":"api_retry","attempt":\#(number),"retry_delay_ms":\#(number),"error_status":\#(number)}"#,
+    ]
+    let event = { (text: String) in #"{"type":"stream_event","event":\#(text),"parent_tool_use_id":null}"# }
+    let answer = [
+      event(#"{"type":"message_start","message":{"id":"m","content":[],"usage":{"input_tokens":\#(number)}}}"#),
+      event(#"{"type":"content_block_start","index":\#(number),"content_block":{"type":"text","text":""}}"#),
+      event(#"{"type":"content_block_delta","index":\#(number),"delta":{"type":"text_delta","text":"a"}}"#),
+      event(#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":\#(number)}}"#),
+      event(#"{"type":"message_stop"}"#),
+    ]
+    let result =
+      #"{"type":"result","subtype":"success","is_error":true,"api_error_status":\#(number),"result":"API Error: 429 x","#
+      + #""num_turns":\#(number),"usage":{"input_tokens":\#(number)}}"#
+    let limited = result.replacing(#""api_error_status":\#(number)"#, with: #""api_error_status":429"#)
+    for last in [result, limited] {
+      let recording = Recording(named: "numbers", text: (lines + [last]).joined(separator: "\n") + "\n")
+      let failure = try #require(recording.answer(auth: .login).failure)
+      let wait = failure.headers.first.map { Int($0.value) ?? -1 }
+      #expect(wait == nil || (1...CLIError.longestWait).contains(wait!))
+    }
+    lines += answer + [result]
+    for isStream in [true, false] {
+      let recording = Recording(named: "numbers", text: lines.joined(separator: "\n") + "\n")
+      #expect(recording.answer(isStream: isStream).records.contains(#""end":"#))
+    }
+    var count = TokenCount(try countRequest())
+    for id in ["estimate", "count"] {
+      var response =
+        #"{"request_id":"\#(id)","response":{"categories":[{"id":"messages","tokens":\#(number)},"#
+        + #"{"id":"system_prompt","tokens":\#(number)}]}}"#
+      // An error is an answer, too.
+      _ = try? response.withUTF8 { try count.take($0) }
+    }
+  }
+
+  private func countRequest() throws -> MessagesRequest {
+    var text = #"{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f"}]}"#
+    return try text.withUTF8 { try MessagesRequest(payload: $0, ctx: nil, isCount: true) }
+  }
+
+  /// What the CLI logs of the API's answers.
+  @Test("lines of stderr")
+  func diagnostics() throws {
+    func read(_ text: String) -> Diagnostic {
+      var text = text
+      return text.withUTF8 { Diagnostic($0) }
+    }
+    let time = "2026-11-30T21:40:19.630Z "
+    let body = #"{"type":"error","error":{"type":"invalid_request_error","message":"no: 5 > 4"},"request_id":"r"}"#
+    guard case .refused(let error) = read(time + "[ERROR] API error (attempt 1/1): 400 400 " + body) else {
+      Issue.record("no refusal")
+      return
+    }
+    #expect(error == APIError(status: 400, type: "invalid_request_error", "no: 5 > 4"))
+    guard case .refusedOtherwise = read(time + "[ERROR] API error (attempt 1/1): 502 502 <html>") else {
+      Issue.record("no other refusal")
+      return
+    }
+    guard case .broke(let event) = read(time + "[ERROR] Error streaming (non-streaming fallback disabled): " + body)
+    else {
+      Issue.record("no break")
+      return
+    }
+    #expect(event.status == 400 && event.message == "no: 5 > 4")
+    guard case .log = read(time + "[DEBUG] anything"), case .notice = read("plain words"), case .notice = read("")
+    else {
+      Issue.record("no log")
+      return
+    }
+  }
+
+  /// A second answer of the API is never a part of the first.
+  @Test("a second message_start is the end", arguments: [true, false])
+  func secondStart(_ isStream: Bool) throws {
+    let lines = String(decoding: try Recording("text").text, as: UTF8.self).split(separator: "\n").map { String($0) }
+    let events = lines.filter { $0.contains("stream_event") }
+    let cut = events.prefix(3)
+    let recording = Recording(named: "twice", text: (cut + events).joined(separator: "\n") + "\n")
+    let (records, verdict, failure) = recording.answer(isStream: isStream)
+    #expect(failure == CLIError.streamBroke && verdict == .overAndKill)
+    #expect(records.split(separator: "\n").filter { $0.contains("message_start") }.count == (isStream ? 1 : 0))
+    #expect(!records.contains("message_stop"))
+  }
+
+  /// Blocks are told apart by their index, whatever their order and their gaps.
+  @Test("blocks by index")
+  func blocksByIndex() throws {
+    let events = [
+      #"{"type":"content_block_start","index":3,"content_block":{"type":"tool_use","id":"t","name":"g","input":{}}}"#,
+      #"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"s","name":"f","input":{}}}"#,
+      #"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"x\":"}}"#,
+      #"{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"{\"y\":"}}"#,
+      #"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"1}"}}"#,
+      #"{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"2}"}}"#,
+      #"{"type":"content_block_delta","index":7,"delta":{"type":"text_delta","text":"nobody's"}}"#,
+    ]
+    var assembly = Assembly(start: try JSON.parse(#"{"content":[]}"#))
+    for event in events {
+      let event = try JSON.parse(event)
+      assembly.take(event["type"]!.equals("content_block_start") ? .blockStart : .blockDelta, event)
+    }
+    let content = try #require(assembly.finish()["content"])
+    #expect(content.count == 2)
+    #expect(content[0]["input"]?["x"]?.integer == 1 && content[1]["input"]?["y"]?.integer == 2)
+  }
 }

@@ -17,6 +17,8 @@ struct Recording: CustomTestStringConvertible {
   private static let folder =
     String(#filePath.dropLast("ClaudeCLITests/Recordings.swift".count)) + "StandIns/recordings"
 
+  init(named name: String, text: String) { (self.name, self.text) = (name, Array(text.utf8)) }
+
   init(_ name: String) throws {
     self.name = name
     let file = open("\(Self.folder)/\(name).ndjson", O_RDONLY)

@@ -204,13 +204,47 @@ struct RequestTests {
     #expect(!frames.contains("messages") && !frames.contains(#""content":".""#))
   }
 
+  @Test(
+    "thinking is what it is by default",
+    arguments: [
+      ("claude-opus-5", true), ("claude-sonnet-5", true), ("claude-sonnet-5-20260301", true),
+      ("claude-opus-5[1m]", true),
+      ("claude-opus-5-5", false), ("claude-sonnet-5-5", false), ("claude-opus-4-8", false), ("claude-opus-50", false),
+    ])
+  func thinking(_ model: String, _ isOn: Bool) throws {
+    let base = Self.base.replacing("claude-x", with: model)
+    #expect(try body(base + "}")["thinking"]?.text == (isOn ? #"{"type":"adaptive"}"# : nil))
+    #expect(try body(base + #","thinking":{"type":"disabled"}}"#)["thinking"]?.text == #"{"type":"disabled"}"#)
+    #expect(try request(base + #","output_config":{"effort":"max"}}"#).omitsThinking == isOn)
+  }
+
+  @Test("a conversation is cached where a stage asks for it")
+  func cachingForAStage() throws {
+    func sent(_ more: String, _ ctx: String) throws -> JSON? {
+      var text = Self.base + more
+      var ctx = ctx
+      let request = try text.withUTF8 { text in
+        try ctx.withUTF8 { try MessagesRequest(payload: text, ctx: $0) }
+      }
+      var body = ExtraBody(verbatim: request)
+      return try JSON.parse(body.take().text)["cache_control"]
+    }
+    let auto = #"{"op":"messages","cache":"auto"}"#
+    #expect(try sent("}", auto)?["type"]?.string == "ephemeral")
+    #expect(try sent("}", #"{"op":"messages"}"#) == nil)
+    #expect(try sent(#","system":[{"type":"text","text":"s","cache_control":{"type":"ephemeral"}}]}"#, auto) == nil)
+  }
+
   @Test("top_p alone stays alone")
   func topP() throws {
-    #expect(try request(Self.base + #","top_p":0.9}"#).hasTopPAlone)
-    #expect(try !request(Self.base + #","top_p":0.9,"temperature":1}"#).hasTopPAlone)
-    #expect(try body(Self.base + #","top_p":0.9}"#)["thinking"]?.text == #"{"type":"disabled"}"#)
-    #expect(
-      try body(Self.base + #","top_p":0.9,"thinking":{"type":"enabled","budget_tokens":9}}"#)["thinking"]?.count == 2)
+    let base = Self.base.replacing("claude-x", with: "claude-sonnet-4-5")
+    #expect(try request(base + #","top_p":0.9}"#).omitsThinking)
+    #expect(try !request(base + #","top_p":0.9,"temperature":1}"#).omitsThinking)
+    #expect(try body(base + #","top_p":0.9}"#)["thinking"]?.text == #"{"type":"disabled"}"#)
+    #expect(try body(base + #","top_p":0.9,"thinking":{"type":"enabled","budget_tokens":9}}"#)["thinking"]?.count == 2)
+    // Of other models the CLI adds no temperature, and some refuse to have their thinking turned off.
+    #expect(try !request(Self.base + #","top_p":0.9}"#).omitsThinking)
+    #expect(try body(Self.base + #","top_p":0.9}"#)["thinking"] == nil)
     let made = ChildEnvironment.make(from: [:], auth: .key, client: "c", omitting: [Contract.noThinking])
     #expect(!made.contains { $0.hasPrefix("MAX_THINKING_TOKENS") })
   }
@@ -284,23 +318,6 @@ struct RequestTests {
         + content + #"},{"role":"user","content":"y"}]}"#)
     #expect(freight.losses == [Loss("messages[1]", "dropped")])
     #expect(freight.lines.count == 1)
-  }
-
-  @Test("losses join those of the ctx")
-  func ledger() {
-    func joined(_ ctx: String, _ losses: [Loss]) -> String {
-      var context = Bytes()
-      context.append(text: ctx)
-      var out = Bytes()
-      out.append(ctx: context.slice, adding: losses)
-      return out.text
-    }
-    #expect(joined(#"{"op":"x"}"#, []) == #"{"op":"x"}"#)
-    #expect(joined(#"{"op":"x"}"#, [Loss("a", "b")]) == #"{"op":"x","loss":[{"field":"a","fate":"b"}]}"#)
-    #expect(
-      joined(#"{"loss":[ {"field":"c","fate":"d"} ],"op":"x"}"#, [Loss("a", "b")])
-        == #"{"op":"x","loss":[{"field":"c","fate":"d"},{"field":"a","fate":"b"}]}"#)
-    #expect(joined(#"{"loss":[]}"#, [Loss("a", "b")]) == #"{"loss":[{"field":"a","fate":"b"}]}"#)
   }
 
   @Test("beta names come from the client's header")

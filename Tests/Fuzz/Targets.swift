@@ -12,6 +12,7 @@ let targets: [String: @Sendable (ByteSlice) -> Void] = [
   "http-answer": { httpAnswer($0) },
   "check": { check($0) },
   "lexer": { lexer($0) },
+  "cli": { commandLine($0) },
   "records": { input in
     runs(input, Echo(), default: "{}")
     runs(input, EchoOfAnswers(), default: "{}")
