@@ -33,8 +33,7 @@ package struct Answer: ~Copyable {
   private var body = Bytes()
   private var accounting = Accounting()
   package private(set) var hasBegun = false
-  /// The stream's message has started.
-  private var hasMessage = false
+  private var order = EventOrder()
   /// How much has come since the answer was over.
   private var rest = 0
 
@@ -138,33 +137,23 @@ package struct Answer: ~Copyable {
       return fail(APIError(status: 502, "the API sent an event that is not JSON"), to: &out)
     }
     if event == .error { return refuse(event: data, to: &out) }
-    if let complaint = complaint(about: event, data) { return fail(APIError(status: 502, complaint), to: &out) }
+    if let complaint = isStreamAsked
+      ? order.take(event, data) : "the API answered with a stream, which was not asked for"
+    {
+      return fail(APIError(status: 502, complaint), to: &out)
+    }
     begin(&out)
     out.bytes.append(prefix.slice)
     out.bytes.append(mending: data)
     out.bytes.append(id.isBare ? "\n" : "}\n")
     switch event {
     case .messageStart:
-      hasMessage = true
       if let message = Scan.member("message", of: data) { accounting.take(message: message, elapsed: elapsed) }
     case .messageDelta:
       if let usage = Scan.member("usage", of: data) { accounting.take(usage: usage) }
     case .messageStop: end(&out)
     case .error, .other: break
     }
-  }
-
-  /// Why an event can't come now; nil where it can. A stream is one message from its start to its stop: without the start
-  /// it is of another API, and with a second one two answers would become one.
-  private func complaint(about event: StreamEvent, _ data: ByteSlice) -> String? {
-    if !isStreamAsked { return "the API answered with a stream, which was not asked for" }
-    guard event == .messageStart else {
-      let isAllowed = hasMessage || Scan.plainString(Scan.member("type", of: data))?.equals("ping") == true
-      return isAllowed ? nil : "the API's stream does not begin with a message"
-    }
-    if hasMessage { return "the API sent a second message in one stream" }
-    let hasBody = Scan.member("message", of: data)?[0] == UInt8(ascii: "{")
-    return hasBody ? nil : "the API sent a message_start event without its message"
   }
 
   /// Takes the proper end of the upstream's answer.
@@ -274,7 +263,7 @@ package struct Answer: ~Copyable {
     body.removeAll()
     accounting = Accounting()
     (isOver, retryWait, failure) = (false, nil, nil)
-    (isConnectionSpoilt, rest, hasMessage) = (false, 0, false)
+    (isConnectionSpoilt, rest, order) = (false, 0, EventOrder())
   }
 
   /// Ends the answer of a client that is gone.

@@ -81,11 +81,14 @@ package struct AnswerHead: ~Copyable {
 
   /// Takes a header that says how the body ends, or how long the connection stays; false where it is another one.
   private mutating func takeFraming(_ name: ByteSlice, _ value: ByteSlice) -> Bool {
+    guard name.count >= 10 else { return false }
     if name.equals("transfer-encoding") {
       // As libcurl looks for it: any of the encodings, in any of the headers.
-      isChunked = isChunked || value.text.lowercased().split(separator: ",").contains { $0.trimmed == "chunked" }
+      isChunked =
+        isChunked || value.equals("chunked")
+        || value.text.lowercased().split(separator: ",").contains { $0.trimmed == "chunked" }
     } else if name.equals("content-length") {
-      isWithoutBody = isWithoutBody || value.allSatisfy { $0 == UInt8(ascii: "0") }
+      isWithoutBody = isWithoutBody || value.first == UInt8(ascii: "0") && value.allSatisfy { $0 == UInt8(ascii: "0") }
     } else if name.equals("keep-alive") {
       for word in value.text.lowercased().split(separator: ",") where word.trimmed.hasPrefix("timeout=") {
         keepAlive = Int(word.trimmed.dropFirst(8))

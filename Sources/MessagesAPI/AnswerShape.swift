@@ -16,14 +16,33 @@ enum AnswerShape {
   /// - Parameter body: one valid JSON value.
   init(of body: ByteSlice, to operation: Operation) {
     let body = body.cut(Scan.skipSpace(body, 0), body.count)
-    if let error = Scan.member("error", of: body), !error.equals("null") {
+    let name: StaticString =
+      switch operation {
+      case .messages, .health: "content"
+      case .countTokens: "input_tokens"
+      case .models: "data"
+      case .model: "id"
+      }
+    var type, error, expected: ByteSlice?
+    Scan.members(body) { key, value in
+      if type == nil, key.equals("type") {
+        type = value
+      } else if error == nil, key.equals("error") {
+        error = value
+      } else if expected == nil, key.equals(name) {
+        expected = value
+      }
+      return true
+    }
+    let isTypedError = Scan.plainString(type)?.equals("error") == true
+    if let error, !error.equals("null") {
       self = Self.failure(error)
-    } else if Self.isOfType("error", body) {
+    } else if isTypedError {
       self = .other("the API answered with an error that says nothing")
+    } else if let expected, Self.isExpected(expected, operation, type: type) {
+      self = .success
     } else {
-      self =
-        Self.isExpected(body, operation)
-        ? .success : .other("the API answered with status 200, but not with \(Self.name(operation))")
+      self = .other("the API answered with status 200, but not with \(Self.name(operation))")
     }
   }
 
@@ -54,35 +73,25 @@ enum AnswerShape {
     return isString(Scan.member("message", of: error)) ? 502 : nil
   }
 
-  private static func isExpected(_ body: ByteSlice, _ operation: Operation) -> Bool {
-    guard body[0] == UInt8(ascii: "{") else { return false }
+  /// Whether the member that makes an answer to the operation is as it must be.
+  private static func isExpected(_ value: ByteSlice, _ operation: Operation, type: ByteSlice?) -> Bool {
     switch operation {
-    case .messages: return isMessage(body)
-    case .countTokens:
-      guard let count = Scan.member("input_tokens", of: body) else { return false }
-      return count.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
-    case .models: return isList(Scan.member("data", of: body)) { isString(Scan.member("id", of: $0)) }
-    case .model: return isString(Scan.member("id", of: body))
+    case .messages:
+      // A list of content blocks, each of which names its type. It may be empty, as the API's own is where the model has
+      // nothing to add.
+      guard type == nil || Scan.plainString(type)?.equals("message") == true else { return false }
+      return isList(value) { isString(Scan.member("type", of: $0)) }
+    case .countTokens: return value.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+    case .models: return isList(value) { isString(Scan.member("id", of: $0)) }
+    case .model: return isString(value)
     case .health: return true
     }
   }
 
-  /// A message has a list of content blocks, each of which names its type. The list may be empty, as the API itself does
-  /// where the model has nothing to add.
-  static func isMessage(_ message: ByteSlice) -> Bool {
-    guard message[0] == UInt8(ascii: "{"), Scan.member("type", of: message) == nil || isOfType("message", message)
-    else { return false }
-    return isList(Scan.member("content", of: message)) { isString(Scan.member("type", of: $0)) }
-  }
-
-  private static func isOfType(_ name: StaticString, _ object: ByteSlice) -> Bool {
-    Scan.plainString(Scan.member("type", of: object))?.equals(name) == true
-  }
-
   private static func isString(_ value: ByteSlice?) -> Bool { value.map { $0[0] == UInt8(ascii: "\"") } == true }
 
-  private static func isList(_ value: ByteSlice?, of isElement: (ByteSlice) -> Bool) -> Bool {
-    guard let value, value[0] == UInt8(ascii: "[") else { return false }
+  private static func isList(_ value: ByteSlice, of isElement: (ByteSlice) -> Bool) -> Bool {
+    guard value[0] == UInt8(ascii: "[") else { return false }
     var isGood = true
     Scan.elements(value) {
       isGood = $0[0] == UInt8(ascii: "{") && isElement($0)

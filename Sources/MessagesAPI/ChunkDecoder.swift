@@ -54,10 +54,34 @@ package struct ChunkDecoder: ~Copyable {
         at = piece.count
         return nil
       }
-      try step(piece[at])
-      at += 1
+      if !skipUsual() {
+        try step(piece[at])
+        at += 1
+      }
     }
     return nil
+  }
+
+  /// Takes what nearly always stands between two chunks at once: the end of the data, or a size with nothing behind it.
+  private mutating func skipUsual() -> Bool {
+    if state == .dataReturn {
+      guard piece.count - at >= 2, piece[at] == 0x0D, piece[at + 1] == 0x0A else { return false }
+      at += 2
+      beginSize()
+      return true
+    }
+    guard state == .size, digits == 0 else { return false }
+    var end = at
+    var size = 0
+    while end < piece.count, end - at < 8, let digit = hexValue(piece[end]) {
+      size = size << 4 | Int(digit)
+      end += 1
+    }
+    guard end > at, piece.count - end >= 2, piece[end] == 0x0D, piece[end + 1] == 0x0A else { return false }
+    at = end + 2
+    left = size
+    endSize()
+    return true
   }
 
   private mutating func step(_ byte: UInt8) throws(Malformed) {

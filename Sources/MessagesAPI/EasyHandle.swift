@@ -64,14 +64,20 @@ final class EasyHandle {
   /// How long a connection may take to stand from now on, in milliseconds.
   func limitConnecting(to milliseconds: Int) { number(CURLOPT_CONNECTTIMEOUT_MS, milliseconds) }
 
-  /// Has the next try take a new connection, though there may be a kept one.
-  func usesNewConnection(_ isNew: Bool) { number(CURLOPT_FRESH_CONNECT, isNew ? 1 : 0) }
+  /// The next try takes a new connection, though there may be a kept one.
+  var usesNewConnection = false {
+    didSet { if usesNewConnection != oldValue { number(CURLOPT_FRESH_CONNECT, usesNewConnection ? 1 : 0) } }
+  }
 
-  /// Has the connection closed when the answer is over, though the other side would keep it.
-  func closesConnection(_ closes: Bool) { number(CURLOPT_FORBID_REUSE, closes ? 1 : 0) }
+  /// The connection is closed when the answer is over, though the other side would keep it.
+  var closesConnection = false {
+    didSet { if closesConnection != oldValue { number(CURLOPT_FORBID_REUSE, closesConnection ? 1 : 0) } }
+  }
 
   /// For how many seconds a connection may have been idle to be used again.
-  func limitIdle(to seconds: Int) { number(CURLOPT_MAXAGE_CONN, seconds) }
+  var longestIdle = -1 {
+    didSet { if longestIdle != oldValue { number(CURLOPT_MAXAGE_CONN, longestIdle) } }
+  }
 
   /// Says what the next transfer asks for.
   ///
@@ -80,8 +86,8 @@ final class EasyHandle {
   ///   - body: the body, if it goes out in one piece. It must stay where it is.
   func prepare(url: String, headers: HeaderList, count: Int?, body: ByteSlice?, for transfer: Transfer) {
     forgetReason()
-    usesNewConnection(false)
-    closesConnection(false)
+    usesNewConnection = false
+    closesConnection = false
     // Kept: libcurl reads the list until the transfer is over.
     self.headers = headers
     let context = Unmanaged.passUnretained(transfer).toOpaque()

@@ -63,7 +63,7 @@ package final class HTTPBackend: Backend {
     loop = CurlLoop(reactor, keeping: HTTPLimits.keptConnections, streams: HTTPLimits.maxStreams)
     loop.done = { [unowned self] easy, result in
       guard let transfer = EasyHandle.transfer(of: easy) else { return }
-      if transfer.needsNewConnection, !transfer.answer.isOver {
+      if transfer.route.needsNewConnection, !transfer.answer.isOver {
         admission.ended(transfer.number, isFailure: false)
         return queue(transfer)
       }
@@ -232,7 +232,7 @@ package final class HTTPBackend: Backend {
       buffered -= transfer.counted
       transfer.handle.release()
       // libcurl sends a request again where a kept connection is closed, but counts that over the handle's whole life.
-      if idle.count < HTTPLimits.keptHandles, transfer.connections <= 1 { idle.append(transfer.handle) }
+      if idle.count < HTTPLimits.keptHandles, transfer.route.connections <= 1 { idle.append(transfer.handle) }
     }
     settled(transfer)
   }

@@ -7,22 +7,19 @@ import Glibc
 ///
 /// libcurl names a connection by its addresses alone, before it sends a request.
 final class Sockets {
-  /// What tells one connection from the others: the port here, and the address there.
-  private struct Ends: Hashable {
-    var port: Int32
-    var remote: String
-  }
-
   private struct Open {
-    var ends: Ends?
+    var isOpen = false
+    /// The connection's name, once it stands.
+    var name: UInt64?
     /// The transfer whose request is on the connection.
     var transfer: Int?
     /// How many bytes had been acknowledged when that request was about to go out.
     var acknowledged: Int64 = -1
   }
 
-  private var open: [Int32: Open] = [:]
-  private var descriptors: [Ends: Int32] = [:]
+  /// By the descriptors' numbers, which are small.
+  private var open: [Open] = []
+  private var descriptors: [UInt64: Int32] = [:]
   /// Called when a connection closes on which a transfer's request is: with the transfer, and whether the other side has
   /// received none of the request.
   var closing: (_ transfer: Int, _ isUnreceived: Bool) -> Void = { _, _ in }
@@ -42,27 +39,48 @@ final class Sockets {
   }
 
   /// A transfer has opened a socket, which may become its connection.
-  func add(_ descriptor: Int32) { open[descriptor] = Open() }
+  func add(_ descriptor: Int32) {
+    while open.count <= Int(descriptor) { open.append(Open()) }
+    open[Int(descriptor)] = Open(isOpen: true)
+  }
 
   private func close(_ descriptor: Int32) -> Int32 {
-    if let old = open.removeValue(forKey: descriptor) {
-      if let ends = old.ends, descriptors[ends] == descriptor { descriptors[ends] = nil }
+    if let old = state(of: descriptor) {
+      open[Int(descriptor)] = Open()
+      if let name = old.name, descriptors[name] == descriptor { descriptors[name] = nil }
       if let transfer = old.transfer { closing(transfer, isUnreceived(descriptor, old)) }
     }
     return Glibc.close(descriptor)
+  }
+
+  private func state(of descriptor: Int32) -> Open? {
+    guard Int(descriptor) < open.count, open[Int(descriptor)].isOpen else { return nil }
+    return open[Int(descriptor)]
+  }
+
+  /// What tells a connection from the others: the port here, and the address there.
+  private static func name(port: Int32, remote: UnsafePointer<CChar>?) -> UInt64 {
+    // FNV-1a.
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    var at = remote
+    while let byte = at?.pointee, byte != 0 {
+      hash = (hash ^ UInt64(UInt8(bitPattern: byte))) &* 0x100_0000_01B3
+      at = at?.advanced(by: 1)
+    }
+    return hash << 16 | UInt64(UInt16(truncatingIfNeeded: port))
   }
 
   /// The socket of a connection; nil where it isn't known.
   ///
   /// - Parameter opened: those that the transfer has opened; else it is on a connection that was kept.
   func descriptor(port: Int32, remote: UnsafePointer<CChar>?, among opened: [Int32]) -> Int32? {
-    let ends = Ends(port: port, remote: remote.map { String(cString: $0) } ?? "")
-    for descriptor in opened where open[descriptor] != nil && Self.port(of: descriptor) == port {
-      open[descriptor]?.ends = ends
-      descriptors[ends] = descriptor
+    let name = Self.name(port: port, remote: remote)
+    for descriptor in opened where state(of: descriptor) != nil && Self.port(of: descriptor) == port {
+      open[Int(descriptor)].name = name
+      descriptors[name] = descriptor
       return descriptor
     }
-    return descriptors[ends]
+    return descriptors[name]
   }
 
   private static func port(of descriptor: Int32) -> Int32 {
@@ -87,18 +105,21 @@ final class Sockets {
 
   /// A transfer's request is about to go out on the connection.
   func begin(_ transfer: Int, on descriptor: Int32) {
-    open[descriptor]?.transfer = transfer
-    open[descriptor]?.acknowledged = clinux_acknowledged(descriptor)
+    guard state(of: descriptor) != nil else { return }
+    open[Int(descriptor)].transfer = transfer
+    open[Int(descriptor)].acknowledged = clinux_acknowledged(descriptor)
   }
 
   /// The transfer is over, or has left the connection.
   func end(_ transfer: Int, on descriptor: Int32) {
-    if open[descriptor]?.transfer == transfer { open[descriptor]?.transfer = nil }
+    if state(of: descriptor)?.transfer == transfer { open[Int(descriptor)].transfer = nil }
   }
 
   /// Whether the other side can't have received anything of the request that is on the connection: it has acknowledged
   /// nothing since. That is certain only where true.
-  func isUnreceived(on descriptor: Int32) -> Bool { open[descriptor].map { isUnreceived(descriptor, $0) } ?? false }
+  func isUnreceived(on descriptor: Int32) -> Bool {
+    state(of: descriptor).map { isUnreceived(descriptor, $0) } ?? false
+  }
 
   private func isUnreceived(_ descriptor: Int32, _ state: Open) -> Bool {
     state.acknowledged >= 0 && clinux_acknowledged(descriptor) == state.acknowledged

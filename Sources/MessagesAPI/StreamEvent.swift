@@ -35,6 +35,24 @@ package enum StreamEvent: Equatable {
   }
 }
 
+/// The order of a stream's events: one message from its start to its stop. Without the start the stream is of another
+/// API, and with a second one two answers would become one.
+struct EventOrder {
+  private var hasMessage = false
+
+  /// Takes the next event that is no error. Returns why it can't come now, nil where it can.
+  mutating func take(_ event: StreamEvent, _ data: ByteSlice) -> String? {
+    guard event == .messageStart else {
+      let isAllowed = hasMessage || Scan.plainString(Scan.member("type", of: data))?.equals("ping") == true
+      return isAllowed ? nil : "the API's stream does not begin with a message"
+    }
+    if hasMessage { return "the API sent a second message in one stream" }
+    hasMessage = true
+    let hasBody = Scan.member("message", of: data)?[0] == UInt8(ascii: "{")
+    return hasBody ? nil : "the API sent a message_start event without its message"
+  }
+}
+
 extension Scan {
   /// The offset behind the last byte that is no white space.
   static func endOfText(_ text: ByteSlice) -> Int {

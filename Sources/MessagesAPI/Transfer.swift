@@ -24,22 +24,9 @@ final class Transfer {
   /// The upstream has begun to answer.
   private var isAnswered = false
   private(set) var isCancelled = false
-  /// The connections it was sent on: more than one where a kept one turned out to be closed.
-  private(set) var connections = 0
-  /// Sockets that were opened for it since it last had a connection.
-  private var opened: [Int32] = []
-  /// It has had a socket, so the upstream's name is looked up.
-  private var isLookedUp = false
+  /// The connections that its request goes out on.
+  private(set) var route: Route
   private var hasStarted = false
-  /// The kept connection that its request is on, of HTTP/1; nil where it is a new one, or one of HTTP/2.
-  private var connection: Int32?
-  private var isHTTP2 = false
-  /// How many bytes libcurl had sent before this connection; nil before the first.
-  private var sentBefore: Int?
-  /// The connection before has closed, and the upstream had received nothing of the request.
-  private var isUnreceived = false
-  /// The kept connection that libcurl chose can't be trusted, so the request didn't go out on it.
-  private(set) var needsNewConnection = false
   /// An answer that isn't streamed begins when it is complete: until then silence means nothing.
   private let mayBeSilent: Bool
   /// The next time to look at, or the next try.
@@ -50,6 +37,7 @@ final class Transfer {
     self.number = number
     self.handle = handle
     self.backend = backend
+    route = Route(number, backend.sockets)
     let (declining, retrying) = (backend.declining, Retrying(backend.settings.limits.maxRetries))
     keepsLine = declining.isOn
     keepsBody = keepsLine || retrying.isOn
@@ -74,7 +62,7 @@ final class Transfer {
   var counted = 0
 
   /// The upstream's name is being looked up for it.
-  var waitsForLookup: Bool { hasStarted && connections == 0 && !isLookedUp }
+  var waitsForLookup: Bool { hasStarted && route.connections == 0 && !route.isLookedUp }
 
   func prepare(url: String, headers: HeaderList) {
     handle.prepare(url: url, headers: headers, count: hasBody ? body.count : nil, body: body.piece, for: self)
@@ -86,9 +74,10 @@ final class Transfer {
     let limit = backend.settings.limits.connectTimeout * 1_000
     // What it has waited for others' connections counts, but for a second.
     handle.limitConnecting(to: max(limit - milliseconds(since: tryBegan), min(limit, 1_000)))
-    handle.limitIdle(to: backend.keptTime)
-    handle.usesNewConnection(needsNewConnection)
-    (needsNewConnection, isUnreceived, sentBefore, hasStarted) = (false, false, nil, true)
+    handle.longestIdle = backend.keptTime
+    handle.usesNewConnection = route.needsNewConnection
+    route.restart()
+    hasStarted = true
     return loop.add(easy)
   }
 
@@ -123,63 +112,23 @@ final class Transfer {
   }
 
   /// libcurl has opened a socket for it.
-  func opened(_ descriptor: Int32) {
-    isLookedUp = true
-    opened.append(descriptor)
-    backend.sockets.add(descriptor)
-  }
+  func opened(_ descriptor: Int32) { route.add(descriptor) }
 
   /// The transfer has a connection; false where its request must not go out on that one.
   private func mayGoOut(port: Int32, remote: UnsafePointer<CChar>?) -> Bool {
-    let isNew = !opened.isEmpty
-    let socket = backend.sockets.descriptor(port: port, remote: remote, among: opened)
-    opened = []
-    // libcurl goes on by itself where a kept connection dies. What the upstream may have is not sent again.
-    guard mayBeSent else { return false }
-    leaveConnection()
-    isHTTP2 = handle.isHTTP2
-    if !isNew, !isHTTP2, let socket {
-      guard Sockets.isQuiet(socket), !handle.hasUnread else {
-        needsNewConnection = true
-        return false
-      }
-      connection = socket
-      backend.sockets.begin(number, on: socket)
-    }
-    connections += 1
-    sentBefore = handle.bytesSent
-    isUnreceived = false
-    handle.forgetReason()
+    guard route.mayGoOut(port: port, remote: remote, handle, isSent: isSent, repeats: !hasBody) else { return false }
     backend.stands(self)
     return true
   }
 
-  /// Whether the request may go out, which it may have done before.
-  private var mayBeSent: Bool {
-    guard sentBefore != nil, hasBody else { return true }
-    if !isHTTP2, !isSent { return true }
-    // With HTTP/2 libcurl goes on without a complaint only where the upstream has said that it did not begin with it. With
-    // HTTP/1 it does where the upstream has closed its side; a reset tells nothing, as it need not wait for its
-    // acknowledgements.
-    return !handle.hasReason && (isHTTP2 || isUnreceived)
-  }
-
   /// The upstream may have all of the request.
   private var isSent: Bool {
-    guard let sentBefore else { return false }
-    return body.isShort ? handle.bytesSent > sentBefore : body.mostSent == body.count
+    guard let before = route.sentBefore else { return false }
+    return body.isShort ? handle.bytesSent > before : body.mostSent == body.count
   }
 
   /// Its connection has closed.
-  func lostConnection(isUnreceived: Bool) {
-    connection = nil
-    self.isUnreceived = isUnreceived
-  }
-
-  private func leaveConnection() {
-    if let connection { backend.sockets.end(number, on: connection) }
-    connection = nil
-  }
+  func lostConnection(isUnreceived: Bool) { route.lost(isUnreceived: isUnreceived) }
 
   /// Takes a line of the head; false to end the transfer.
   private func takeHeader(_ line: ByteSlice) -> Bool {
@@ -188,8 +137,8 @@ final class Transfer {
       isAnswered = true
       backend.heard(isShared: line.starts(with: "HTTP/2"))
       // What was on its way before the request arrived is no answer to it.
-      if let connection, backend.sockets.isUnreceived(on: connection) {
-        handle.closesConnection(true)
+      if route.isUnreceived {
+        handle.closesConnection = true
         fail(APIError(status: 502, "the API answered before it had the request, which may have been processed"))
         return false
       }
@@ -197,7 +146,7 @@ final class Transfer {
     freeBody()
     setPatience()
     let goesOn = backend.write { answer.take(header: line, to: &$0) }
-    if answer.isConnectionSpoilt, !isHTTP2 { handle.closesConnection(true) }
+    if answer.isConnectionSpoilt, !route.isHTTP2 { handle.closesConnection = true }
     if let seconds = answer.keepAlive { backend.keeps(for: seconds) }
     return goesOn
   }
@@ -210,11 +159,11 @@ final class Transfer {
       setPatience()
     }
     let goesOn = backend.write { answer.take(bytes, elapsed: milliseconds(since: began), to: &$0) }
-    if answer.isConnectionSpoilt, !isHTTP2 { handle.closesConnection(true) }
+    if answer.isConnectionSpoilt, !route.isHTTP2 { handle.closesConnection = true }
     guard goesOn, answer.retryWait == nil else { return false }
     guard !wasOver else { return true }
     freeBody()
-    let fits = backend.count(self)
+    let fits = answer.held == 0 || backend.count(self)
     if !fits { fail(HTTPBackend.tooMuch) }
     if answer.isOver, answer.retryWait == nil { backend.settled(self) }
     return fits
@@ -268,6 +217,7 @@ final class Transfer {
     timer = reactor.after(milliseconds: milliseconds) { [unowned self] in
       answer.retry()
       body.restart()
+      _ = backend.count(self)
       isAnswered = false
       tryBegan = Reactor.now
       lastHeard = tryBegan
@@ -289,7 +239,7 @@ final class Transfer {
   /// No time is watched any more, and its connection is another's.
   func stop() {
     reactor.cancel(timer)
-    leaveConnection()
+    route.leave()
   }
 
   private var reactor: Reactor { backend.reactor }

@@ -18,7 +18,8 @@ func httpAnswer(_ input: ByteSlice) {
 
 private func records(of response: [UInt8], flags: UInt8, pieces size: Int) -> [UInt8] {
   var out = Output()
-  let operation: Records.Operation = flags & 6 == 0 ? .messages : [.countTokens, .models, .model][Int(flags >> 1 & 3) - 1]
+  let operation: Records.Operation =
+    flags & 6 == 0 ? .messages : [.countTokens, .models, .model][Int(flags >> 1 & 3) - 1]
   let isStreamAsked = flags & 1 != 0 && operation == .messages
   var answer = Answer(
     RequestID(text: "r"), operation, isStreamAsked: isStreamAsked, ctx: nil,

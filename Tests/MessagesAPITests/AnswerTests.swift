@@ -70,7 +70,9 @@ struct AnswerTests {
     let lines = records(of: (Self.stream, "event: error\ndata: \(body)\n\n")).text.split(separator: "\n")
     #expect(
       lines == [
-        Substring(#"{"rid":"r1","ctx":{"op":"messages"},"error":{"status":\#(status),"headers":{"request-id":"req_1"},"body":\#(body)}}"#),
+        Substring(
+          #"{"rid":"r1","ctx":{"op":"messages"},"error":{"status":\#(status),"headers":{"request-id":"req_1"},"body":\#(body)}}"#
+        ),
         #"{"rid":"r1","end":{}}"#,
       ])
   }
@@ -86,7 +88,10 @@ struct AnswerTests {
   @Test("a whole answer", arguments: [1, 7, .max])
   func whole(pieceSize: Int) {
     let said = records(
-      of: (["HTTP/2 200", "content-type: application/json"], "{\n \"model\" : \"m\",\r\n\"content\":[],\"usage\":{\"a\": 1.0}\n}\n"),
+      of: (
+        ["HTTP/2 200", "content-type: application/json"],
+        "{\n \"model\" : \"m\",\r\n\"content\":[],\"usage\":{\"a\": 1.0}\n}\n"
+      ),
       pieceSize: pieceSize)
     #expect(
       said.text == """
@@ -131,7 +136,10 @@ struct AnswerTests {
   @Test("a head that comes twice counts once")
   func informational() {
     let said = records(
-      of: (["HTTP/1.1 103 Early", "request-id: early", "", "HTTP/1.1 200 OK", "content-type: application/json"], #"{"content":[]}"#))
+      of: (
+        ["HTTP/1.1 103 Early", "request-id: early", "", "HTTP/1.1 200 OK", "content-type: application/json"],
+        #"{"content":[]}"#
+      ))
     #expect(said.text.hasPrefix(#"{"rid":"r1","ctx":{"op":"messages"},"begin":{"status":200,"headers":{}}}"#))
   }
 

@@ -25,7 +25,8 @@ struct ChunkDecoderTests {
   func data(size: Int) throws {
     for (body, data) in [
       ("5\r\nhello\r\n0\r\n\r\n", "hello"), ("5\nhello\n0\n\n", "hello"), ("0\r\n\r\n", ""),
-      ("2 ; a=\"b\"\r\nhe\r\n003;x\r\nllo\r\n0;y\r\na: b\r\nc:\r\n\r\n", "hello"), ("A\r\n0123\r\n\r\n56\r\n0\r\n\r\n", "0123\r\n\r\n56"),
+      ("2 ; a=\"b\"\r\nhe\r\n003;x\r\nllo\r\n0;y\r\na: b\r\nc:\r\n\r\n", "hello"),
+      ("A\r\n0123\r\n\r\n56\r\n0\r\n\r\n", "0123\r\n\r\n56"),
     ] {
       let got = try #require(decode(body, size))
       #expect(got.data == data && got.isDone && !got.hasSurplus)

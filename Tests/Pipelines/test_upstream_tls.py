@@ -132,6 +132,33 @@ def test_a_server_that_allows_few_streams_and_closes(run, authority: Authority, 
         assert 20 <= nginx.connections() <= 100
 
 
+def test_http_2_that_dies_with_requests(run, authority: Authority, tmp_path: Path) -> None:
+    """Each was with the upstream, so none is sent again, though another server is there at once."""
+    seen: list[bytes] = []
+
+    def play(wire: Wire, request: Request) -> None:
+        if b"held" in request.body:
+            seen.append(request.body)
+            time.sleep(1.5)
+        wire.head()
+        wire.chunk(STREAM)
+        wire.send(b"0\r\n\r\n")
+
+    with Upstream(play) as upstream, Nginx(tmp_path / "one", authority, upstream.url, protocol="http2 reuseport") as one:
+        backend = run(one.url, **trusting(authority))
+        assert "end" in backend.ask("warm", rid="warm", stream=True)[-1]
+        for number in range(5):
+            backend.request(f"r{number}", ask_for(f"held {number}", stream=True))
+        wait_for("all are there", lambda: len(seen) == 5)
+        with Nginx(tmp_path / "two", authority, upstream.url, protocol="http2 reuseport", port=one.port) as two:
+            one.process.kill()
+            for number in range(5):
+                error = backend.answer(f"r{number}")[0]["error"]
+                assert error["status"] == 502 and "may have been processed" in error["body"]["error"]["message"], error
+            assert "end" in backend.ask("good", rid="good", stream=True)[-1] and "begin" in backend.kept["good"][0]
+            assert len(seen) == 5 and two.connections() <= 1
+
+
 def test_http_1_over_tls(run, authority: Authority, tmp_path: Path) -> None:
     """A connection for each request at once, none waiting for another's, and each kept for the next one."""
     held = threading.Event()

@@ -87,10 +87,10 @@ class Nginx:
     """A running nginx; its certificate is issued by the authority for those names."""
 
     def __init__(self, folder: Path, authority: Authority, upstream: str, names: str = "IP:127.0.0.1", days: int = 1,
-                 protocol: str = "http2", more: str = ""):
+                 protocol: str = "http2", more: str = "", port: int = 0):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         authority.issue(folder, names, days)
         configuration = folder / "nginx.conf"
