@@ -232,10 +232,10 @@ final class Front {
     for exchange in exchanges.values where exchange.pipeline === pipeline { fail(exchange, .pipelineEnded) }
   }
 
-  /// Fails the requests that a pipeline got after a time, and that it hasn't begun to answer.
+  /// Fails the requests that a pipeline got after a time, and that it has not begun to answer.
   func failWaiting(in pipeline: Pipeline, since: NIODeadline) {
     for exchange in exchanges.values
-    where exchange.pipeline === pipeline && exchange.stage == .submitted && exchange.submittedAt >= since {
+    where exchange.pipeline === pipeline && exchange.stage == .submitted && exchange.submittedAt > since {
       fail(exchange, .pipelineStuck)
     }
   }

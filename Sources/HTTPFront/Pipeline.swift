@@ -39,8 +39,12 @@ final class Pipeline {
   var askedAt: NIODeadline?
   /// A cancelled request got no end in time, and it has answered no health request since.
   var isLate = false
-  /// It answers no health request: it is ended as soon as nothing flows from it any more.
-  var isStuck = false
+  /// Since when it answers no health request: it is ended as soon as nothing flows from it any more.
+  var stuckAt: NIODeadline?
+  var isStuck: Bool { stuckAt != nil }
+  /// When the latest of the requests was written that have got something of their answers. Those before it have passed
+  /// all stages before the backend, since these keep the order.
+  var passedAt = NIODeadline.distantPast
   /// A record for a client came from it since that was last looked at; and when that was seen.
   var hasMoved = false
   var movedAt = NIODeadline.now()
@@ -156,7 +160,7 @@ final class Pipeline {
   /// It has answered, or has nothing to do.
   func isWell(at now: NIODeadline) {
     (wellAt, askedAt) = (now, nil)
-    (isLate, isStuck) = (false, false)
+    (isLate, stuckAt) = (false, nil)
   }
 
   /// Something is expected of it: an end, an answer to a health request, or, where it is stuck, the end of its streams.

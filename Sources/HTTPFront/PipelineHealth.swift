@@ -30,7 +30,9 @@ extension Supervisor {
     guard front.settings.pipeline != nil else { return }
     for pipeline in running + leaving where pipeline.takesRecords {
       if pipeline.hasMoved { (pipeline.movedAt, pipeline.hasMoved) = (now, false) }
-      if pipeline.isStuck {
+      if let stuck = pipeline.stuckAt {
+        // Others may have stopped before the backend too, unless one that came after them has got through.
+        if now - stuck > .seconds(FrontLimits.stuckPause) { front.failWaiting(in: pipeline, since: pipeline.passedAt) }
         endIfStill(pipeline, now)
       } else if let asked = pipeline.askedAt {
         if now - asked > .seconds(FrontLimits.trialTimeout) { noAnswer(of: pipeline, since: asked, now) }
@@ -57,8 +59,7 @@ extension Supervisor {
     front.log.write(
       .error, "the pipeline is stuck: it did not answer a health request within \(FrontLimits.trialTimeout) s",
       fields: [("in_flight", .number(pipeline.open))])
-    pipeline.isStuck = true
-    pipeline.movedAt = now
+    (pipeline.stuckAt, pipeline.movedAt) = (now, now)
     replaceStuck(pipeline)
     // What was written after the health request stands behind it in the pipe, and is not answered either.
     front.failWaiting(in: pipeline, since: asked)

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -179,7 +180,7 @@ def test_stopped_stage(start, victim: str) -> None:
     load.end()
     assert set(load.kinds()) == {"failed"}, load.kinds()
     assert {outcome.status for outcome in load.outcomes if not outcome.is_stream} == {504}
-    wait_for("another pipeline is there", lambda: proxy.stages() and not set(proxy.stages().values()) & set(old.values()))
+    wait_for("another pipeline is there", lambda: proxy.stages() and not set(proxy.stages().values()) & set(old.values()), 40)
     took = time.monotonic() - stopped
     again = Load(proxy, 4, 4, words=3, pace=0.01, once=True)
     again.end()
@@ -189,7 +190,7 @@ def test_stopped_stage(start, victim: str) -> None:
 
 
 def test_stopped_stage_long_before_the_time_out(start) -> None:
-    """A pipeline at work is asked whether it is well: who waits for a stuck one is told so in seconds."""
+    """A pipeline at work is asked whether it is well: whoever waits for a stuck one is told so in seconds."""
     proxy = start(BACKEND="claude-echo")
     assert proxy.ask("GET", "/health/ready").status == 200
     old = proxy.stages()
@@ -197,18 +198,18 @@ def test_stopped_stage_long_before_the_time_out(start) -> None:
     slow = Load(proxy, 4, 4, words=60, pace=0.1, once=True)
     slow.end()
     assert slow.kinds() == {"whole": 8} and proxy.stages() == old
-    load = Load(proxy, 10, 10, words=400, pace=0.1, once=True)
+    load = Load(proxy, 10, 10, words=260, pace=0.1, once=True)
     load.wait_begun()
     os.kill(old["oai2anth"], signal.SIGSTOP)
-    stopped = time.monotonic()
-    load.end(60)
-    # Answers that had begun go on meanwhile, past the stage that is stuck.
-    assert load.kinds() == {"failed": 20}
-    assert {outcome.status for outcome in load.outcomes if not outcome.is_stream} == {502}
-    took = fair(stopped, max(outcome.ended for outcome in load.outcomes))
-    print(f"told after {took:.1f} s")
-    assert took < 25
-    wait_for("the old one is gone", lambda: not any(map(alive, old.values())), 3)
+    # Answers that had begun go on to their ends, past the stage that is stuck.
+    with ThreadPoolExecutor(1) as threads:
+        time.sleep(8)
+        message = {"max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+        late = threads.submit(proxy.ask, "POST", "/v1/messages", message)
+        load.end(60)
+        assert load.kinds() == {"whole": 20}
+        assert late.result(60).status == 503
+    wait_for("the old one is gone", lambda: not any(map(alive, old.values())), 10)
     again = Load(proxy, 4, 4, words=3, pace=0.01, once=True)
     again.end()
     assert again.kinds() == {"whole": 8}
