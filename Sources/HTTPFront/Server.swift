@@ -12,15 +12,15 @@ import Records
 /// The program: ways in, the pipeline, and the way out.
 package final class Server {
   /// Those that it was started with; what is in force is the front's.
-  private let settings: FrontSettings
+  let settings: FrontSettings
   private let manager = ServiceManager.ofEnvironment()
   private var reloader: Reloader!
-  private let loop: any EventLoop
-  private let front: Front
+  let loop: any EventLoop
+  let front: Front
   /// Sockets that whoever started us has made.
   private let passed: [PassedSocket]
-  private var listeners: [any Channel] = []
-  private var isStopping = false
+  var listeners: [any Channel] = []
+  private(set) var isStopping = false
   /// It takes no more clients.
   private var isClosed = false
   /// A signal has told it to end.
@@ -126,6 +126,7 @@ package final class Server {
       case .success(let channels):
         listeners = channels
         notify()
+        watchSocketFiles()
         manager?.tell("READY=1", "STATUS=Serving")
         leaveIfNobodyComes()
       case .failure(let error): fail(Failure(.unavailable, "can't listen: \(error)"))
@@ -133,7 +134,7 @@ package final class Server {
     }
   }
 
-  private func bind(_ address: ListenAddress, _ front: NIOLoopBound<Front>) -> EventLoopFuture<any Channel> {
+  func bind(_ address: ListenAddress, _ front: NIOLoopBound<Front>) -> EventLoopFuture<any Channel> {
     let bootstrap = bootstrap(address, front)
     switch address {
     case .ip(let host, let port):

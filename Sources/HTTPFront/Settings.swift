@@ -99,6 +99,8 @@ package enum FrontLimits {
   package static let trialTimeout: Int64 = 15
   /// How often a pipeline at work is asked whether it is well, in seconds.
   package static let healthPause: Int64 = 5
+  /// How often we look whether the files of our sockets are still there, in seconds.
+  package static let socketLook: Int64 = 5
   /// How long we listen on after the signal to end, in milliseconds, while the system still has connections for us.
   package static let lastCall: Int64 = 500
   /// How often we look whether it has, in milliseconds: between two looks some of them are let in.

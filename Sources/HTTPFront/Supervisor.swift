@@ -9,6 +9,7 @@ final class Supervisor {
   private(set) var running: [Pipeline] = []
   /// Those that are to take the place of the running ones when each has answered a health request.
   private var candidates: [Pipeline] = []
+  private var candidateSettings: FrontSettings?
   /// Told how the replacement has ended: why not, or nothing.
   private var replaced: (Failure?) -> Void = { _ in }
   /// Those that are drained or ended.
@@ -111,6 +112,7 @@ final class Supervisor {
   private func ended(_ pipeline: Pipeline) {
     front.recordCancelled(of: pipeline)
     if candidates.contains(where: { $0 === pipeline }) {
+      diagnosis.begin("the new pipeline ended as soon as it was started", by: candidateSettings)
       return reject(Failure(.unavailable, "the new pipeline ended before it had answered a health request"))
     }
     let wasRunning = running.contains { $0 === pipeline }
@@ -137,6 +139,7 @@ final class Supervisor {
   func replace(by settings: FrontSettings, told: @escaping (Failure?) -> Void) {
     guard !isStopping, settings.pipeline != nil else { return told(nil) }
     replaced = told
+    candidateSettings = settings
     do throws(Failure) {
       for _ in 0..<settings.pipelines {
         let pipeline = try make(settings)
@@ -167,8 +170,9 @@ final class Supervisor {
     case (.asked(rid), .http) where status == Self.brokenRecord:
       pipeline.trial = .passed
       (pipeline.wellAt, pipeline.askedAt) = (.now(), nil)
-      diagnosis.begin(PipelineDiagnosis.answeredByError)
-      guard candidates.contains(where: { $0 === pipeline }) else { break }
+      let isCandidate = candidates.contains { $0 === pipeline }
+      diagnosis.begin(PipelineDiagnosis.answeredByError, by: isCandidate ? candidateSettings : nil)
+      guard isCandidate else { break }
       reject(Failure(.unavailable, "the new pipeline answered a health request with an error of a stage"))
     case (.asked(rid), .http): pipeline.trial = .answering(rid)
     case (.answering(rid), .data): break

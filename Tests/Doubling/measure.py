@@ -16,7 +16,7 @@ BIN = Path(os.environ.get("BIN") or Path(__file__).resolve().parents[2] / os.env
 ENOUGH = 0.015
 # The sizes that are tried for what is doubled, in bytes: what grows fast is slow on the first one already, and what is
 # cheaper than that on twice the last one harms nobody.
-SIZES = [16 << 10, 512 << 10]
+SIZES = [16 << 10, 128 << 10, 512 << 10]
 # Twice the input costs twice as much; what is added is chance, and the logarithm of a sort.
 LIMIT = 2.5
 # From here on nobody else can be at fault.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any, Callable
@@ -12,7 +13,7 @@ from typing import Any, Callable
 import backend
 import pytest
 from processes import wait_for
-from server import Proxy, free_port
+from server import Proxy, environment, free_port
 from test_scripts import SCRIPTS, run
 
 BODY = {"model": "claude-sonnet-5-5", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}
@@ -54,6 +55,33 @@ def test_health_says_when_it_cannot_be_made(start: Callable[..., Proxy], api: An
     assert proxy.ask("GET", "/health/live").status == 200
     place.unlink()
     assert proxy.ask("GET", "/health").status == 200
+
+
+def test_a_socket_is_made_again(tmp_path: Path) -> None:
+    """Its folder too; connections that are open go on."""
+    path = tmp_path / "home/run/socket"
+    path.parent.mkdir(parents=True, mode=0o700)
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen([SCRIPTS / "claude-proxy"], stderr=log, stdin=subprocess.DEVNULL,
+                                   env=environment(tmp_path / "home", BACKEND="claude-echo", HOST=f"unix:{path}"))
+
+    def is_served() -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(str(path))
+            except OSError:
+                return False
+            client.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            return client.recv(1_000).startswith(b"HTTP/1.1 200 ")
+
+    try:
+        wait_for("it serves", is_served)
+        shutil.rmtree(path.parent)
+        assert not is_served()
+        wait_for("it serves again", is_served)
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
 
 
 @pytest.fixture(params=["full", "read-only"])

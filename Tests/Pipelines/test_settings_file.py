@@ -105,7 +105,7 @@ def test_a_broken_file(start, tmp_path: Path, text: str | None, says: str) -> No
     assert proxy.ask("GET", "/", headers={"host": "good.example"}).status == 200
     wait_for("the old stages are the only ones", lambda: proxy.stages() == old)
     said = run(PROXY, "--config", file, "--check", PORT="0", CLAUDE_PROXY_CONFIG="/dev/null")
-    assert said.returncode == 78 and (says.replace("the new pipeline ended before it had answered", "no answer") in said.stderr), said
+    assert said.returncode == 78 and (says.replace("the new pipeline ended before it had answered", "before it had handed on a record") in said.stderr), said
     assert "secret\n" not in said.stdout + said.stderr
 
 

@@ -81,9 +81,18 @@ struct BucketTests {
     #expect(mode == 0o600)
   }
 
+  @Test("the folder of the file is made again, for us alone")
+  func noFolder() throws {
+    let folder = FileManager.default.temporaryDirectory.path + "/buckets-\(UInt64.random(in: 0...UInt64.max))"
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    _ = try BucketFile(path: folder + "/run/buckets")
+    let mode = try FileManager.default.attributesOfItem(atPath: folder + "/run")[.posixPermissions] as? Int
+    #expect(mode == 0o700)
+  }
+
   @Test("a file that can't be made is a failure")
   func noFile() {
-    let failure = #expect(throws: Failure.self) { try BucketFile(path: "/no-such-folder/buckets") }
+    let failure = #expect(throws: Failure.self) { try BucketFile(path: "/proc/no-such-folder/buckets") }
     #expect(failure?.kind == .system)
   }
 
