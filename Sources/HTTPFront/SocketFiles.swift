@@ -24,6 +24,9 @@ extension Server {
 
   private func listenAgain(_ index: Int, _ path: String) {
     if let slash = path.lastIndex(of: "/"), slash != path.startIndex { mkdir(String(path[..<slash]), 0o700) }
+    // Its lock may still be there, and is ours: without this we would refuse ourselves the path.
+    for socket in sockets where socket.path == path { socket.remove() }
+    sockets.removeAll { $0.path == path }
     bind(settings.listen[index], NIOLoopBound(front, eventLoop: loop)).assumeIsolated().whenComplete { [self] result in
       switch result {
       case .success(let channel):

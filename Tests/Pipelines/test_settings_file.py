@@ -90,7 +90,7 @@ NO_COLOR=$HOME `id`
     ("\n\nsecret\n", "line 3 is not NAME=value"), ("PATH=/tmp\n", "line 1: PATH is no setting"),
     ('DEFAULT_MODEL="x\n', "line 1: the value of DEFAULT_MODEL has a quote too many or too few"),
     ("AUTH_TOKEN=secret\n", "line 1: AUTH_TOKEN is a secret, and others may read the file"),
-    ("BACKEND=nothing\n", "BACKEND: nothing"), ("HOST=0.0.0.0\n", "HOST: 0.0.0.0 is open to others"),
+    ("BACKEND=nothing\n", "BACKEND: nothing"), ("HOST=0.0.0.0\n", "0.0.0.0:8000 is open to other machines"), ("TRUSTED_PROXIES=127.0.0.1\n", "--trusted-proxies: a proxy opens this server to other machines; set AUTH_TOKEN"),
     ("MODELS_FILE=/nonexistent\n", "the new pipeline ended before it had answered"),
     ("AUTH_TOKENS_FILE=/nonexistent\n", "--tokens /nonexistent"), (None, "there is no such file")])
 def test_a_broken_file(start, tmp_path: Path, text: str | None, says: str) -> None:
