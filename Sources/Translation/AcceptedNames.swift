@@ -77,7 +77,8 @@ struct AcceptedNames {
 struct PropertyNames {
   /// In the order they were met: the client's name, and the one that is sent.
   private(set) var pairs: [(given: String, sent: String)] = []
-  private var sent: [String: String] = [:]
+  /// The same by the client's name; Jansson compares bytes, where Swift's strings are equal if they look the same.
+  private let sent = JSON.object
 
   /// Finds the names that have to be replaced, at any depth of a schema.
   init(in schema: JSON) {
@@ -88,7 +89,7 @@ struct PropertyNames {
     }
     for name in refused.words {
       let other = names.name(for: name)
-      sent[name] = other
+      sent[name] = JSON(other)
       pairs.append((name, other))
     }
   }
@@ -135,17 +136,17 @@ struct PropertyNames {
     let holdsNames = key != "$defs" && key != "definitions" && key != "patternProperties"
     for (name, part) in parts.members {
       var renamed = part.isArray ? renamed(list: part) : renamed(schema: part)
-      if key == "properties", let other = sent[name] {
+      if key == "properties", let other = sent[name]?.string {
         let words = "The name of this property is \(JSON(name).text), written \(other) here."
         renamed = (renamed.isObject ? renamed : .object).described(words, after: " ")
       }
-      made[holdsNames ? sent[name] ?? name : name] = renamed
+      made[holdsNames ? sent[name]?.string ?? name : name] = renamed
     }
     return made
   }
 
   private func renamed(list: JSON) -> JSON {
-    JSON(array: list.elements.map { name in name.string.flatMap { sent[$0] }.map { JSON($0) } ?? name })
+    JSON(array: list.elements.map { name in name.string.flatMap { sent[$0] } ?? name })
   }
 
   /// A pointer may lead through a property.
@@ -153,13 +154,13 @@ struct PropertyNames {
     guard let text = reference.string, text.hasPrefix("#/") else { return reference }
     var steps = SchemaPointer.steps(of: text)
     for index in steps.indices.dropFirst() where steps[index - 1] == "properties" {
-      if let other = sent[steps[index]] { steps[index] = other }
+      if let other = sent[steps[index]]?.string { steps[index] = other }
     }
     return JSON(SchemaPointer.text(of: steps))
   }
 
   /// A value of the tool's input with the names that are sent.
-  func renamed(input: JSON) -> JSON { input.renamingKeys { sent[$0] } }
+  func renamed(input: JSON) -> JSON { input.renamingKeys { sent[$0]?.string } }
 }
 
 extension JSON {

@@ -16,6 +16,8 @@ struct Conversation {
   }
 
   private let takesSystemTurns: Bool
+  /// What the tools are called; calls of tools that aren't declared add to it.
+  private(set) var tools: ToolNames
   var turns: [Turn] = []
   /// System messages that wait for their place: behind a whole user turn, and nowhere else, may a system turn stand.
   private var heldSystem: [JSON] = []
@@ -28,8 +30,9 @@ struct Conversation {
   let system = JSON.array
   /// An assistant turn called tools without signed thinking before it: thinking can't be on for this conversation.
   private(set) var hasToolTurnWithoutThinking = false
-  /// The names of the tools that were called, in order, each once.
+  /// The names that are sent for the tools that were called, in order, each once.
   private(set) var called: [String] = []
+  private var calledNames: Set<String> = []
   var ownLoss = LossLedger()
 
   var loss: LossLedger {
@@ -38,7 +41,10 @@ struct Conversation {
     return all
   }
 
-  init(takesSystemTurns: Bool) { self.takesSystemTurns = takesSystemTurns }
+  init(takesSystemTurns: Bool, _ tools: ToolNames) {
+    self.takesSystemTurns = takesSystemTurns
+    self.tools = tools
+  }
 
   mutating func take(_ messages: JSON) throws(APIError) {
     for (index, message) in messages.elements.enumerated() {
@@ -168,14 +174,16 @@ struct Conversation {
   }
 
   private mutating func toolUse(_ call: JSON, _ path: String) throws(APIError) -> JSON {
-    if call["type"]?.equals("custom") == true {
-      throw .invalid("\(path).type is custom; expected function", param: "\(path).type")
-    }
-    guard call.isObject, let function = call["function"], function.isObject else {
-      throw .invalid("\(path).function: Field required", param: "\(path).function")
+    let kind = call["type"]?.equals("custom") == true ? "custom" : "function"
+    // The name may stand beside the type, as in the Responses API.
+    let isFlat = call[kind] == nil && call["name"] != nil
+    guard call.isObject, let function = isFlat ? call : call[kind], function.isObject else {
+      throw .invalid("\(path).\(kind): Field required", param: "\(path).\(kind)")
     }
     guard let id = call["id"]?.string else { throw .invalid("\(path).id: Field required", param: "\(path).id") }
-    let block = try toolUse(id: callID(id, ToolIDs.accepted(id)), function: function, "\(path).function")
+    let block = try toolUse(
+      id: callID(id, ToolIDs.accepted(id)), function: function, isFlat ? path : "\(path).\(kind)",
+      isCustom: kind == "custom")
     for name in ToolCallMembers.own { if let value = call[name], !value.isNull { block[name] = value } }
     return block
   }
@@ -185,10 +193,10 @@ struct Conversation {
     guard let id = call["id"]?.string, let name = call["name"]?.string else {
       throw .invalid("\(path): a tool_use lacks its id or its name", param: path)
     }
-    if !called.contains(name) { called.append(name) }
     let made = call.shallowCopy()
     made["id"] = JSON(callID(id, ToolIDs.accepted(id)))
-    made["input"] = arguments(call["input"])
+    made["name"] = JSON(sentName(of: name))
+    made["input"] = tools.input(arguments(call["input"]), of: name)
     return made
   }
 
@@ -199,14 +207,35 @@ struct Conversation {
     return id
   }
 
-  private mutating func toolUse(id: String, function: JSON, _ path: String) throws(APIError) -> JSON {
-    guard let name = function["name"], name.isString else {
+  private mutating func toolUse(
+    id: String, function: JSON, _ path: String, isCustom: Bool = false
+  ) throws(APIError) -> JSON {
+    guard let name = function["name"]?.string else {
       throw .invalid("\(path).name: Field required", param: "\(path).name")
     }
-    if let name = name.string, !called.contains(name) { called.append(name) }
+    let input: JSON
+    if isCustom {
+      guard let text = function["input"], text.isString else {
+        throw .invalid("\(path).input: Field required", param: "\(path).input")
+      }
+      input = JSON(object: ["input": text])
+    } else if tools.isCustom(name), let text = function["arguments"], text.isString {
+      // Some clients know a custom tool's calls as those of a function.
+      let object = text.string.flatMap { try? JSON.parse($0) }
+      input = object?["input"]?.isString == true ? object! : JSON(object: ["input": text])
+    } else {
+      input = tools.input(arguments(function["arguments"]), of: name)
+    }
     return JSON(object: [
-      "type": JSON("tool_use"), "id": JSON(id), "name": name, "input": arguments(function["arguments"]),
+      "type": JSON("tool_use"), "id": JSON(id), "name": JSON(sentName(of: name)), "input": input,
     ])
+  }
+
+  /// The name to send for a tool that is called.
+  private mutating func sentName(of name: String) -> String {
+    let sent = tools.sent(name)
+    if calledNames.insert(sent).inserted { called.append(sent) }
+    return sent
   }
 
   /// A model's slip in the history must not kill the conversation: what is no JSON object is kept as text.

@@ -63,13 +63,16 @@ enum SchemaKeyword {
 /// Words in the order they came, each once.
 struct WordList {
   private(set) var words: [String] = []
-  private var members: Set<String> = []
+  /// Jansson compares bytes, where Swift's strings are equal if they look the same.
+  private let members = JSON.object
 
   var isEmpty: Bool { words.isEmpty }
   var joined: String { words.joined(separator: ", ") }
 
   mutating func add(_ word: String) {
-    if members.insert(word).inserted { words.append(word) }
+    guard members[word] == nil else { return }
+    members[word] = JSON(true)
+    words.append(word)
   }
 }
 

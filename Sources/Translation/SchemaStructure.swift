@@ -37,7 +37,9 @@ extension SchemaCompiler {
     if schema["type"] == nil { made["type"] = JSON(types[0]) }
     if types.count > 1 { unions += 1 }
     for (key, value) in schema.members where !SchemaTypes.saysNothing(key, value) {
-      if let type = SchemaTypes.subject[key], !types.contains(where: { type == $0 || (type == "number" && $0 == "integer") }) {
+      if let type = SchemaTypes.subject[key],
+        !types.contains(where: { type == $0 || (type == "number" && $0 == "integer") })
+      {
         continue
       }
       switch key {
@@ -240,7 +242,9 @@ enum RegularExpression {
     guard let end = text[start...].prefix(12).firstIndex(of: "}") else { return nil }
     let bounds = String(String.UnicodeScalarView(text[start + 1..<end])).split(
       separator: ",", omittingEmptySubsequences: false)
-    guard let low = bounds.first.flatMap({ Int($0) }), low >= 0, low <= maxRepeats, bounds.count <= 2 else { return nil }
+    guard let low = bounds.first.flatMap({ Int($0) }), low >= 0, low <= maxRepeats, bounds.count <= 2 else {
+      return nil
+    }
     if bounds.count == 1 || bounds[1].isEmpty { return end }
     guard let high = Int(bounds[1]), high >= low, high <= maxRepeats else { return nil }
     return end

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Jansson
+import Models
 import Records
 
 // The choice among the tools.
@@ -82,7 +83,9 @@ extension ChatRequestTranslator {
 
   private mutating func narrowed(_ allowed: JSON) throws(APIError) -> JSON {
     let path = "tool_choice.allowed_tools.tools"
-    guard let list = allowed["tools"], list.isArray else { throw .invalid("\(path): Field required", param: "tool_choice") }
+    guard let list = allowed["tools"], list.isArray else {
+      throw .invalid("\(path): Field required", param: "tool_choice")
+    }
     var names: Set<String> = []
     for (index, tool) in list.elements.enumerated() {
       let name = Self.name(of: tool) ?? tool["type"]?.string

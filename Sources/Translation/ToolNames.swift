@@ -56,7 +56,7 @@ struct ToolNames {
     let made = JSON.object
     for name in changed.words {
       let tool = tools[name]!
-      let entry = JSON(object: ["name": JSON(name)])
+      let entry = JSON(object: ["name": name == tool.sent ? nil : JSON(name)])
       if tool.isCustom { entry["custom"] = JSON(true) }
       if let properties = tool.properties {
         let keys = JSON.object

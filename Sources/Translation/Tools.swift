@@ -72,11 +72,7 @@ extension ChatRequestTranslator {
     made["description"] = Self.description(function["description"], schema.rule)
     made["input_schema"] = schema.schema
     if function["strict"]?.bool == true {
-      // Without parameters a function takes none; nothing else is left open.
-      if function["parameters"].map(\.isNull) ?? true {
-        schema.schema["additionalProperties"] = JSON(false)
-      }
-      holdStrictly(made, field)
+      holdStrictly(made, field, takesNothing: function["parameters"].map(\.isNull) ?? true)
     }
     if let mark = function["cache_control"], !mark.isNull { made["cache_control"] = mark }
     // Anthropic's own members of a tool, which its SDK's users know.
@@ -173,10 +169,13 @@ extension ChatRequestTranslator {
   }
 
   /// Asks the API to hold the model to the tool's schema, where it can.
-  private mutating func holdStrictly(_ tool: JSON, _ field: String) {
+  private mutating func holdStrictly(_ tool: JSON, _ field: String, takesNothing: Bool) {
     guard capabilities.structuredOutput else { return toolLoss.dropped("\(field).strict") }
+    let schema = tool["input_schema"]!
+    // A function that declares no parameters takes none.
+    if takesNothing { schema["additionalProperties"] = JSON(false) }
     do throws(OutputSchema.Refusal) {
-      let compiled = try OutputSchema(compiling: tool["input_schema"]!)
+      let compiled = try OutputSchema(compiling: schema)
       try schemaBudget.spend(compiled, isTool: true)
       tool["input_schema"] = compiled.schema
       tool["strict"] = JSON(true)
