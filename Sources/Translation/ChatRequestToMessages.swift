@@ -14,18 +14,24 @@ package struct ChatRequestToMessages: RecordFilter {
   private let models: ModelTable
   private let maxTokens: Int
   private let isStrict: Bool
+  private let cachesPrompts: Bool
 
   /// - Parameters:
   ///   - maxTokens: the limit sent where a request names none, in tokens.
   ///   - isStrict: refuse what can't be translated exactly.
-  package init(models: ModelTable, maxTokens: Int = TranslationLimits.defaultMaxTokens, isStrict: Bool = false) {
+  ///   - cachesPrompts: let the backend set a cache mark where the client set none.
+  package init(
+    models: ModelTable, maxTokens: Int = TranslationLimits.defaultMaxTokens, isStrict: Bool = false,
+    cachesPrompts: Bool = true
+  ) {
     self.models = models
     self.maxTokens = maxTokens
     self.isStrict = isStrict
+    self.cachesPrompts = cachesPrompts
   }
 
   package mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
-    guard line.kind == .request else { return out.forward(line) }
+    guard line.kind == .request, !Dialect.isForeign(line.ctx) else { return out.forward(line) }
     let named = Dialect(of: line.ctx) ?? .openai
     let operation = Operation(of: line.ctx)
     let dialect = named == .auto ? DialectGuess.dialect(of: line, operation) : named
@@ -74,11 +80,14 @@ package struct ChatRequestToMessages: RecordFilter {
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, adding: loss)
     }
-    let note = JSON(object: [
-      "include_usage": request["stream_options"]?["include_usage"]?.bool == true ? JSON(true) : nil,
-      "tools": translator.toolNames.forTheAnswer,
-    ])
-    if note.count > 0 {
+    if cachesPrompts, translator.mayCache, line.ctx.flatMap({ Scan.member("cache", of: $0) }) == nil {
+      let earlier = ctx.take()
+      ctx.append(object: earlier.slice, setting: "cache") { $0.append(#""auto""#) }
+    }
+    let includesUsage = request["stream_options"]?["include_usage"]?.bool == true
+    let tools = translator.toolNames.forTheAnswer
+    if includesUsage || tools != nil {
+      let note = JSON(object: ["include_usage": includesUsage ? JSON(true) : nil, "tools": tools])
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, setting: "oai2anth") { $0.append(note) }
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import JSONText
 import Jansson
 
 /// Makes of a client's JSON Schema one that is valid by draft 2020-12: the Messages API refuses a whole request for
@@ -35,7 +36,9 @@ struct SchemaRepairs {
   private mutating func repair(_ schema: JSON) -> JSON? {
     guard schema.isObject else { return schema.bool == nil ? schemaMeant(by: schema) : nil }
     var edit = Edit(schema)
-    for (key, value) in schema.members {
+    schema.forEachMember { key, value in
+      if SchemaKeyword.isPlain(key, value) { return }
+      let key = key.text
       if let keyword = SchemaKeyword.all[key] { check(keyword, key, value, &edit) }
     }
     if !edit.required.isEmpty {
@@ -180,6 +183,7 @@ struct SchemaRepairs {
       return edit.set("required", JSON(array: [value]))
     }
     guard value.isArray else { return remove("required", value.count == 0 ? .null : value, &edit) }
+    if value.count == 1, value[0].isString { return }
     var names = WordList()
     for element in value.elements { if let name = element.string { names.add(name) } }
     guard names.words.count != value.count else { return }
