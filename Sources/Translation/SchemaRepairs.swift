@@ -130,12 +130,11 @@ struct SchemaRepairs {
     }
     let isProperties = key == "properties"
     var copy: JSON?
-    for (name, part) in value.members {
-      if isProperties {
-        if !hasRefusedKeys, !AcceptedNames.property.accepts(name) { hasRefusedKeys = true }
-        if part["required"]?.bool == true { edit.required.append(name) }
-      }
-      guard let made = repair(part) else { continue }
+    value.forEachMember { name, part in
+      if isProperties, !hasRefusedKeys, !AcceptedNames.property.accepts(name) { hasRefusedKeys = true }
+      guard let made = repair(part) else { return }
+      let name = name.text
+      if isProperties, part["required"]?.bool == true { edit.required.append(name) }
       if copy == nil { copy = value.shallowCopy() }
       copy![name] = made
     }
