@@ -26,6 +26,7 @@ final class ChatAnswer {
   private var tools = 0
   private var thoughts = 0
   private var blocks = StreamedBlocks()
+  let clientTools: ClientTools
   /// A record up to its delta, and behind it: the same for every chunk.
   private var chunkHead = Bytes()
   private var chunkTail = Bytes()
@@ -45,6 +46,7 @@ final class ChatAnswer {
     askedModel = value("asked", in: "model")?.string
     created = value("time", in: "http")?.integer.map { $0 / 1_000_000 } ?? defaults.created
     includeUsage = value("include_usage", in: "oai2anth")?.bool ?? defaults.includeUsage
+    clientTools = ClientTools(value("tools", in: "oai2anth"))
   }
 
   // MARK: The stream
@@ -129,12 +131,11 @@ final class ChatAnswer {
       think(content["thinking"], of: block, to: &out)
     case "redacted_thinking": _ = blocks.open(.redacted, content, at: index)
     case "tool_use":
-      _ = blocks.open(.tool(call: tools), content, at: index)
-      let call = Self.call(content)
-      // The input that stands here is a placeholder, unless nothing follows.
-      call["function"]!["arguments"] = JSON("")
+      let block = blocks.open(.tool(call: tools), content, at: index)
+      block.input = clientTools.input(of: content)
       let made = JSON(object: ["index": JSON(tools)])
-      for (name, value) in call.members { made[name] = value }
+      // The input that stands here is a placeholder, unless nothing follows.
+      for (name, value) in clientTools.call(content, isWhole: false).members { made[name] = value }
       tools += 1
       chunk(JSON(object: ["tool_calls": JSON(array: [made])]), to: &out)
     default:
@@ -200,14 +201,27 @@ final class ChatAnswer {
     block.hasFragment = true
     var mended = Bytes()
     _ = part.withUTF8 { block.mender.append($0, to: &mended) }
-    arguments(mended, call, to: &out)
+    show(input: mended, of: block, call: call, isEnd: false, to: &out)
   }
 
-  private func arguments(_ text: borrowing Bytes, _ call: Int, to out: inout Output) {
+  private func show(input: borrowing Bytes, of block: StreamedBlock, call: Int, isEnd: Bool, to out: inout Output) {
+    guard let way = block.input else { return show(text: input, call, isCustom: false, to: &out) }
+    var text = Bytes()
+    way.feed(input.slice, to: &text)
+    if isEnd { way.finish(to: &text) }
+    show(text: text, call, isCustom: way.isCustom, to: &out)
+  }
+
+  private func show(text: borrowing Bytes, _ call: Int, isCustom: Bool, to out: inout Output) {
     guard !text.isEmpty else { return }
-    let made = JSON(object: [
-      "index": JSON(call), "function": JSON(object: ["arguments": JSON(utf8: text.slice)]),
-    ])
+    let made = JSON(object: ["index": JSON(call)])
+    let text = JSON(utf8: text.slice)
+    // The vendor's own types lack this form of a chunk; its API and its accumulator have it.
+    if isCustom {
+      made["custom"] = JSON(object: ["input": text])
+    } else {
+      made["function"] = JSON(object: ["arguments": text])
+    }
     chunk(JSON(object: ["tool_calls": JSON(array: [made])]), to: &out)
   }
 
@@ -221,7 +235,7 @@ final class ChatAnswer {
       } else {
         rest.append(block.content["input"] ?? .object)
       }
-      arguments(rest, call, to: &out)
+      show(input: rest, of: block, call: call, isEnd: true, to: &out)
     case .text, .other:
       while let first = blocks.text.first, first.isOver {
         blocks.text.removeFirst()

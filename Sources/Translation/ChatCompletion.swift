@@ -34,7 +34,7 @@ extension ChatAnswer {
         text.append(contentsOf: block["text"])
         if let citations = block["citations"], citations.count > 0 { loss.dropped("content.citations") }
       case "tool_use":
-        calls.append(Self.call(block))
+        calls.append(clientTools.call(block))
       case "thinking":
         reasoning.append(contentsOf: block["thinking"])
         thinking.append(block)
@@ -74,18 +74,6 @@ extension ChatAnswer {
   static let ownMembers = [
     "container", "context_management", "diagnostics", "input_transformations", "stop_details", "stop_sequence",
   ]
-
-  static func call(_ block: JSON) -> JSON {
-    let made = JSON(object: [
-      "id": block["id"] ?? JSON(""), "type": JSON("function"),
-      "function": JSON(object: [
-        "name": block["name"] ?? JSON(""), "arguments": JSON((block["input"] ?? .object).text),
-      ]),
-    ])
-    // Of these two the API wants back what it gave.
-    for name in ToolCallMembers.own { if let value = block[name], !value.isNull { made[name] = value } }
-    return made
-  }
 
   /// A type's name as far as it is fit for a log.
   static func name(_ type: String?) -> String {

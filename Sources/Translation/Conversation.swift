@@ -8,6 +8,8 @@ import Records
 /// one result, no empty text. What breaks them is repaired, and said in the ledger.
 struct Conversation {
   private let takesSystemTurns: Bool
+  /// What the tools are called; calls of tools that aren't declared add to it.
+  private(set) var tools: ToolNames
   /// Whether the model goes on with an assistant's message at the end.
   let takesPrefill: Bool
   var turns: [Turn] = []
@@ -22,7 +24,7 @@ struct Conversation {
   let system = JSON.array
   /// An assistant turn called tools without signed thinking before it: thinking can't be on for this conversation.
   private(set) var hasToolTurnWithoutThinking = false
-  /// The names of the tools that were called, in order, each once.
+  /// The names that are sent for the tools that were called, in order, each once.
   private(set) var called: [String] = []
   private var calledNames: Set<String> = []
   /// The conversation ends in an assistant's message, whose text the answer is to go on with.
@@ -37,9 +39,10 @@ struct Conversation {
     return all
   }
 
-  init(takesSystemTurns: Bool, takesPrefill: Bool) {
+  init(takesSystemTurns: Bool, takesPrefill: Bool, _ tools: ToolNames) {
     self.takesSystemTurns = takesSystemTurns
     self.takesPrefill = takesPrefill
+    self.tools = tools
   }
 
   mutating func take(_ messages: JSON) throws(APIError) {
@@ -147,15 +150,17 @@ struct Conversation {
   }
 
   private mutating func toolUse(_ call: JSON, _ path: String) throws(APIError) -> JSON {
-    if call["type"]?.equals("custom") == true {
-      throw .invalid("\(path).type is custom; expected function", param: "\(path).type")
-    }
     guard call.isObject else { throw .expected("an object", at: path, got: call) }
-    guard let function = call["function"], function.isObject else {
-      throw .expected("an object", at: "\(path).function", got: call["function"])
+    let kind = call["type"]?.equals("custom") == true ? "custom" : "function"
+    // The name may stand beside the type, as in the Responses API.
+    let isFlat = call[kind] == nil && call["name"] != nil
+    guard let function = isFlat ? call : call[kind], function.isObject else {
+      throw .expected("an object", at: "\(path).\(kind)", got: call[kind])
     }
     guard let id = call["id"]?.string else { throw .expected("a string", at: "\(path).id", got: call["id"]) }
-    let block = try toolUse(id: callID(id, ToolIDs.accepted(id)), function: function, "\(path).function")
+    let block = try toolUse(
+      id: callID(id, ToolIDs.accepted(id)), function: function, isFlat ? path : "\(path).\(kind)",
+      isCustom: kind == "custom")
     for name in ToolCallMembers.own { if let value = call[name], !value.isNull { block[name] = value } }
     return block
   }
@@ -165,15 +170,11 @@ struct Conversation {
     guard let id = call["id"]?.string, let name = call["name"]?.string else {
       throw .invalid("\(path): a tool_use lacks its id or its name", param: path)
     }
-    note(called: name)
     let made = call.shallowCopy()
     made["id"] = JSON(callID(id, ToolIDs.accepted(id)))
-    made["input"] = arguments(call["input"])
+    made["name"] = JSON(sentName(of: name))
+    made["input"] = tools.input(arguments(call["input"]), of: name)
     return made
-  }
-
-  private mutating func note(called name: String) {
-    if calledNames.insert(name).inserted { called.append(name) }
   }
 
   /// The id to send for a call of the assistant turn at hand.
@@ -183,14 +184,35 @@ struct Conversation {
     return id
   }
 
-  private mutating func toolUse(id: String, function: JSON, _ path: String) throws(APIError) -> JSON {
-    guard let name = function["name"], name.isString else {
+  private mutating func toolUse(
+    id: String, function: JSON, _ path: String, isCustom: Bool = false
+  ) throws(APIError) -> JSON {
+    guard let name = function["name"]?.string else {
       throw .expected("a string", at: "\(path).name", got: function["name"])
     }
-    if let name = name.string { note(called: name) }
+    let input: JSON
+    if isCustom {
+      guard let text = function["input"], text.isString else {
+        throw .expected("a string", at: "\(path).input", got: function["input"])
+      }
+      input = JSON(object: ["input": text])
+    } else if tools.isCustom(name), let text = function["arguments"], text.isString {
+      // Some clients know a custom tool's calls as those of a function.
+      let object = text.string.flatMap { try? JSON.parse($0) }
+      input = object?["input"]?.isString == true ? object! : JSON(object: ["input": text])
+    } else {
+      input = tools.input(arguments(function["arguments"]), of: name)
+    }
     return JSON(object: [
-      "type": JSON("tool_use"), "id": JSON(id), "name": name, "input": arguments(function["arguments"]),
+      "type": JSON("tool_use"), "id": JSON(id), "name": JSON(sentName(of: name)), "input": input,
     ])
+  }
+
+  /// The name to send for a tool that is called.
+  private mutating func sentName(of name: String) -> String {
+    let sent = tools.sent(name)
+    if calledNames.insert(sent).inserted { called.append(sent) }
+    return sent
   }
 
   /// A model's slip in the history must not kill the conversation: what is no JSON object is kept as text.

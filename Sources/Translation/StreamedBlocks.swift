@@ -25,6 +25,8 @@ final class StreamedBlock {
   /// Whether a part of the tool's input came after the start.
   var hasFragment = false
   var mender = SurrogateMender()
+  /// What a tool's input goes through, where the client has other names for it.
+  var input: ToolInput?
 
   /// Whether its text is a part of the answer's text.
   var isText: Bool {
