@@ -151,7 +151,10 @@ def test_http_2_that_dies_with_requests(run, authority: Authority, tmp_path: Pat
             backend.request(f"r{number}", ask_for(f"held {number}", stream=True))
         wait_for("all are there", lambda: len(seen) == 5)
         with Nginx(tmp_path / "two", authority, upstream.url, protocol="http2 reuseport", port=one.port) as two:
+            # Both listen on the one port: the second is there when there are two.
+            wait_for("the second is up", lambda: Path("/proc/net/tcp").read_text().count(f":{two.port:04X} 00000000:0000 0A") == 2)
             one.process.kill()
+            one.process.wait(10)
             for number in range(5):
                 error = backend.answer(f"r{number}")[0]["error"]
                 assert error["status"] == 502 and "may have been processed" in error["body"]["error"]["message"], error
