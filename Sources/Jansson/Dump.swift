@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-import CJansson
-import Glibc
 import JSONText
 
 extension Bytes {
@@ -8,51 +6,56 @@ extension Bytes {
   ///
   /// Reals are written as the shortest text that reads back the same, which Jansson's own dumper doesn't do (0.7
   /// comes out as 0.69999999999999996); all else is as Jansson writes it with `JSON_COMPACT`.
-  package mutating func append(_ value: JSON) {
-    append(node: value.raw)
+  package mutating func append(_ json: JSON) {
+    append(value: json.value)
+    withExtendedLifetime(json) {}
   }
 
-  private mutating func append(node: UnsafeMutablePointer<json_t>) {
-    switch node.pointee.type {
-    case JSON_OBJECT:
+  private mutating func append(value: Value) {
+    switch value.tag {
+    case .object:
       append(UInt8(ascii: "{"))
-      var at = json_object_iter(node)
-      var isFirst = true
-      while let here = at {
-        if !isFirst { append(UInt8(ascii: ",")) }
-        isFirst = false
-        append(
-          quoted: ByteSlice(
-            start: UnsafeRawPointer(json_object_iter_key(here)!).assumingMemoryBound(to: UInt8.self),
-            count: json_object_iter_key_len(here)))
-        append(UInt8(ascii: ":"))
-        append(node: json_object_iter_value(here))
-        at = json_object_iter_next(node, here)
+      let object = value.block.assumingMemoryBound(to: ObjectBlock.self)
+      if let members = object.pointee.members {
+        var isFirst = true
+        for place in 0..<Int(object.pointee.used) where members[place].key.tag != .removed {
+          if !isFirst { append(UInt8(ascii: ",")) }
+          isFirst = false
+          append(string: members[place].key)
+          append(UInt8(ascii: ":"))
+          append(value: members[place].value)
+        }
       }
       append(UInt8(ascii: "}"))
-    case JSON_ARRAY:
+    case .array:
       append(UInt8(ascii: "["))
-      for index in 0..<json_array_size(node) {
-        if index > 0 { append(UInt8(ascii: ",")) }
-        append(node: json_array_get(node, index))
+      let array = value.block.assumingMemoryBound(to: ArrayBlock.self)
+      if let values = array.pointee.values {
+        for index in 0..<Int(array.pointee.count) {
+          if index > 0 { append(UInt8(ascii: ",")) }
+          append(value: values[index])
+        }
       }
       append(UInt8(ascii: "]"))
-    case JSON_STRING:
-      let text = stringBytes(node)!
-      if let lent = LentString.read(text) {
-        append(UInt8(ascii: "\""))
-        append(lent)
-        append(UInt8(ascii: "\""))
-      } else if let digits = BigInteger.read(node) {
-        append(digits)
-      } else {
-        append(quoted: text)
-      }
-    case JSON_INTEGER: append(decimal: Int(json_integer_value(node)))
-    case JSON_REAL: append(text: json_real_value(node).description)
-    case JSON_TRUE: append("true")
-    case JSON_FALSE: append("false")
-    default: append("null")
+    case .short, .lent, .owned: append(string: value)
+    case .lentInteger, .ownedInteger: value.withText { append($0) }
+    case .integer: append(decimal: Int(Int64(bitPattern: value.word)))
+    case .real: append(text: Double(bitPattern: value.word).description)
+    case .isTrue: append("true")
+    case .isFalse: append("false")
+    case .null, .removed: append("null")
+    }
+  }
+
+  @inline(__always)
+  private mutating func append(string value: Value) {
+    let isLent = value.tag == .lent
+    value.withText { text in
+      guard isLent else { return append(quoted: text) }
+      reserve(text.count + 2)
+      append(UInt8(ascii: "\""))
+      append(text)
+      append(UInt8(ascii: "\""))
     }
   }
 }
@@ -63,12 +66,5 @@ extension JSON {
     var bytes = Bytes()
     bytes.append(self)
     return bytes.text
-  }
-
-  /// The value as Jansson's own dumper writes it: the reference for the other one.
-  package var referenceText: String {
-    guard let text = json_dumps(raw, Int(JSON_COMPACT | JSON_ENCODE_ANY)) else { return "" }
-    defer { free(text) }
-    return String(cString: text)
   }
 }

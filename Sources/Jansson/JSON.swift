@@ -1,43 +1,46 @@
 // SPDX-License-Identifier: MIT
-import CJansson
 import JSONText
 
-/// A JSON value in Jansson's tree.
+/// A JSON value in a tree.
 ///
-/// Copies share one node, as Jansson's reference counts do: putting a value into two containers costs nothing, and
-/// changing it is seen in both. So change only what you made yourself, or a ``shallowCopy()``.
-///
-/// - SeeAlso: <https://jansson.readthedocs.io/en/2.14/apiref.html>
+/// Copies share one node: putting a value into two containers costs nothing, and changing it is seen in both. So change
+/// only what you made yourself, or a ``shallowCopy()``.
 package struct JSON {
   package enum Kind { case object, array, string, integer, real, bool, null }
 
-  /// Holds one reference of Jansson's.
-  private final class Node {
-    let raw: UnsafeMutablePointer<json_t>
-    init(owning raw: UnsafeMutablePointer<json_t>) { self.raw = raw }
-    deinit { json_decref(raw) }
+  /// Holds the block of a value.
+  private final class Owner {
+    let value: Value
+    init(_ value: Value) { self.value = value }
+    deinit { value.release() }
   }
 
-  private let node: Node
+  let value: Value
+  /// None for what has no block.
+  private let owner: Owner?
 
-  var raw: UnsafeMutablePointer<json_t> { node.raw }
+  /// Takes over a value that is held for it.
+  init(owning value: Value) {
+    self.value = value
+    owner = value.hasBlock ? Owner(value) : nil
+  }
 
-  /// Takes over a reference that Jansson returned as new.
-  init(owning raw: UnsafeMutablePointer<json_t>) { node = Node(owning: raw) }
-
-  private init(sharing raw: UnsafeMutablePointer<json_t>) { node = Node(owning: json_incref(raw)) }
+  private init(sharing value: Value) {
+    value.retain()
+    self.init(owning: value)
+  }
 
   // MARK: Making values
 
-  package static var object: JSON { JSON(owning: json_object()) }
-  package static var array: JSON { JSON(owning: json_array()) }
-  package static var null: JSON { JSON(owning: json_null()) }
+  package static var object: JSON { JSON(owning: .object(nil, count: 0)) }
+  package static var array: JSON { JSON(owning: .array(nil, count: 0)) }
+  package static var null: JSON { JSON(owning: .null) }
 
-  package init(_ value: Bool) { self.init(owning: value ? json_true() : json_false()) }
-  package init(_ value: Int) { self.init(owning: json_integer(json_int_t(value))) }
+  package init(_ value: Bool) { self.init(owning: Value(value)) }
+  package init(_ value: Int) { self.init(owning: Value(value)) }
 
   /// A real number; null where it isn't finite, which JSON can't say.
-  package init(_ value: Double) { self.init(owning: json_real(value) ?? json_null()) }
+  package init(_ value: Double) { self.init(owning: value.isFinite ? Value(value) : .null) }
 
   package init(_ value: String) {
     var value = value
@@ -45,13 +48,7 @@ package struct JSON {
   }
 
   /// A string of bytes that are known to be valid UTF-8.
-  package init(utf8 text: ByteSlice) {
-    // Jansson wants a pointer even for no bytes.
-    self.init(
-      owning: text.isEmpty
-        ? json_stringn_nocheck("", 0)
-        : json_stringn_nocheck(UnsafeRawPointer(text.baseAddress!).assumingMemoryBound(to: CChar.self), text.count))
-  }
+  package init(utf8 text: ByteSlice) { self.init(owning: Value(text: text)) }
 
   package init(object members: KeyValuePairs<StaticString, JSON?>) {
     self = .object
@@ -66,39 +63,39 @@ package struct JSON {
   // MARK: Reading
 
   package var kind: Kind {
-    switch raw.pointee.type {
-    case JSON_OBJECT: .object
-    case JSON_ARRAY: .array
-    case JSON_STRING: BigInteger.read(raw) == nil ? .string : .integer
-    case JSON_INTEGER: .integer
-    case JSON_REAL: .real
-    case JSON_TRUE, JSON_FALSE: .bool
-    default: .null
+    switch value.tag {
+    case .object: .object
+    case .array: .array
+    case .short, .lent, .owned: .string
+    case .integer, .lentInteger, .ownedInteger: .integer
+    case .real: .real
+    case .isTrue, .isFalse: .bool
+    case .null, .removed: .null
     }
   }
 
-  package var isNull: Bool { raw.pointee.type == JSON_NULL }
-  package var isObject: Bool { raw.pointee.type == JSON_OBJECT }
-  package var isArray: Bool { raw.pointee.type == JSON_ARRAY }
-  package var isString: Bool { raw.pointee.type == JSON_STRING && BigInteger.read(raw) == nil }
+  package var isNull: Bool { value.tag == .null }
+  package var isObject: Bool { value.tag == .object }
+  package var isArray: Bool { value.tag == .array }
+  package var isString: Bool { kind == .string }
 
   package var bool: Bool? {
-    switch raw.pointee.type {
-    case JSON_TRUE: true
-    case JSON_FALSE: false
+    switch value.tag {
+    case .isTrue: true
+    case .isFalse: false
     default: nil
     }
   }
 
   /// The number, where it was written without fraction and exponent and fits.
-  package var integer: Int? { raw.pointee.type == JSON_INTEGER ? Int(json_integer_value(raw)) : nil }
+  package var integer: Int? { value.tag == .integer ? Int(Int64(bitPattern: value.word)) : nil }
 
   /// Any number.
   package var number: Double? {
-    switch raw.pointee.type {
-    case JSON_INTEGER: Double(json_integer_value(raw))
-    case JSON_REAL: json_real_value(raw)
-    case JSON_STRING: BigInteger.read(raw).map(double)
+    switch value.tag {
+    case .integer: Double(Int64(bitPattern: value.word))
+    case .real: Double(bitPattern: value.word)
+    case .lentInteger, .ownedInteger: withExtendedLifetime(owner) { value.withText(double) }
     default: nil
     }
   }
@@ -107,47 +104,68 @@ package struct JSON {
 
   /// Hands over a string's bytes, which are valid during the call only; nil for other kinds.
   package func withUTF8<R>(_ body: (ByteSlice) -> R) -> R? {
-    guard isString, let text = stringBytes(raw) else { return nil }
-    return withExtendedLifetime(node) {
-      guard let lent = LentString.read(text) else { return body(text) }
-      guard lent.offset(of: UInt8(ascii: "\\")) != nil else { return body(lent) }
-      var bytes = Bytes()
-      _ = bytes.append(unescaped: lent)
-      return body(bytes.slice)
+    guard isString else { return nil }
+    let isLent = value.tag == .lent
+    return withExtendedLifetime(owner) {
+      value.withText { text in
+        guard isLent, text.offset(of: UInt8(ascii: "\\")) != nil else { return body(text) }
+        var bytes = Bytes()
+        _ = bytes.append(unescaped: text)
+        return body(bytes.slice)
+      }
     }
   }
 
   /// Whether it is exactly this string.
   package func equals(_ text: StaticString) -> Bool { withUTF8 { $0.equals(text) } ?? false }
 
-  /// The number of members or elements; 0 for other kinds.
-  package var count: Int { isObject ? json_object_size(raw) : json_array_size(raw) }
+  /// Its block, where it is an array.
+  private var arrayBlock: UnsafeMutablePointer<ArrayBlock>? {
+    isArray ? value.block.assumingMemoryBound(to: ArrayBlock.self) : nil
+  }
 
-  package subscript(index: Int) -> JSON { JSON(sharing: json_array_get(raw, index)) }
+  /// Its block, where it is an object.
+  private var objectBlock: UnsafeMutablePointer<ObjectBlock>? {
+    isObject ? value.block.assumingMemoryBound(to: ObjectBlock.self) : nil
+  }
+
+  /// The number of members or elements; 0 for other kinds.
+  package var count: Int {
+    withExtendedLifetime(owner) { Int(objectBlock?.pointee.count ?? arrayBlock?.pointee.count ?? 0) }
+  }
+
+  /// An element of an array; null where there is none.
+  package subscript(index: Int) -> JSON {
+    withExtendedLifetime(owner) {
+      guard let array = arrayBlock, let values = array.pointee.values, index >= 0, index < Int(array.pointee.count)
+      else { return .null }
+      return JSON(sharing: values[index])
+    }
+  }
 
   /// The elements of an array; none for other kinds.
   package var elements: some Sequence<JSON> {
-    (0..<json_array_size(raw)).lazy.map { self[$0] }
+    (0..<(isArray ? count : 0)).lazy.map { self[$0] }
   }
 
   /// The member of an object; nil where there is none and for other kinds. Set to nil to remove it.
   package subscript(key: StaticString) -> JSON? {
     get {
-      key.withUTF8Buffer { Self.get(raw, $0) }
+      key.withUTF8Buffer { get($0) }
     }
     nonmutating set {
-      key.withUTF8Buffer { Self.set(raw, $0, newValue) }
+      key.withUTF8Buffer { set($0, newValue) }
     }
   }
 
   package subscript(key: String) -> JSON? {
     get {
       var key = key
-      return key.withUTF8 { Self.get(raw, $0) }
+      return key.withUTF8 { get($0) }
     }
     nonmutating set {
       var key = key
-      key.withUTF8 { Self.set(raw, $0, newValue) }
+      key.withUTF8 { set($0, newValue) }
     }
   }
 
@@ -156,47 +174,50 @@ package struct JSON {
 
   package struct Members: Sequence, IteratorProtocol {
     private let object: JSON
-    private var at: UnsafeMutableRawPointer?
+    private var place = 0
 
-    fileprivate init(of object: JSON) {
-      self.object = object
-      at = json_object_iter(object.raw)
-    }
+    fileprivate init(of object: JSON) { self.object = object }
 
     package mutating func next() -> (key: String, value: JSON)? {
-      guard let here = at, let key = json_object_iter_key(here), let value = json_object_iter_value(here)
-      else { return nil }
-      let bytes = ByteSlice(
-        start: UnsafeRawPointer(key).assumingMemoryBound(to: UInt8.self), count: json_object_iter_key_len(here))
-      at = json_object_iter_next(object.raw, here)
-      return (bytes.text, JSON(sharing: value))
+      guard let block = object.objectBlock, let members = block.pointee.members else { return nil }
+      while place < Int(block.pointee.used) {
+        let member = members[place]
+        place += 1
+        if member.key.tag == .removed { continue }
+        return (member.key.withText { $0.text }, JSON(sharing: member.value))
+      }
+      return nil
     }
   }
 
   // MARK: Changing
 
-  package func append(_ element: JSON) { json_array_append(raw, element.raw) }
-
-  /// The same members or elements in a container of its own.
-  package func shallowCopy() -> JSON { JSON(owning: json_copy(raw)) }
-
-  private static func get(_ raw: UnsafeMutablePointer<json_t>, _ key: ByteSlice) -> JSON? {
-    withKey(key) { json_object_getn(raw, $0, $1).map { JSON(sharing: $0) } }
+  package func append(_ element: JSON) {
+    withExtendedLifetime((owner, element)) { arrayBlock?.pointee.append(element.value) }
   }
 
-  private static func set(_ raw: UnsafeMutablePointer<json_t>, _ key: ByteSlice, _ value: JSON?) {
-    withKey(key) { bytes, count -> Void in
-      if let value {
-        json_object_setn_new_nocheck(raw, bytes, count, json_incref(value.raw))
-      } else {
-        json_object_deln(raw, bytes, count)
-      }
+  /// The same members or elements in a container of its own.
+  package func shallowCopy() -> JSON {
+    withExtendedLifetime(owner) {
+      if let object = objectBlock { return JSON(owning: object.pointee.copy()) }
+      if let array = arrayBlock { return JSON(owning: array.pointee.copy()) }
+      return self
     }
   }
 
-  private static func withKey<R>(_ key: ByteSlice, _ body: (UnsafePointer<CChar>, Int) -> R) -> R {
-    guard let start = key.baseAddress, key.count > 0 else { return body("", 0) }
-    return body(UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self), key.count)
+  private func get(_ key: ByteSlice) -> JSON? {
+    withExtendedLifetime(owner) {
+      guard let object = objectBlock else { return nil }
+      let probe = key.count <= Value.longestShort ? Value(short: key) : Value(lending: key)
+      return object.pointee.find(probe).map { JSON(sharing: object.pointee.members.unsafelyUnwrapped[$0].value) }
+    }
+  }
+
+  private func set(_ key: ByteSlice, _ value: JSON?) {
+    withExtendedLifetime((owner, value)) {
+      guard let object = objectBlock else { return }
+      if let value { object.pointee.set(key, value.value) } else { object.pointee.remove(key) }
+    }
   }
 }
 
@@ -204,12 +225,18 @@ extension JSON: Equatable {
   /// Equal in Jansson's sense: members in any order, 1 and 1.0 apart.
   package static func == (one: JSON, other: JSON) -> Bool {
     guard one.kind == other.kind, one.count == other.count else { return false }
-    // json_equal would compare a lent string by where it lies.
     switch one.kind {
     case .string: return one.withUTF8 { text in other.withUTF8 { text.elementsEqual($0) } } == true
     case .array: return zip(one.elements, other.elements).allSatisfy(==)
     case .object: return one.members.allSatisfy { other[$0.key] == $0.value }
-    case .integer, .real, .bool, .null: return json_equal(one.raw, other.raw) == 1
+    case .integer:
+      if let integer = one.integer { return integer == other.integer }
+      return withExtendedLifetime((one, other)) {
+        other.integer == nil && one.value.withText { text in other.value.withText { text.equals($0) } }
+      }
+    case .real: return one.number == other.number
+    case .bool: return one.bool == other.bool
+    case .null: return true
     }
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import CJansson
+import Glibc
 import JSONText
 
 /// Why a text is not JSON.
@@ -7,21 +7,32 @@ package struct JSONError: Error, Equatable {
   /// Where it went wrong, in bytes from the start.
   package var offset: Int
   package var reason: String
+  /// It may be JSON, but holds more values than a tree may have.
+  package var isTooLarge = false
 }
 
 extension JSON {
+  /// The most values that one text may hold: a tree takes up to 64 bytes for each, and its text as little as two.
+  ///
+  /// Programs set it once, before they read anything.
+  nonisolated(unsafe) package static var maxNodes = JSONCheck.maxNodes
+
   /// Parses text that is exactly one value of any kind.
   ///
-  /// It gives Jansson's tree and Jansson's answers, several times faster than Jansson's own lexer; but for integers
-  /// beyond 64 bits, which keep their digits instead of being an error.
+  /// It gives Jansson's answers, several times faster; but for integers beyond 64 bits, which keep their digits instead
+  /// of being an error.
   ///
-  /// - Parameter lends: longer strings are not copied into the tree but looked up in `text`, which must outlive every
-  ///   value that comes of it; they are written out again with the escapes they came with.
-  package static func parse(_ text: ByteSlice, lends: Bool = false) throws(JSONError) -> JSON {
+  /// - Parameters:
+  ///   - lends: longer strings are not copied into the tree but looked up in `text`, which must outlive every value that
+  ///     comes of it; they are written out again with the escapes they came with.
+  ///   - maxNodes: the most values that it may hold.
+  package static func parse(
+    _ text: ByteSlice, lends: Bool = false, maxNodes: Int = JSON.maxNodes
+  ) throws(JSONError) -> JSON {
     var utf8 = UTF8Check()
     if let wrong = utf8.take(text) { throw JSONError(offset: wrong, reason: "the text is not valid UTF-8") }
     guard utf8.isWhole else { throw JSONError(offset: text.count, reason: "the text is not valid UTF-8") }
-    var lexer = Lexer(text, lends: lends)
+    var lexer = Lexer(text, lends: lends, maxNodes: maxNodes)
     guard let root = lexer.document() else { throw lexer.error }
     return JSON(owning: root)
   }
@@ -31,88 +42,105 @@ extension JSON {
     bytes.append(text: text)
     return try parse(bytes.slice)
   }
-
-  /// Parses by Jansson's own lexer: the reference that ``parse(_:)`` is held to.
-  package static func parseReference(_ text: ByteSlice) throws(JSONError) -> JSON {
-    var error = json_error_t()
-    let flags = Int(JSON_DECODE_ANY | JSON_ALLOW_NUL)
-    let root = text.withMemoryRebound(to: CChar.self) {
-      json_loadb($0.baseAddress ?? UnsafePointer(bitPattern: 1)!, $0.count, flags, &error)
-    }
-    guard let root else {
-      let reason = withUnsafeBytes(of: error.text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      throw JSONError(offset: Int(error.position), reason: reason)
-    }
-    return JSON(owning: root)
-  }
 }
 
-/// Reads JSON text into Jansson's tree.
+/// Reads JSON text into a tree.
+///
+/// The values of open containers lie on a stack, so that each container is made in its final size when it closes.
 private struct Lexer: ~Copyable {
   private let text: ByteSlice
   private var at = 0
   private var depth = 0
+  private var nodesLeft: Int
   private(set) var error = JSONError(offset: 0, reason: "")
   private var scratch = Bytes()
   private let lends: Bool
+  private var stack: UnsafeMutablePointer<Value>
+  private var stackCount = 0
+  private var stackCapacity = 64
 
-  init(_ text: ByteSlice, lends: Bool) {
+  init(_ text: ByteSlice, lends: Bool, maxNodes: Int) {
     self.text = text
     self.lends = lends
+    nodesLeft = maxNodes
+    stack = UnsafeMutablePointer<Value>.allocate(capacity: stackCapacity)
   }
 
-  private mutating func fail(_ reason: String) -> UnsafeMutablePointer<json_t>? {
+  deinit {
+    // Of a text that was found to be wrong.
+    for index in 0..<stackCount { stack[index].release() }
+    Glibc.free(stack)
+  }
+
+  @inline(__always)
+  private mutating func push(_ value: Value) {
+    if stackCount == stackCapacity { growStack() }
+    stack[stackCount] = value
+    stackCount += 1
+  }
+
+  private mutating func growStack() {
+    stackCapacity *= 2
+    guard let moved = realloc(stack, stackCapacity * MemoryLayout<Value>.stride) else { fatalError("out of memory") }
+    stack = moved.assumingMemoryBound(to: Value.self)
+  }
+
+  private mutating func fail(_ reason: String) -> Value? {
     if error.reason.isEmpty { error = JSONError(offset: at, reason: reason) }
     return nil
   }
 
-  mutating func document() -> UnsafeMutablePointer<json_t>? {
+  mutating func document() -> Value? {
     at = Scan.skipSpace(text, 0)
     guard at < text.count else { return fail("the text is empty") }
     guard let root = value() else { return nil }
     at = Scan.skipSpace(text, at)
     guard at == text.count else {
-      json_decref(root)
+      root.release()
       return fail("something follows the value")
     }
     return root
   }
 
-  private mutating func value() -> UnsafeMutablePointer<json_t>? {
+  private mutating func value() -> Value? {
     guard at < text.count else { return fail("the text ends too early") }
+    guard nodesLeft > 0 else {
+      if error.reason.isEmpty { error.isTooLarge = true }
+      return fail("the text holds too many values")
+    }
+    nodesLeft -= 1
     switch text[at] {
     case UInt8(ascii: "{"): return object()
     case UInt8(ascii: "["): return array()
     case UInt8(ascii: "\""): return string()
-    case UInt8(ascii: "t"): return literal("true", json_true())
-    case UInt8(ascii: "f"): return literal("false", json_false())
-    case UInt8(ascii: "n"): return literal("null", json_null())
+    case UInt8(ascii: "t"): return literal("true", Value(true))
+    case UInt8(ascii: "f"): return literal("false", Value(false))
+    case UInt8(ascii: "n"): return literal("null", .null)
     case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return number()
     default: return fail("a value is expected")
     }
   }
 
-  private mutating func literal(
-    _ word: StaticString, _ node: UnsafeMutablePointer<json_t>?
-  ) -> UnsafeMutablePointer<json_t>? {
+  private mutating func literal(_ word: StaticString, _ value: Value) -> Value? {
     guard text.starts(with: word, at: at) else { return fail("a value is expected") }
     at += word.utf8CodeUnitCount
-    return node
+    return value
   }
 
-  private mutating func object() -> UnsafeMutablePointer<json_t>? {
+  private mutating func object() -> Value? {
     guard depth < JSONCheck.maxDepth else { return fail("values are nested too deep") }
     depth += 1
-    guard let object = json_object() else { return fail("out of memory") }
-    if members(of: object) {
-      depth -= 1
-      return object
-    }
-    json_decref(object)
-    return nil
+    let base = stackCount
+    guard members() else { return nil }
+    depth -= 1
+    let count = withoutRepeated(base)
+    let object = (stack + base).withMemoryRebound(to: Member.self, capacity: count) { Value.object($0, count: count) }
+    stackCount = base
+    return object
   }
 
-  private mutating func members(of object: UnsafeMutablePointer<json_t>) -> Bool {
+  /// Reads the members onto the stack.
+  private mutating func members() -> Bool {
     at = Scan.skipSpace(text, at + 1)
     if at < text.count, text[at] == UInt8(ascii: "}") {
       at += 1
@@ -127,19 +155,11 @@ private struct Lexer: ~Copyable {
         at = afterKey
         return fail("a colon is expected") != nil
       }
-      if Scan.plainRun(inside, 0) == inside.count {
-        at = Scan.skipSpace(text, afterKey + 1)
-        guard let member = value() else { return false }
-        put(member, at: inside, in: object)
-      } else {
-        var key = Bytes()
-        guard key.append(unescaped: inside), key.slice.offset(of: 0) == nil else {
-          return fail("a key holds a bad escape") != nil
-        }
-        at = Scan.skipSpace(text, afterKey + 1)
-        guard let member = value() else { return false }
-        put(member, at: key.slice, in: object)
-      }
+      guard let key = key(inside) else { return fail("a key holds a bad escape") != nil }
+      push(key)
+      at = Scan.skipSpace(text, afterKey + 1)
+      guard let member = value() else { return false }
+      push(member)
       at = Scan.skipSpace(text, at)
       guard at < text.count else { return fail("the text ends too early") != nil }
       if text[at] == UInt8(ascii: "}") {
@@ -151,30 +171,67 @@ private struct Lexer: ~Copyable {
     }
   }
 
-  private func put(
-    _ member: UnsafeMutablePointer<json_t>, at key: ByteSlice, in object: UnsafeMutablePointer<json_t>
-  ) {
-    guard let start = key.baseAddress, key.count > 0 else {
-      json_object_setn_new_nocheck(object, "", 0, member)
-      return
+  private mutating func key(_ inside: ByteSlice) -> Value? {
+    if inside.count == 0 { return Value(short: inside) }
+    if Scan.plainRun(inside, 0) == inside.count {
+      if inside.count <= Value.longestShort { return Value(short: inside) }
+      return lends ? Value(lending: inside) : Value(copying: inside, as: .owned)
     }
-    json_object_setn_new_nocheck(
-      object, UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self), key.count, member)
+    scratch.removeAll()
+    guard scratch.append(unescaped: inside), scratch.slice.offset(of: 0) == nil else { return nil }
+    return Value(text: scratch.slice)
   }
 
-  private mutating func array() -> UnsafeMutablePointer<json_t>? {
+  /// Leaves of members with the same key the first one's place and the last one's value; returns how many are left.
+  private mutating func withoutRepeated(_ base: Int) -> Int {
+    let count = (stackCount - base) / 2
+    return (stack + base).withMemoryRebound(to: Member.self, capacity: count) { members in
+      if count <= ObjectBlock.longestScan {
+        var kept = 0
+        next: for place in 0..<count {
+          for known in 0..<kept where members[known].key.isSameKey(as: members[place].key) {
+            Self.replace(&members[known], by: members[place])
+            continue next
+          }
+          if kept != place { members[kept] = members[place] }
+          kept += 1
+        }
+        return kept
+      }
+      let index = KeyIndex(capacity: count)
+      defer { index.free() }
+      var kept = 0
+      for place in 0..<count {
+        if kept != place { members[kept] = members[place] }
+        if let known = index.add(kept, in: members) {
+          Self.replace(&members[known], by: members[kept])
+        } else {
+          kept += 1
+        }
+      }
+      return kept
+    }
+  }
+
+  private static func replace(_ member: inout Member, by last: Member) {
+    member.value.release()
+    member.value = last.value
+    last.key.release()
+  }
+
+  private mutating func array() -> Value? {
     guard depth < JSONCheck.maxDepth else { return fail("values are nested too deep") }
     depth += 1
-    guard let array = json_array() else { return fail("out of memory") }
-    if elements(of: array) {
-      depth -= 1
-      return array
-    }
-    json_decref(array)
-    return nil
+    let base = stackCount
+    guard elements() else { return nil }
+    depth -= 1
+    let array = Value.array(stack + base, count: stackCount - base)
+    stackCount = base
+    return array
   }
 
-  private mutating func elements(of array: UnsafeMutablePointer<json_t>) -> Bool {
+  /// Reads the elements onto the stack.
+  private mutating func elements() -> Bool {
     at = Scan.skipSpace(text, at + 1)
     if at < text.count, text[at] == UInt8(ascii: "]") {
       at += 1
@@ -182,7 +239,7 @@ private struct Lexer: ~Copyable {
     }
     while true {
       guard let element = value() else { return false }
-      json_array_append_new(array, element)
+      push(element)
       at = Scan.skipSpace(text, at)
       guard at < text.count else { return fail("the text ends too early") != nil }
       if text[at] == UInt8(ascii: "]") {
@@ -194,7 +251,7 @@ private struct Lexer: ~Copyable {
     }
   }
 
-  private mutating func string() -> UnsafeMutablePointer<json_t>? {
+  private mutating func string() -> Value? {
     let start = at + 1
     guard let (end, isPlain) = inside(from: start) else {
       return fail(
@@ -203,11 +260,14 @@ private struct Lexer: ~Copyable {
     }
     at = end + 1
     let inside = text.cut(start, end)
-    if lends, inside.count >= LentString.shortest { return LentString.node(inside) }
-    if isPlain { return node(inside) }
+    if isPlain {
+      if inside.count <= Value.longestShort { return Value(short: inside) }
+      return lends ? Value(lending: inside) : Value(copying: inside, as: .owned)
+    }
+    if lends, inside.count >= Value.shortestEscapedLent { return Value(lending: inside) }
     scratch.removeAll()
     _ = scratch.append(unescaped: inside)
-    return node(scratch.slice)
+    return Value(text: scratch.slice)
   }
 
   /// Where the inside of a string ends, and whether it is free of escapes; nil where it is none.
@@ -224,12 +284,7 @@ private struct Lexer: ~Copyable {
     }
   }
 
-  private func node(_ utf8: ByteSlice) -> UnsafeMutablePointer<json_t>? {
-    guard let start = utf8.baseAddress, utf8.count > 0 else { return json_stringn_nocheck("", 0) }
-    return json_stringn_nocheck(UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self), utf8.count)
-  }
-
-  private mutating func number() -> UnsafeMutablePointer<json_t>? {
+  private mutating func number() -> Value? {
     let start = at
     if text[at] == UInt8(ascii: "-") { at += 1 }
     var integer: Int? = 0
@@ -260,12 +315,13 @@ private struct Lexer: ~Copyable {
     }
     let isNegative = firstDigit > start
     if !isReal, let integer, isNegative || integer != .min {
-      return json_integer(json_int_t(isNegative ? integer : -integer))
+      return Value(isNegative ? integer : -integer)
     }
     let digits = text.cut(start, at)
     let real = double(digits)
     guard real.isFinite else { return fail("a number is too large") }
-    return isReal ? json_real(real) : BigInteger.node(digits)
+    if isReal { return Value(real) }
+    return lends ? Value(lending: digits, as: .lentInteger) : Value(copying: digits, as: .ownedInteger)
   }
 
   private func digit(_ at: Int) -> Int? {
