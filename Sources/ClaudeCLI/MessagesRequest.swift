@@ -35,7 +35,7 @@ package struct MessagesRequest {
     do throws(JSONError) {
       body = try JSON.parse(payload)
     } catch {
-      throw .invalid("the body is not valid JSON: \(error.reason) at byte \(error.offset)")
+      throw APIError(body: error)
     }
     guard body.isObject else { throw .invalid("the body must be a JSON object") }
     guard let model = body["model"] else { throw Self.required("model") }

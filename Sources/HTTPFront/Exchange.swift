@@ -52,7 +52,9 @@ final class Exchange {
   /// Where in the record its time stands, in bytes from its start.
   var timeAt = 0
   var check: JSONCheck?
+  /// Bytes of the body that count as buffered.
   var bodyBytes = 0
+  var isBodySubmitted = false
 
   /// The name of the token that let it in.
   var key: String?

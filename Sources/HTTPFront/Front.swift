@@ -27,8 +27,9 @@ final class Front {
   private var dirty: [Exchange] = []
   /// Requests that wait for a pipeline.
   private var queue: [Exchange] = []
-  /// Bytes of request bodies that have not been written to a pipeline.
+  /// Bytes of request bodies whose answers have not begun; and those of them that were written to a pipeline.
   private var bodyBytes = 0
+  private var submittedBytes = 0
   /// Bytes of answers that clients have not yet taken.
   private var answerBytes = 0
   /// Lines of the log that wait for the end of this wake-up.
@@ -139,10 +140,12 @@ final class Front {
 
   /// Counts bytes of a body that is to be kept; false where there is no room.
   ///
-  /// The body that has been arriving for the longest time always has room, or each might wait for the others.
+  /// A body counts until its answer begins, since a stage or the backend holds it until then. Where all that counts
+  /// is bodies that arrive, the one that has been arriving for the longest time has room, or each might wait for the
+  /// others.
   func reserve(_ bytes: Int, for exchange: Exchange) -> Bool {
-    let buffered = bodyBytes + supervisor.bytesWaiting + answerBytes
-    guard buffered + bytes <= settings.maxBuffered || isOldest(exchange) else { return false }
+    guard bodyBytes + answerBytes + bytes <= settings.maxBuffered || submittedBytes == 0 && isOldest(exchange)
+    else { return false }
     bodyBytes += bytes
     return true
   }
@@ -170,9 +173,15 @@ final class Front {
     worst.connection?.abandon(worst)
   }
 
-  private func release(_ exchange: Exchange) {
+  /// Counts a body no longer: its answer has begun, or nobody waits for one.
+  func releaseBody(of exchange: Exchange) {
     bodyBytes -= exchange.bodyBytes
+    if exchange.isBodySubmitted { submittedBytes -= exchange.bodyBytes }
     exchange.bodyBytes = 0
+    forgetRecord(of: exchange)
+  }
+
+  private func forgetRecord(of exchange: Exchange) {
     exchange.record = ByteBuffer()
     exchange.check = nil
   }
@@ -194,7 +203,9 @@ final class Front {
     // digits stays the same for centuries.
     exchange.record.setString(String(microseconds()), at: exchange.timeAt)
     pipeline.write(exchange.record)
-    release(exchange)
+    exchange.isBodySubmitted = true
+    submittedBytes += exchange.bodyBytes
+    forgetRecord(of: exchange)
   }
 
   /// A new pipeline is there: what waited for it goes on.
@@ -231,7 +242,7 @@ final class Front {
     exchange.connection = nil
     exchanges[exchange.rid] = nil
     metrics.tell(inFlight: exchanges.count)
-    release(exchange)
+    releaseBody(of: exchange)
     exchange.endedAt = .now()
     guard let pipeline = exchange.pipeline else { return record(exchange) }
     exchange.pipeline = nil

@@ -61,6 +61,7 @@ extension Front {
 
   private func take(start line: Line, of exchange: Exchange) {
     guard exchange.stage == .submitted, let start = AnswerStart(line.payload) else { return takeBroken(line) }
+    releaseBody(of: exchange)
     if let ctx = line.ctx {
       if let dialect = Dialect(of: ctx), dialect != .auto { exchange.dialect = dialect }
       if let loss = Scan.member("loss", of: ctx) { exchange.account.add(loss: loss) }

@@ -25,15 +25,23 @@ extension JSON {
   /// - Parameters:
   ///   - lends: longer strings are not copied into the tree but looked up in `text`, which must outlive every value that
   ///     comes of it; they are written out again with the escapes they came with.
-  ///   - maxNodes: the most values that it may hold.
+  package static func parse(_ text: ByteSlice, lends: Bool = false) throws(JSONError) -> JSON {
+    var nodesLeft = maxNodes
+    return try parse(text, lends: lends, nodesLeft: &nodesLeft)
+  }
+
+  /// Parses one of several texts whose trees stand in memory together.
+  ///
+  /// - Parameter nodesLeft: how many values all of them may still hold; less by those of this text afterwards.
   package static func parse(
-    _ text: ByteSlice, lends: Bool = false, maxNodes: Int = JSON.maxNodes
+    _ text: ByteSlice, lends: Bool = false, nodesLeft: inout Int
   ) throws(JSONError) -> JSON {
     var utf8 = UTF8Check()
     if let wrong = utf8.take(text) { throw JSONError(offset: wrong, reason: "the text is not valid UTF-8") }
     guard utf8.isWhole else { throw JSONError(offset: text.count, reason: "the text is not valid UTF-8") }
-    var lexer = Lexer(text, lends: lends, maxNodes: maxNodes)
+    var lexer = Lexer(text, lends: lends, maxNodes: nodesLeft)
     guard let root = lexer.document() else { throw lexer.error }
+    nodesLeft = lexer.nodesLeft
     return JSON(owning: root)
   }
 
@@ -51,7 +59,7 @@ private struct Lexer: ~Copyable {
   private let text: ByteSlice
   private var at = 0
   private var depth = 0
-  private var nodesLeft: Int
+  private(set) var nodesLeft: Int
   private(set) var error = JSONError(offset: 0, reason: "")
   private var scratch = Bytes()
   private let lends: Bool

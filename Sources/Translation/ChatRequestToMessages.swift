@@ -56,7 +56,7 @@ package struct ChatRequestToMessages: RecordFilter {
       // The tree dies before the line does.
       request = try JSON.parse(line.payload, lends: true)
     } catch {
-      throw .invalid("the body is not JSON: \(error.reason) at byte \(error.offset)")
+      throw APIError(body: error)
     }
     guard request.isObject else { throw .invalid("the body is not a JSON object") }
     let model = request["model"]?.string ?? ""
