@@ -18,16 +18,20 @@ package struct ModelMap: RecordFilter {
 
   package mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
     let operation = Operation(of: line.ctx)
-    guard line.kind == .request, operation == .messages || operation == .countTokens,
-      line.payload.first == UInt8(ascii: "{")
+    guard line.kind == .request else { return out.forward(line) }
+    if operation == .model { return resolveID(line, to: &out) }
+    guard operation == .messages || operation == .countTokens, line.payload.first == UInt8(ascii: "{")
     else { return out.forward(line) }
 
     var named: [ByteSlice] = []
     var isString = true
+    var saysHowToThink = false
     let isWhole = Scan.members(line.payload) { key, value in
       if key.equals("model") {
         named.append(value)
         isString = value[0] == UInt8(ascii: "\"") || value.equals("null")
+      } else if key.equals("reasoning_effort") || key.equals("thinking") {
+        saysHowToThink = true
       }
       return true
     }
@@ -42,25 +46,81 @@ package struct ModelMap: RecordFilter {
       asked = name.text
       isNamed = true
     }
-    let effective = table.effective(asked)
-    if line.isBare, isNamed, effective == asked { return out.forward(line) }
+    let resolved = resolve(asked)
+    if line.isBare, isNamed, resolved.model == asked { return out.forward(line) }
     var ctx = Bytes()
     ctx.append(object: line.ctx, setting: "model") {
       $0.append(#"{"asked":"#)
       $0.append(quoted: asked)
       $0.append(#","effective":"#)
-      $0.append(quoted: effective)
+      $0.append(quoted: resolved.model)
       $0.append("}")
     }
+    var losses = LossLedger()
+    if resolved.wantsMillion { widen(resolved.model, &ctx, &losses) }
+    // OpenAI's field asks for it in a way that oai2anth fits to the rest of the request.
+    let asksToThink = resolved.wantsThinking && !saysHowToThink && Dialect(of: line.ctx) == .openai
+    if resolved.wantsThinking, !saysHowToThink, !asksToThink {
+      losses.add("model", "dropped :thinking, since the request must say how to think")
+    }
+    if let routing = resolved.routing { losses.add("model", "dropped \(routing), since there is no router") }
+    if !losses.isEmpty {
+      let earlier = ctx.take()
+      ctx.append(object: earlier.slice, adding: losses)
+    }
     out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) {
-      Self.splice(effective, for: named, into: line.payload, to: &$0)
+      Self.splice(resolved.model, for: named, into: line.payload, thinking: asksToThink, to: &$0)
+    }
+  }
+
+  private func resolve(_ asked: String) -> ModelTable.Resolution {
+    let resolved = table.resolve(asked)
+    // Clients whose settings want some name send this one.
+    return resolved.model == "default" ? ModelTable.Resolution(model: defaultModel) : resolved
+  }
+
+  /// Puts the effective name into a request that asks about one model.
+  private func resolveID(_ line: Line, to out: inout Output) {
+    guard let id = Scan.plainString(line.ctx.flatMap { Scan.member("model_id", of: $0) }) else {
+      return out.forward(line)
+    }
+    let asked = id.text
+    let effective = resolve(asked).model
+    guard effective != asked else { return out.forward(line) }
+    var ctx = Bytes()
+    ctx.append(object: line.ctx, setting: "model_id") { $0.append(quoted: effective) }
+    out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(line.payload) }
+  }
+
+  /// Asks for a window of a million tokens: by a beta where the model needs one, which goes the way of the client's own.
+  private func widen(_ model: String, _ ctx: inout Bytes, _ losses: inout LossLedger) {
+    let capabilities = table.capabilities(of: model)
+    if let context = capabilities.context, context >= 1_000_000 { return }
+    guard let beta = capabilities.millionBeta else {
+      return losses.add("model", "dropped [1m], since the model has no window of a million tokens")
+    }
+    let earlier = ctx.take()
+    let http = Scan.member("http", of: earlier.slice)
+    let headers = http.flatMap { Scan.member("headers", of: $0) }
+    let given = headers.flatMap { Scan.member("anthropic-beta", of: $0) }
+    ctx.append(object: earlier.slice, setting: "http") {
+      $0.append(object: http, setting: "headers") {
+        $0.append(object: headers, setting: "anthropic-beta") {
+          $0.append("\"")
+          if let given, given.count > 2, given[0] == UInt8(ascii: "\"") {
+            $0.append(given.cut(1, given.count - 1), ",")
+          }
+          $0.append(text: beta)
+          $0.append("\"")
+        }
+      }
     }
   }
 
   private static func splice(
-    _ name: String, for old: [ByteSlice], into body: ByteSlice, to bytes: inout Bytes
+    _ name: String, for old: [ByteSlice], into body: ByteSlice, thinking: Bool, to bytes: inout Bytes
   ) {
-    bytes.reserve(body.count + name.utf8.count + 16)
+    bytes.reserve(body.count + name.utf8.count + 48)
     var at = 0
     if old.isEmpty {
       bytes.append(#"{"model":"#)
@@ -74,6 +134,7 @@ package struct ModelMap: RecordFilter {
       bytes.append(quoted: name)
       at = start + value.count
     }
+    if thinking { bytes.append(#","reasoning_effort":"medium""#) }
     bytes.append(body.cut(at, body.count))
   }
 }

@@ -28,6 +28,12 @@ package struct ModelTable {
     package var structuredOutput = false
     /// Takes messages of role system in mid-conversation.
     package var systemTurns = false
+    /// Goes on with an assistant's message at the end of a conversation.
+    package var prefill = true
+    /// The size of its window in tokens; nil where it isn't known.
+    package var context: Int?
+    /// The beta that widens the window to a million tokens, where it takes one.
+    package var millionBeta: String?
   }
 
   /// How little a model can be told to think.
@@ -45,11 +51,14 @@ package struct ModelTable {
     package var displayName: String
     /// When it came out (RFC 3339); the epoch where that isn't known, as the vendor's API has it.
     package var createdAt: String
+    /// The day of its end, where one is announced; until a new table drops it, it stays as it was asked for.
+    package var end: String?
     package var capabilities: Capabilities
   }
 
   package private(set) var models: [Model] = []
   package private(set) var defaultModel: String
+  private var ids: Set<String> = []
   private var names: [(pattern: [UInt8], model: String)] = []
 
   /// The table that is built in.
@@ -79,24 +88,54 @@ package struct ModelTable {
       self.models.append(
         Model(
           id: id, displayName: model["display_name"]?.string ?? id,
-          createdAt: model["created_at"]?.string ?? "1970-01-01T00:00:00Z", capabilities: Capabilities(of: model)))
+          createdAt: model["created_at"]?.string ?? "1970-01-01T00:00:00Z",
+          end: model["end"]?.string, capabilities: Capabilities(of: model)))
     }
+    ids = Set(self.models.map(\.id))
     let lists: [StaticString] = foreignNames ? ["names", "foreign_names"] : ["names"]
     for list in lists {
       for entry in root[list]?.elements.map({ $0 }) ?? [] {
-        guard entry.count == 2, let pattern = entry[0].string, let model = entry[1].string else {
-          throw Failure(.configuration, "an entry of \"\(list)\" is not [\"PATTERN\",\"MODEL\"]")
+        // A third says when the model ended, for the reader.
+        guard entry.count == 2 || entry.count == 3, let pattern = entry[0].string, let model = entry[1].string else {
+          throw Failure(
+            .configuration, "an entry of \"\(list)\" is not [\"PATTERN\",\"MODEL\"], with the day of its end as a third"
+          )
         }
         names.append((Array(pattern.utf8), model))
       }
     }
   }
 
+  /// What to ask for when a client asks for that name.
+  package struct Resolution: Equatable {
+    package var model: String
+    /// The name asks for the window of a million tokens.
+    package var wantsMillion = false
+    /// The name asks for thinking.
+    package var wantsThinking = false
+    /// What else the name asks a router for, with the colon.
+    package var routing: String?
+  }
+
   /// The name to ask for when a client asks for that one: a current model's, else the first pattern's that matches.
-  package func effective(_ name: String) -> String {
-    if models.contains(where: { $0.id == name }) { return name }
+  package func effective(_ name: String) -> String { resolve(name).model }
+
+  /// A name that nothing matches stays, unless it is one of Claude's in another vendor's dress.
+  package func resolve(_ name: String) -> Resolution {
+    if ids.contains(name) { return Resolution(model: name) }
+    let asked = AskedModel(name)
+    let found = asked.candidates.lazy.compactMap { model(named: $0) }.first
+    guard let found = found ?? (asked.plain.hasPrefix("claude-") ? asked.plain : nil) else {
+      return Resolution(model: name)
+    }
+    return Resolution(
+      model: found, wantsMillion: asked.wantsMillion, wantsThinking: asked.wantsThinking, routing: asked.routing)
+  }
+
+  private func model(named name: String) -> String? {
+    if ids.contains(name) { return name }
     let bytes = Array(name.utf8)
-    return names.first { Self.matches(bytes[...], $0.pattern[...]) }?.model ?? name
+    return names.first { Self.matches(bytes[...], $0.pattern[...]) }?.model
   }
 
   package func capabilities(of name: String) -> Capabilities {
@@ -124,6 +163,9 @@ extension ModelTable.Capabilities {
     effort = model["effort"]?.elements.compactMap { $0.string } ?? []
     structuredOutput = model["structured_output"]?.bool ?? false
     systemTurns = model["system_turns"]?.bool ?? false
+    prefill = model["prefill"]?.bool ?? true
+    context = model["context"]?.integer
+    millionBeta = model["million_beta"]?.string
   }
 }
 
@@ -149,7 +191,8 @@ extension ModelTable {
     guard !models.contains(where: { $0.id == id }) else { return }
     let unknown = "1970-01-01T00:00:00Z"
     models.insert(
-      Model(id: id, displayName: displayName ?? id, createdAt: unknown, capabilities: Capabilities()), at: 0)
+      Model(id: id, displayName: displayName ?? id, createdAt: unknown, end: nil, capabilities: Capabilities()), at: 0)
+    ids.insert(id)
   }
 
   private static func entry(_ model: Model) -> JSON {
@@ -157,7 +200,8 @@ extension ModelTable {
       "type": JSON("model"), "id": JSON(model.id), "display_name": JSON(model.displayName),
       "created_at": JSON(model.createdAt),
       // The table's are those that can be asked for.
-      "lifecycle": JSON("active"),
+      "lifecycle": JSON(model.end == nil ? "active" : "deprecated"),
+      "retires_at": model.end.map { JSON($0 + "T00:00:00Z") },
     ])
   }
 }

@@ -35,6 +35,12 @@ package enum Dialect: String, Sendable, CaseIterable {
       return nil
     }
   }
+
+  /// Whether a ctx names a dialect that isn't one of these: whose it is translates it.
+  package static func isForeign(_ ctx: ByteSlice?) -> Bool {
+    guard let ctx, let name = Scan.member("dialect", of: ctx), !name.equals("null") else { return false }
+    return Dialect(of: ctx) == nil
+  }
 }
 
 extension Bytes {

@@ -14,18 +14,24 @@ package struct ChatRequestToMessages: RecordFilter {
   private let models: ModelTable
   private let maxTokens: Int
   private let isStrict: Bool
+  private let cachesPrompts: Bool
 
   /// - Parameters:
   ///   - maxTokens: the limit sent where a request names none, in tokens.
   ///   - isStrict: refuse what can't be translated exactly.
-  package init(models: ModelTable, maxTokens: Int = TranslationLimits.defaultMaxTokens, isStrict: Bool = false) {
+  ///   - cachesPrompts: let the backend set a cache mark where the client set none.
+  package init(
+    models: ModelTable, maxTokens: Int = TranslationLimits.defaultMaxTokens, isStrict: Bool = false,
+    cachesPrompts: Bool = true
+  ) {
     self.models = models
     self.maxTokens = maxTokens
     self.isStrict = isStrict
+    self.cachesPrompts = cachesPrompts
   }
 
   package mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
-    guard line.kind == .request else { return out.forward(line) }
+    guard line.kind == .request, !Dialect.isForeign(line.ctx) else { return out.forward(line) }
     let named = Dialect(of: line.ctx) ?? .openai
     let operation = Operation(of: line.ctx)
     let dialect = named == .auto ? DialectGuess.dialect(of: line, operation) : named
@@ -64,25 +70,19 @@ package struct ChatRequestToMessages: RecordFilter {
       request, capabilities: models.capabilities(of: model), maxTokens: maxTokens)
     let body = try translator.translate()
     let loss = translator.loss
-    if isStrict, !loss.entries.isEmpty { throw loss.refusal }
+    if isStrict, !loss.isEmpty {
+      throw .invalid("the request can't be translated exactly: \(loss.list)", param: loss.entries[0].field)
+    }
 
     var ctx = Bytes()
     ctx.append(object: line.ctx, setting: "dialect") { $0.append(#""openai""#) }
-    if !loss.entries.isEmpty {
+    if !loss.isEmpty {
       let earlier = ctx.take()
-      let known = Scan.member("loss", of: earlier.slice)
-      ctx.append(object: earlier.slice, setting: "loss") { bytes in
-        bytes.append("[")
-        if let known, known.count > 2 {
-          bytes.append(known.cut(1, known.count - 1))
-          bytes.append(",")
-        }
-        for (index, entry) in loss.entries.enumerated() {
-          if index > 0 { bytes.append(",") }
-          bytes.append(entry)
-        }
-        bytes.append("]")
-      }
+      ctx.append(object: earlier.slice, adding: loss)
+    }
+    if cachesPrompts, translator.mayCache, line.ctx.flatMap({ Scan.member("cache", of: $0) }) == nil {
+      let earlier = ctx.take()
+      ctx.append(object: earlier.slice, setting: "cache") { $0.append(#""auto""#) }
     }
     if request["stream_options"]?["include_usage"]?.bool == true {
       let earlier = ctx.take()

@@ -9,6 +9,8 @@ struct ChatRequestTranslator {
   let capabilities: ModelTable.Capabilities
   private let fallbackMaxTokens: Int
   var loss = LossLedger()
+  /// The client set no cache mark and did not switch caching off: the backend may set one.
+  private(set) var mayCache = false
   /// The body that is being made.
   let body = JSON.object
 
@@ -24,16 +26,17 @@ struct ChatRequestTranslator {
   }
 
   mutating func translate() throws(APIError) -> JSON {
-    guard let model = field("model") else { throw .invalid("model: Field required", param: "model") }
-    guard model.isString else { throw .invalid("model: is not a string", param: "model") }
-    guard let messages = field("messages") else { throw .invalid("messages: Field required", param: "messages") }
-    guard messages.isArray else { throw .invalid("messages: is not an array", param: "messages") }
+    let model = field("model")
+    guard let model, model.isString else { throw .expected("a string", at: "model", got: model) }
+    let given = field("messages")
+    guard let messages = given, messages.isArray else { throw .expected("an array", at: "messages", got: given) }
     guard messages.count > 0 else { throw .invalid("messages: at least one message is required", param: "messages") }
 
     body["model"] = model
     let maxTokens = try maxTokens()
     body["max_tokens"] = JSON(maxTokens)
-    var conversation = Conversation(takesSystemTurns: capabilities.systemTurns)
+    var conversation = Conversation(
+      takesSystemTurns: capabilities.systemTurns, takesPrefill: capabilities.prefill)
     try conversation.take(messages)
     let turns = conversation.finish()
     loss.add(conversation.loss)
@@ -49,6 +52,7 @@ struct ChatRequestTranslator {
     try translateStop()
     try translateRest()
     passNative()
+    translateCaching()
     ledgerUnknown()
     return body
   }
@@ -66,14 +70,12 @@ struct ChatRequestTranslator {
   private func maxTokens() throws(APIError) -> Int {
     for name in ["max_completion_tokens", "max_tokens"] {
       guard let value = request[name], !value.isNull else { continue }
-      guard let count = value.integer ?? value.number.flatMap({ Int(exactly: $0) }) else {
-        throw .invalid("\(name): is not an integer", param: name)
-      }
+      guard let count = value.wholeNumber else { throw .expected("an integer", at: name, got: value) }
       return count
     }
     let usual = min(capabilities.output ?? fallbackMaxTokens, fallbackMaxTokens)
     // Thinking counts towards the limit, which must lie above its budget.
-    let budget = field("thinking")?["budget_tokens"]?.integer ?? 0
+    let budget = field("thinking")?["budget_tokens"]?.wholeNumber ?? 0
     let (above, overflows) = budget.addingReportingOverflow(usual)
     return budget < usual || overflows ? usual : min(above, max(usual, capabilities.output ?? above))
   }
@@ -86,7 +88,8 @@ struct ChatRequestTranslator {
       let given = stop.isArray ? stop : JSON(array: [stop])
       for (index, sequence) in given.elements.enumerated() {
         guard let text = sequence.string else {
-          throw .invalid("\(name)\(stop.isArray ? "[\(index)]" : ""): is not a string", param: name)
+          let expected = stop.isArray ? "a string" : "a string or an array"
+          throw .expected(expected, at: "\(name)\(stop.isArray ? "[\(index)]" : "")", got: sequence, param: name)
         }
         // The Messages API refuses sequences without visible text.
         if text.allSatisfy(\.isWhitespace) { loss.dropped(name) } else { sequences.append(sequence) }
@@ -96,9 +99,12 @@ struct ChatRequestTranslator {
   }
 
   private mutating func translateRest() throws(APIError) {
-    if let n = field("n"), n.integer != 1 { throw .invalid("n: only 1 is possible here", param: "n") }
+    if let n = field("n") {
+      guard let number = n.wholeNumber else { throw .expected("an integer", at: "n", got: n) }
+      guard number == 1 else { throw .invalid("n: only 1 is possible here", param: "n") }
+    }
     if let stream = field("stream") {
-      guard stream.bool != nil else { throw .invalid("stream: is not a boolean", param: "stream") }
+      guard stream.bool != nil else { throw .expected("a boolean", at: "stream", got: stream) }
       body["stream"] = stream
     }
     translateUser()
@@ -113,10 +119,42 @@ struct ChatRequestTranslator {
         loss.dropped("service_tier")
       }
     }
-    if let modalities = field("modalities"), modalities != JSON(array: [JSON("text")]) {
-      throw .invalid("modalities: only text is possible here", param: "modalities")
+    // Claude gives no sound; the text that was asked for with it is given.
+    if let modalities = field("modalities") {
+      guard modalities.isArray else { throw .expected("an array", at: "modalities", got: modalities) }
+      if modalities != JSON(array: [JSON("text")]) { loss.dropped("modalities") }
     }
-    if field("audio") != nil { throw .invalid("audio: answers in sound are not possible here", param: "audio") }
+    if field("audio") != nil { loss.dropped("audio") }
+  }
+
+  /// Corrects the cache marks, and finds out whether the backend may set one.
+  ///
+  /// - SeeAlso: <https://platform.openai.com/docs/guides/prompt-caching>
+  private mutating func translateCaching() {
+    let marks = CacheMarks(correcting: body)
+    loss.add(marks.loss)
+    mayCache = marks.isEmpty
+    guard let options = field("prompt_cache_options") else { return }
+    guard options.isObject else { return loss.dropped("prompt_cache_options") }
+    for (name, value) in options.members where !value.isNull {
+      if name == "mode", value.equals("explicit") {
+        // Only the marks that are there, and none where there are none.
+        mayCache = false
+      } else if name == "mode", value.equals("implicit") {
+        if !marks.isEmpty { loss.dropped("prompt_cache_options.mode") }
+      } else if name == "mode" || name == "ttl" {
+        continue
+      } else {
+        loss.add("prompt_cache_options.\(name)", "dropped", isKnown: false)
+      }
+    }
+    if let mode = options["mode"], !mode.isNull, !mode.equals("explicit"), !mode.equals("implicit") {
+      loss.dropped("prompt_cache_options.mode")
+    }
+    // OpenAI's half an hour is more than the five minutes of the mark that the backend sets.
+    if mayCache, let ttl = options["ttl"], !ttl.isNull {
+      loss.approximated("prompt_cache_options.ttl", "a cache mark of five minutes")
+    }
   }
 
   /// `user` and `safety_identifier` name the end user; the Messages API asks for no name, address or number there.
@@ -168,14 +206,14 @@ struct ChatRequestTranslator {
     "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "n", "stream",
     "stream_options", "user", "safety_identifier", "reasoning_effort", "response_format", "service_tier", "tools",
     "tool_choice", "parallel_tool_calls", "functions", "function_call", "metadata", "modalities", "audio", "system",
-    "thinking", "output_config", "top_k", "stop_sequences",
+    "thinking", "output_config", "top_k", "stop_sequences", "prompt_cache_options",
   ]
 
   /// OpenAI's fields without a counterpart, each with the value that asks for nothing.
   private static let withoutCounterpart: [String: JSONShape] = [
     "seed": .any, "logprobs": .isFalse, "top_logprobs": .zero, "logit_bias": .empty, "frequency_penalty": .zero,
     "presence_penalty": .zero, "prediction": .any, "store": .isFalse, "verbosity": .any, "moderation": .any,
-    "prompt_cache_options": .any, "prompt_cache_key": .any, "prompt_cache_retention": .any,
+    "prompt_cache_key": .any, "prompt_cache_retention": .any,
     "web_search_options": .any,
   ]
 

@@ -6,8 +6,6 @@ import Records
 /// Makes content blocks of content parts.
 struct ContentParts {
   private let textType = JSON("text")
-  private let imageType = JSON("image")
-  private let base64Type = JSON("base64")
   var loss = LossLedger()
 
   /// A text block; nil for text that has nothing to see, which the Messages API refuses.
@@ -23,12 +21,27 @@ struct ContentParts {
   /// The blocks of a message's `content`, a string or parts.
   mutating func blocks(_ content: JSON, path: String, of speaker: Speaker) throws(APIError) -> [JSON] {
     if content.isString { return text(content, nil).map { [$0] } ?? [] }
-    guard content.isArray else { throw .invalid("\(path): is neither a string nor an array", param: path) }
+    guard content.isArray else { throw .expected("a string or an array", at: path, got: content) }
     var blocks: [JSON] = []
     for (index, part) in content.elements.enumerated() {
-      if let block = try block(part, path: "\(path)[\(index)]", of: speaker) { blocks.append(block) }
+      if let block = try block(part, path: "\(path)[\(index)]", of: speaker) {
+        blocks.append(block)
+      } else if let mark = part["cache_control"] ?? part["prompt_cache_breakpoint"], !mark.isNull {
+        keepMark(of: part, in: &blocks)
+      }
     }
     return blocks
+  }
+
+  /// A mark on text that isn't sent caches what comes before it, and so does one on the block before.
+  private mutating func keepMark(of part: JSON, in blocks: inout [JSON]) {
+    guard let last = blocks.last, CacheMarks.mayStand(on: last) else {
+      return loss.dropped("messages.content.cache_control")
+    }
+    guard last["cache_control"] == nil, let mark = mark(of: part) else { return }
+    let copy = last.shallowCopy()
+    copy["cache_control"] = mark
+    blocks[blocks.count - 1] = copy
   }
 
   /// Who says a part: not everyone can say all of them.
@@ -36,39 +49,42 @@ struct ContentParts {
 
   private static let speakers: [String: Set<Speaker>] = [
     "image_url": [.user, .tool], "file": [.user, .tool], "image": [.user, .tool], "document": [.user, .tool],
+    "input_image": [.user, .tool], "input_file": [.user, .tool],
     "search_result": [.user, .tool], "tool_result": [.user], "container_upload": [.user], "tool_use": [.assistant],
     "thinking": [.assistant], "redacted_thinking": [.assistant],
   ]
 
   private mutating func block(_ part: JSON, path: String, of speaker: Speaker) throws(APIError) -> JSON? {
     if part.isString { return text(part, nil) }
-    guard part.isObject, let type = part["type"]?.string else {
-      throw .invalid("\(path).type: Field required", param: "\(path).type")
+    guard part.isObject else { throw .expected("an object", at: path, got: part) }
+    guard let type = part["type"]?.string else {
+      throw .expected("a string", at: "\(path).type", got: part["type"])
     }
     guard Self.speakers[type]?.contains(speaker) ?? true else {
       throw .invalid(
         "\(path).type: \(type) can't stand in a message of role \(speaker.rawValue)", param: "\(path).type")
     }
-    if Self.native.contains(type) { return part }
+    if Self.native.contains(type) { return try native(part, type, path: path) }
     let mark = mark(of: part)
     switch type {
-    case "text":
-      guard let words = part["text"], words.isString else {
-        throw .invalid("\(path).text: Field required", param: "\(path).text")
-      }
-      return text(words, mark)
-    case "refusal":
-      guard let words = part["refusal"], words.isString else {
-        throw .invalid("\(path).refusal: Field required", param: "\(path).refusal")
-      }
-      return text(words, mark)
-    case "image_url": return try image(part, mark, path: "\(path).image_url")
-    case "file": return try file(part, mark, path: "\(path).file")
+    // The second and third are the Responses API's names, which some clients use here too.
+    case "text", "input_text", "output_text": return text(try words("text", of: part, path), mark)
+    case "refusal": return text(try words("refusal", of: part, path), mark)
+    case "image_url", "input_image": return try image(part, mark, path: path)
+    case "file": return try file(part["file"], mark, path: "\(path).file")
+    case "input_file": return try file(part, mark, path: path)
     case "input_audio": throw .invalid("\(path): sound can't be taken", param: path)
     default:
       throw .invalid(
-        "\(path).type is \(type); expected text, image_url, file or refusal", param: "\(path).type")
+        "\(path).type is \(type.clipped); expected text, image_url, file or refusal", param: "\(path).type")
     }
+  }
+
+  private func words(_ name: StaticString, of part: JSON, _ path: String) throws(APIError) -> JSON {
+    guard let words = part[name], words.isString else {
+      throw .expected("a string", at: "\(path).\(name)", got: part[name])
+    }
+    return words
   }
 
   /// The part's cache mark, Anthropic's own or OpenAI's; and what else it carries, for the ledger.
@@ -77,8 +93,11 @@ struct ContentParts {
   private mutating func mark(of part: JSON) -> JSON? {
     // Nearly every part is a type and one more member.
     if part.count == 2 { return nil }
-    for (name, value) in part.members where !Self.handled.contains(name) && !value.isNull {
-      loss.add("messages.content.\(name)", "dropped", isKnown: false)
+    let isFlat = part["type"]?.equals("input_file") == true || part["type"]?.equals("input_image") == true
+    for (name, value) in part.members where !Self.handled.contains(name) && !value.isEmpty {
+      if !isFlat || !Self.flatMembers.contains(name) {
+        loss.add("messages.content.\(name)", "dropped", isKnown: false)
+      }
     }
     if let own = part["cache_control"], !own.isNull { return own }
     guard let breakpoint = part["prompt_cache_breakpoint"], !breakpoint.isNull else { return nil }
@@ -90,6 +109,8 @@ struct ContentParts {
   private static let handled: Set<String> = [
     "type", "text", "refusal", "image_url", "file", "input_audio", "cache_control", "prompt_cache_breakpoint",
   ]
+  /// What the Responses API's parts carry beside their type.
+  private static let flatMembers: Set<String> = ["detail", "file_id", "file_data", "file_url", "filename"]
 
   /// Anthropic's own blocks, which pass whole: what a client got, and gives back.
   ///
@@ -102,137 +123,51 @@ struct ContentParts {
     "web_search_tool_result",
   ]
 
-  private mutating func image(_ part: JSON, _ mark: JSON?, path: String) throws(APIError) -> JSON {
-    let given = part["image_url"]
-    guard let url = given?.isString == true ? given : given?["url"], url.isString else {
-      throw .invalid("\(path).url: Field required", param: "\(path).url")
+  /// One of Anthropic's blocks as it came, but for what the API would refuse.
+  private mutating func native(_ block: JSON, _ type: String, path: String) throws(APIError) -> JSON? {
+    switch type {
+    case "image": return accepted(image: block)
+    case "document": return accepted(document: block)
+    case "tool_result":
+      guard let content = block["content"], content.isArray else { return block }
+      let copy = block.shallowCopy()
+      let made = try results(content, path: "\(path).content")
+      copy["content"] = made.isEmpty ? nil : JSON(array: made)
+      return copy
+    case "thinking" where block["signature"]?.string?.isEmpty != false:
+      loss.dropped("messages.content.thinking")
+      return nil
+    default: return block
     }
-    if let detail = given?["detail"], !detail.isNull, !detail.equals("auto") {
-      loss.dropped("messages.content.image_url.detail")
+  }
+
+  /// The content of a result in Anthropic's form, in which a client may mix OpenAI's parts.
+  private mutating func results(_ content: JSON, path: String) throws(APIError) -> [JSON] {
+    var made: [JSON] = []
+    for (index, part) in content.elements.enumerated() {
+      switch part["type"]?.string ?? "" {
+      case "image": made.append(accepted(image: part))
+      case "document": made.append(accepted(document: part))
+      case "text" where part["text"]?.isString == true && part["text"]?.hasVisibleText == false:
+        if let mark = part["cache_control"], !mark.isNull { keepMark(of: part, in: &made) }
+      case "image_url", "input_image", "input_text", "output_text", "file", "input_file":
+        if let block = try block(part, path: "\(path)[\(index)]", of: .tool) { made.append(block) }
+      default: made.append(part)
+      }
     }
-    note(given, known: ["url", "detail"], "messages.content.image_url")
-    let block = JSON.object
-    block["type"] = imageType
-    block["source"] = try source(url, types: TranslationLimits.imageTypes, path: "\(path).url")
-    if let mark, !mark.isNull { block["cache_control"] = mark }
-    return block
+    return made
   }
 
   /// Puts the members that no table knows into the ledger.
-  private mutating func note(_ object: JSON?, known: Set<String>, _ path: String) {
+  mutating func note(_ object: JSON?, known: Set<String>, _ path: String) {
     guard let object, object.isObject else { return }
-    for (name, value) in object.members where !known.contains(name) && !value.isNull {
+    for (name, value) in object.members where !known.contains(name) && !value.isEmpty {
       loss.add("\(path).\(name)", "dropped", isKnown: false)
     }
   }
-
-  /// A URL as the source of an image or a document.
-  private func source(_ url: JSON, types: [String], path: String) throws(APIError) -> JSON {
-    switch DataURL(url) {
-    case .web: return JSON(object: ["type": JSON("url"), "url": url])
-    case .data(let type, let base64):
-      guard types.contains(type) else {
-        throw .invalid(
-          "\(path): the type \(type) can't be taken; expected \(types.joined(separator: ", "))", param: path)
-      }
-      return JSON(object: ["type": base64Type, "media_type": JSON(type), "data": base64])
-    case .other:
-      throw .invalid("\(path): expected a data: URL in base64 or an http(s) URL", param: path)
-    }
-  }
-
-  private mutating func file(_ part: JSON, _ mark: JSON?, path: String) throws(APIError) -> JSON {
-    guard let file = part["file"], file.isObject else { throw .invalid("\(path): Field required", param: path) }
-    let block = JSON(object: ["type": JSON("document")])
-    if let id = file["file_id"], id.isString {
-      block["source"] = JSON(object: ["type": JSON("file"), "file_id": id])
-    } else if let data = file["file_data"], data.isString {
-      block["source"] = try document(data, path: "\(path).file_data")
-    } else {
-      throw .invalid("\(path).file_data: Field required", param: "\(path).file_data")
-    }
-    if let name = file["filename"], name.isString { block["title"] = name }
-    note(file, known: ["file_id", "file_data", "filename"], "messages.content.file")
-    if let mark, !mark.isNull { block["cache_control"] = mark }
-    return block
-  }
-
-  private func document(_ data: JSON, path: String) throws(APIError) -> JSON {
-    switch DataURL(data) {
-    case .web: return JSON(object: ["type": JSON("url"), "url": data])
-    case .data("application/pdf", let base64):
-      return JSON(object: ["type": base64Type, "media_type": JSON("application/pdf"), "data": base64])
-    case .data(let type, let base64) where type.hasPrefix("text/"):
-      guard let text = base64.withUTF8(Base64.decode) ?? nil, UTF8Check.isValid(text.withUnsafeBufferPointer { $0 })
-      else {
-        throw .invalid("\(path): is not base64 of UTF-8 text", param: path)
-      }
-      return JSON(object: [
-        "type": textType, "media_type": JSON("text/plain"), "data": JSON(String(decoding: text, as: UTF8.self)),
-      ])
-    case .data(let type, _):
-      throw .invalid("\(path): the type \(type) can't be taken; expected application/pdf or text", param: path)
-    case .other:
-      throw .invalid("\(path): expected a data: URL in base64", param: path)
-    }
-  }
 }
 
-/// A URL as far as it matters here.
-///
-/// - SeeAlso: RFC 2397
-enum DataURL {
-  case web
-  case data(type: String, base64: JSON)
-  case other
-
-  init(_ url: JSON) {
-    if url.hasPrefix("https://") || url.hasPrefix("http://") {
-      self = .web
-      return
-    }
-    // The head is short; the data behind the comma may be many megabytes, and is only handed on.
-    guard let (head, data) = url.split(at: UInt8(ascii: ",")), head.hasPrefix("data:") else {
-      self = .other
-      return
-    }
-    let parts = head.dropFirst(5).split(separator: ";", omittingEmptySubsequences: false)
-    guard parts.count >= 2, parts.last == "base64" else {
-      self = .other
-      return
-    }
-    var type = parts[0].lowercased()
-    if type == "image/jpg" { type = "image/jpeg" }
-    self = .data(type: type, base64: data)
-  }
-}
-
-/// RFC 4648 section 4, and no more of it than reading.
-enum Base64 {
-  /// The bytes; nil where it is no base64. Line breaks and missing padding are forgiven.
-  static func decode(_ text: ByteSlice) -> [UInt8]? {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(text.count / 4 * 3)
-    var bits: UInt32 = 0
-    var held = 0
-    for byte in text {
-      let value: UInt8
-      switch byte {
-      case UInt8(ascii: "A")...UInt8(ascii: "Z"): value = byte - 65
-      case UInt8(ascii: "a")...UInt8(ascii: "z"): value = byte - 71
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = byte + 4
-      case UInt8(ascii: "+"): value = 62
-      case UInt8(ascii: "/"): value = 63
-      case UInt8(ascii: "="), UInt8(ascii: "\n"), UInt8(ascii: "\r"): continue
-      default: return nil
-      }
-      bits = bits << 6 | UInt32(value)
-      held += 6
-      if held >= 8 {
-        held -= 8
-        bytes.append(UInt8(truncatingIfNeeded: bits >> held))
-      }
-    }
-    return bytes
-  }
+extension JSON {
+  /// Null or a container of nothing: leaving it out loses nothing.
+  var isEmpty: Bool { isNull || ((isArray || isObject) && count == 0) }
 }

@@ -7,15 +7,9 @@ import Records
 /// The API's rules: roles in turns, results of tools at the start of the user turn behind their calls, each call with
 /// one result, no empty text. What breaks them is repaired, and said in the ledger.
 struct Conversation {
-  struct Turn {
-    enum Role { case user, assistant, system }
-    var role: Role
-    var blocks: [JSON] = []
-    /// Tool results of a user turn by the id of their call, "" where there is none, in the order they came.
-    var results: [(id: String, block: JSON)] = []
-  }
-
   private let takesSystemTurns: Bool
+  /// Whether the model goes on with an assistant's message at the end.
+  let takesPrefill: Bool
   var turns: [Turn] = []
   /// System messages that wait for their place: behind a whole user turn, and nowhere else, may a system turn stand.
   private var heldSystem: [JSON] = []
@@ -30,6 +24,11 @@ struct Conversation {
   private(set) var hasToolTurnWithoutThinking = false
   /// The names of the tools that were called, in order, each once.
   private(set) var called: [String] = []
+  private var calledNames: Set<String> = []
+  /// The conversation ends in an assistant's message, whose text the answer is to go on with.
+  private(set) var endsInPrefill = false
+  /// The answer is to go on with the last turn: the API refuses to think then.
+  var isPrefilled = false
   var ownLoss = LossLedger()
 
   var loss: LossLedger {
@@ -38,15 +37,20 @@ struct Conversation {
     return all
   }
 
-  init(takesSystemTurns: Bool) { self.takesSystemTurns = takesSystemTurns }
+  init(takesSystemTurns: Bool, takesPrefill: Bool) {
+    self.takesSystemTurns = takesSystemTurns
+    self.takesPrefill = takesPrefill
+  }
 
   mutating func take(_ messages: JSON) throws(APIError) {
     for (index, message) in messages.elements.enumerated() {
       let path = "messages[\(index)]"
-      guard message.isObject else { throw .invalid("\(path): is not an object", param: path) }
+      guard message.isObject else { throw .expected("an object", at: path, got: message) }
       guard let role = message["role"]?.string else {
-        throw .invalid("\(path).role: Field required", param: "\(path).role")
+        throw .expected("a string", at: "\(path).role", got: message["role"])
       }
+      // An assistant's message without content says nothing of what the answer is to follow.
+      if role != "assistant" { endsInPrefill = false }
       switch role {
       case "user": try takeUser(message, path)
       case "assistant": try takeAssistant(message, path, index)
@@ -55,7 +59,7 @@ struct Conversation {
       case "system", "developer": try takeSystem(message, path)
       default:
         throw .invalid(
-          "\(path).role is \(role); expected system, developer, user, assistant or tool", param: "\(path).role")
+          "\(path).role is \(role.clipped); expected system, developer, user, assistant or tool", param: "\(path).role")
       }
       noteRest(of: message)
     }
@@ -72,19 +76,25 @@ struct Conversation {
     ownLoss.approximated("messages.role", "system text at the end is sent as the user's")
   }
 
+  private func required(_ content: JSON?, _ path: String) throws(APIError) -> JSON {
+    guard let content, !content.isNull else {
+      throw .invalid("\(path).content: Field required", param: "\(path).content")
+    }
+    return content
+  }
+
   // MARK: Messages by role
 
   private mutating func takeUser(_ message: JSON, _ path: String) throws(APIError) {
     sawConversation = true
-    guard let content = message["content"], !content.isNull else {
-      throw .invalid("\(path).content: Field required", param: "\(path).content")
-    }
+    let content = try required(message["content"], path)
     var rest: [JSON] = []
     for block in marked(try parts.blocks(content, path: "\(path).content", of: .user), message) {
       // Anthropic's own results are results like any other.
       if block["type"]?.equals("tool_result") == true {
         guard let id = block["tool_use_id"]?.string else {
-          throw .invalid("\(path).content.tool_use_id: Field required", param: "\(path).content")
+          throw .expected(
+            "a string", at: "\(path).content.tool_use_id", got: block["tool_use_id"], param: "\(path).content")
         }
         putResult(of: id, block.shallowCopy())
       } else {
@@ -105,27 +115,25 @@ struct Conversation {
 
   private mutating func takeAssistant(_ message: JSON, _ path: String, _ index: Int) throws(APIError) {
     sawConversation = true
-    var blocks: [JSON] = []
-    takeThinking(message, to: &blocks)
-    if let content = message["content"], !content.isNull {
-      for block in try parts.blocks(content, path: "\(path).content", of: .assistant) {
-        blocks.append(Self.isCall(block) ? try toolUse(own: block, "\(path).content") : block)
-      }
+    var content: [JSON] = []
+    if let given = message["content"], !given.isNull {
+      content = try parts.blocks(given, path: "\(path).content", of: .assistant)
     }
+    var blocks: [JSON] = []
+    takeThinking(message, beside: content, to: &blocks)
+    for block in content { blocks.append(Self.isCall(block) ? try toolUse(own: block, "\(path).content") : block) }
     if let refusal = message["refusal"], !refusal.isNull {
-      guard refusal.isString else { throw .invalid("\(path).refusal: is not a string", param: "\(path).refusal") }
+      guard refusal.isString else { throw .expected("a string", at: "\(path).refusal", got: refusal) }
       if let block = parts.text(refusal, nil) { blocks.append(block) }
     }
     if let calls = message["tool_calls"], !calls.isNull {
-      guard calls.isArray else { throw .invalid("\(path).tool_calls: is not an array", param: "\(path).tool_calls") }
+      guard calls.isArray else { throw .expected("an array", at: "\(path).tool_calls", got: calls) }
       for (number, call) in calls.elements.enumerated() {
         blocks.append(try toolUse(call, "\(path).tool_calls[\(number)]"))
       }
     }
     if let call = message["function_call"], !call.isNull {
-      guard call.isObject else {
-        throw .invalid("\(path).function_call: is not an object", param: "\(path).function_call")
-      }
+      guard call.isObject else { throw .expected("an object", at: "\(path).function_call", got: call) }
       // No other call is called so: the space would be escaped.
       legacyCall = "call \(index)"
       blocks.append(
@@ -134,47 +142,19 @@ struct Conversation {
     if blocks.contains(where: Self.isCall), !blocks.contains(where: Self.isThinking) {
       hasToolTurnWithoutThinking = true
     }
+    if !blocks.isEmpty { endsInPrefill = true }
     put(marked(blocks, message), as: .assistant)
-  }
-
-  /// Signed thinking goes back as it came: with tools, the API wants it on the next turn.
-  private mutating func takeThinking(_ message: JSON, to blocks: inout [JSON]) {
-    var isKept = false
-    if let thinking = message["thinking_blocks"], !thinking.isNull {
-      if !thinking.isArray { ownLoss.dropped("messages.thinking_blocks") }
-      for block in thinking.elements {
-        let type = block["type"]
-        if type?.equals("redacted_thinking") == true
-          || (type?.equals("thinking") == true && block["signature"]?.string?.isEmpty == false)
-        {
-          blocks.append(Self.withoutIndex(block))
-          isKept = true
-        } else {
-          ownLoss.dropped("messages.thinking_blocks")
-        }
-      }
-    }
-    if !isKept, let reasoning = message["reasoning_content"], !reasoning.isNull, reasoning != JSON("") {
-      ownLoss.dropped("messages.reasoning_content")
-    }
-  }
-
-  /// An accumulated stream has the index that its parts had.
-  private static func withoutIndex(_ block: JSON) -> JSON {
-    guard block["index"] != nil else { return block }
-    let made = block.shallowCopy()
-    made["index"] = nil
-    return made
   }
 
   private mutating func toolUse(_ call: JSON, _ path: String) throws(APIError) -> JSON {
     if call["type"]?.equals("custom") == true {
       throw .invalid("\(path).type is custom; expected function", param: "\(path).type")
     }
-    guard call.isObject, let function = call["function"], function.isObject else {
-      throw .invalid("\(path).function: Field required", param: "\(path).function")
+    guard call.isObject else { throw .expected("an object", at: path, got: call) }
+    guard let function = call["function"], function.isObject else {
+      throw .expected("an object", at: "\(path).function", got: call["function"])
     }
-    guard let id = call["id"]?.string else { throw .invalid("\(path).id: Field required", param: "\(path).id") }
+    guard let id = call["id"]?.string else { throw .expected("a string", at: "\(path).id", got: call["id"]) }
     let block = try toolUse(id: callID(id, ToolIDs.accepted(id)), function: function, "\(path).function")
     for name in ToolCallMembers.own { if let value = call[name], !value.isNull { block[name] = value } }
     return block
@@ -185,11 +165,15 @@ struct Conversation {
     guard let id = call["id"]?.string, let name = call["name"]?.string else {
       throw .invalid("\(path): a tool_use lacks its id or its name", param: path)
     }
-    if !called.contains(name) { called.append(name) }
+    note(called: name)
     let made = call.shallowCopy()
     made["id"] = JSON(callID(id, ToolIDs.accepted(id)))
     made["input"] = arguments(call["input"])
     return made
+  }
+
+  private mutating func note(called name: String) {
+    if calledNames.insert(name).inserted { called.append(name) }
   }
 
   /// The id to send for a call of the assistant turn at hand.
@@ -201,9 +185,9 @@ struct Conversation {
 
   private mutating func toolUse(id: String, function: JSON, _ path: String) throws(APIError) -> JSON {
     guard let name = function["name"], name.isString else {
-      throw .invalid("\(path).name: Field required", param: "\(path).name")
+      throw .expected("a string", at: "\(path).name", got: function["name"])
     }
-    if let name = name.string, !called.contains(name) { called.append(name) }
+    if let name = name.string { note(called: name) }
     return JSON(object: [
       "type": JSON("tool_use"), "id": JSON(id), "name": name, "input": arguments(function["arguments"]),
     ])
@@ -223,7 +207,7 @@ struct Conversation {
   private mutating func takeTool(_ message: JSON, _ path: String) throws(APIError) {
     sawConversation = true
     guard let id = message["tool_call_id"]?.string else {
-      throw .invalid("\(path).tool_call_id: Field required", param: "\(path).tool_call_id")
+      throw .expected("a string", at: "\(path).tool_call_id", got: message["tool_call_id"])
     }
     putResult(of: id, try result(message, path))
   }
@@ -257,21 +241,15 @@ struct Conversation {
     noteOvertaken()
     if turns.last?.role != .user { turns.append(Turn(role: .user)) }
     let last = turns.count - 1
-    let answered = calls.answered(by: asked, turn: last - 1)
-    let id = answered.first { call in !turns[last].results.contains { $0.id == call } } ?? answered.last ?? ""
+    let id = calls.answer(asked, turn: last - 1) ?? ""
     result["tool_use_id"] = JSON(id)
-    if !id.isEmpty, let earlier = turns[last].results.firstIndex(where: { $0.id == id }) {
-      turns[last].results[earlier].block = result
+    if turns[last].put(result, of: id) {
       ownLoss.approximated("messages.tool_call_id", "of two results of one call the last is sent")
-    } else {
-      turns[last].results.append((id, result))
     }
   }
 
   private mutating func takeSystem(_ message: JSON, _ path: String) throws(APIError) {
-    guard let content = message["content"], !content.isNull else {
-      throw .invalid("\(path).content: Field required", param: "\(path).content")
-    }
+    let content = try required(message["content"], path)
     let blocks = marked(try parts.blocks(content, path: "\(path).content", of: .system), message)
     if sawConversation, takesSystemTurns {
       heldSystem += blocks
@@ -310,27 +288,6 @@ struct Conversation {
   private mutating func noteOvertaken() {
     if !heldSystem.isEmpty {
       ownLoss.approximated("messages.role", "system text is sent behind the user turn that followed it")
-    }
-  }
-
-  // MARK: What messages carry besides
-
-  private static let handled: Set<String> = [
-    "role", "content", "tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_content", "thinking_blocks",
-    "cache_control", "is_error",
-  ]
-
-  private mutating func noteRest(of message: JSON) {
-    // Nearly every message is role and content alone.
-    if message.count == 2, message["content"] != nil { return }
-    for (name, value) in message.members where !Self.handled.contains(name) {
-      if value.isNull || ((value.isArray || value.isObject) && value.count == 0) { continue }
-      let isKnown = ["name", "audio", "annotations", "reasoning"].contains(name)
-      // A function's result names its function, which the call behind its id says too.
-      if name == "name", message["role"]?.equals("function") == true || message["role"]?.equals("tool") == true {
-        continue
-      }
-      ownLoss.add("messages.\(name)", "dropped", isKnown: isKnown)
     }
   }
 }

@@ -19,6 +19,11 @@ package enum TranslationLimits {
   /// The lowest `top_p` that the Messages API takes together with thinking.
   static let minTopPWithThinking = 0.95
 
-  /// The image types of the Messages API.
-  static let imageTypes = ["image/jpeg", "image/png", "image/gif", "image/webp"]
+  /// The longest title of a document that the Messages API takes, in characters.
+  static let maxTitle = 500
+
+  /// The cache marks of one request that the Messages API takes.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching>
+  static let maxCacheMarks = 4
 }

@@ -98,12 +98,7 @@ package struct MessagesToChat: RecordFilter {
   /// Writes `end`, with what was lost on the way back added to it.
   private func end(_ line: Line, _ answer: ChatAnswer, to out: inout Output) {
     guard !line.isBare else { return }
-    guard !answer.loss.entries.isEmpty, let end = try? JSON.parse(line.payload), end.isObject else {
-      return out.forward(line)
-    }
-    let loss = end["loss"].map { $0.shallowCopy() } ?? .array
-    for entry in answer.loss.entries { loss.append(entry) }
-    end["loss"] = loss
-    out.record(.end, of: line.rid, isBare: false) { $0.append(end) }
+    guard !answer.loss.isEmpty, line.payload.first == UInt8(ascii: "{") else { return out.forward(line) }
+    out.record(.end, of: line.rid, isBare: false) { $0.append(object: line.payload, adding: answer.loss) }
   }
 }

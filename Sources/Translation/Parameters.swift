@@ -17,11 +17,12 @@ extension ChatRequestTranslator {
     }
     guard let effort = field("reasoning_effort") else { return }
     guard let level = effort.string else {
-      throw .invalid("reasoning_effort: is not a string", param: "reasoning_effort")
+      throw .expected("a string", at: "reasoning_effort", got: effort)
     }
     if level == "none" { return stopThinking() }
-    // The API refuses to think with a forced tool, and behind a tool turn without its thinking.
-    let mayThink = !forcesTool && !conversation.hasToolTurnWithoutThinking
+    // The API refuses to think with a forced tool, after a tool turn without its thinking, and in an answer that has
+    // begun.
+    let mayThink = !forcesTool && !conversation.hasToolTurnWithoutThinking && !conversation.isPrefilled
     if capabilities.adaptiveThinking {
       // Who asks for reasoning wants to see it; the newer models leave its text out unless told.
       if mayThink { body["thinking"] = JSON(object: ["type": JSON("adaptive"), "display": JSON("summarized")]) }
@@ -97,7 +98,11 @@ extension ChatRequestTranslator {
       }
     }
     if let topK = field("top_k") {
-      if capabilities.sampling, !thinks { body["top_k"] = topK } else { loss.dropped("top_k") }
+      if capabilities.sampling, !thinks {
+        body["top_k"] = topK.wholeNumber.map { JSON($0) } ?? topK
+      } else {
+        loss.dropped("top_k")
+      }
     }
   }
 
@@ -113,7 +118,7 @@ extension ChatRequestTranslator {
 
   private func number(_ name: StaticString) throws(APIError) -> Double? {
     guard let value = field(name) else { return nil }
-    guard let number = value.number else { throw .invalid("\(name): is not a number", param: "\(name)") }
+    guard let number = value.number else { throw .expected("a number", at: "\(name)", got: value) }
     return number
   }
 
@@ -122,8 +127,9 @@ extension ChatRequestTranslator {
   /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs>
   mutating func translateFormat() throws(APIError) -> String? {
     guard let format = field("response_format") else { return nil }
-    guard let type = format["type"] else {
-      throw .invalid("response_format.type: Field required", param: "response_format.type")
+    guard format.isObject else { throw .expected("an object", at: "response_format", got: format) }
+    guard let type = format["type"], type.isString else {
+      throw .expected("a string", at: "response_format.type", got: format["type"])
     }
     if type.equals("text") { return nil }
     if type.equals("json_object") {
@@ -133,11 +139,16 @@ extension ChatRequestTranslator {
     guard type.equals("json_schema") else {
       throw .invalid("response_format.type: expected text, json_object or json_schema", param: "response_format")
     }
-    guard var schema = format["json_schema"]?["schema"], schema.isObject else {
-      throw .invalid("response_format.json_schema.schema: Field required", param: "response_format")
+    guard let asked = format["json_schema"], asked.isObject else {
+      throw .expected(
+        "an object", at: "response_format.json_schema", got: format["json_schema"], param: "response_format")
+    }
+    guard var schema = asked["schema"], schema.isObject else {
+      throw .expected(
+        "an object", at: "response_format.json_schema.schema", got: asked["schema"], param: "response_format")
     }
     // The name is a label of the client's; what the answer is for has its place in a schema.
-    if let description = format["json_schema"]?["description"], !description.isNull {
+    if let description = asked["description"], !description.isNull {
       if schema["description"] == nil {
         schema = schema.shallowCopy()
         schema["description"] = description

@@ -40,25 +40,34 @@ enum ToolIDs {
 /// The Messages API refuses an id that comes twice; some clients count their calls anew in every turn.
 struct ToolCalls {
   private var given: Set<String> = []
-  /// The turn of the last calls, and their ids as the client wrote them and as they are sent.
+  /// The number at which the search for another id begins, by the id that was asked for again.
+  private var nextNumber: [String: Int] = [:]
+  /// The turn of the last calls, and what was sent for each id as the client wrote it.
   private var turn = -1
-  private var calls: [(asked: String, given: String)] = []
+  private var calls: [String: (given: [String], answered: Int)] = [:]
 
   /// The id to send for a call; the second of two that asked for one id gets another.
   mutating func add(_ asked: String, _ accepted: String, turn: Int) -> String {
-    if turn != self.turn { (self.turn, calls) = (turn, []) }
+    if turn != self.turn { (self.turn, calls) = (turn, [:]) }
     var id = accepted
-    var number = 2
-    while !given.insert(id).inserted {
-      id = "\(accepted)_\(number)"
-      number += 1
+    if !given.insert(id).inserted {
+      var number = nextNumber[accepted] ?? 2
+      repeat {
+        id = "\(accepted)_\(number)"
+        number += 1
+      } while !given.insert(id).inserted
+      nextNumber[accepted] = number
     }
-    calls.append((asked, id))
+    calls[asked, default: ([], 0)].given.append(id)
     return id
   }
 
-  /// The ids of the turn's calls that asked for that one.
-  func answered(by asked: String, turn: Int) -> [String] {
-    turn == self.turn ? calls.filter { $0.asked == asked }.map(\.given) : []
+  /// The call of that turn that a result is for: the first without one, or the last; nil where none asked for that id.
+  mutating func answer(_ asked: String, turn: Int) -> String? {
+    guard turn == self.turn, let index = calls.index(forKey: asked) else { return nil }
+    let number = calls.values[index].answered
+    guard number < calls.values[index].given.count else { return calls.values[index].given.last }
+    calls.values[index].answered += 1
+    return calls.values[index].given[number]
   }
 }

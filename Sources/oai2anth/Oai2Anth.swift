@@ -5,6 +5,11 @@ import Program
 import Records
 import Translation
 
+/// Whether the backend may set a cache mark where the client set none.
+enum PromptCache: String, ExpressibleByArgument {
+  case auto, off
+}
+
 @main
 struct Oai2Anth: FilterCommand {
   static let configuration = CommandConfiguration(
@@ -23,10 +28,15 @@ struct Oai2Anth: FilterCommand {
   @Flag(help: "Refuse with status 400 what can't be translated exactly.")
   var strict = false
 
+  @Option(help: "Whether prompts without cache marks are cached: auto or off.")
+  var promptCache = PromptCache.auto
+
   var bareDialect: Dialect? { .openai }
 
   func filter() throws(Failure) -> ChatRequestToMessages {
-    ChatRequestToMessages(models: try modelOptions.table(), maxTokens: maxTokens, isStrict: strict)
+    ChatRequestToMessages(
+      models: try modelOptions.table(), maxTokens: maxTokens, isStrict: strict,
+      cachesPrompts: promptCache == .auto)
   }
 
   static func main() { start() }

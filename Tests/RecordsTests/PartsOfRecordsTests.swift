@@ -40,6 +40,37 @@ struct PartsOfRecordsTests {
     #expect(HealthReport.timestamp(seconds) == text)
   }
 
+  @Test("a ledger keeps 64 losses, each once, and counts the rest")
+  func lossLedger() {
+    var ledger = LossLedger()
+    for number in 0..<70 { ledger.add("f\(number)", "dropped", isKnown: false) }
+    ledger.add("f1", "dropped", isKnown: false)
+    #expect(ledger.entries.count == 64)
+    #expect(ledger.count == 70)
+    #expect(ledger.list.hasSuffix("f63 dropped; and 6 more"))
+    var other = LossLedger()
+    other.dropped("f1")
+    other.add(ledger)
+    #expect(other.entries.count == 64)
+    #expect(other.count == 71)
+  }
+
+  @Test(
+    "an object's ledger grows by another",
+    arguments: [
+      ("{}", #"{"loss":[{"field":"a","fate":"dropped"}]}"#),
+      (#"{"loss":[]}"#, #"{"loss":[{"field":"a","fate":"dropped"}]}"#),
+      (#"{"x": 1 ,"loss_more":2}"#, #"{"x":1,"loss":[{"field":"a","fate":"dropped"}],"loss_more":2}"#),
+      (#"{"loss":[{"field":"a","fate":"dropped"}],"x":1}"#, #"{"x":1,"loss":[{"field":"a","fate":"dropped"}]}"#),
+    ])
+  func lossesOfAnObject(_ object: String, _ made: String) {
+    var ledger = LossLedger()
+    ledger.dropped("a")
+    var bytes = Bytes()
+    Array(object.utf8).withUnsafeBufferPointer { bytes.append(object: $0, adding: ledger) }
+    #expect(bytes.text == made)
+  }
+
   private final class State {}
 
   @Test("open answers are found, closed and drained by name")
