@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-import CJansson
 import JSONText
 
 extension JSON {
@@ -19,11 +18,14 @@ extension JSON {
     }
   }
 
+  /// Whether it is the very same value: a string as it is stored, or the same container.
+  package func isIdentical(to other: JSON) -> Bool { value.word == other.value.word && value.meta == other.value.meta }
+
   /// Hands over the bytes of a string as they are stored, without decoding: where `\` is among them, they may be
   /// escaped. Nil for other kinds.
   package func withStoredText<R>(_ body: (ByteSlice) -> R) -> R? {
-    guard isString, let text = stringBytes(raw) else { return nil }
-    // The node must live on while its bytes are read.
-    return withExtendedLifetime(self) { body(LentString.read(text) ?? text) }
+    guard isString else { return nil }
+    // The block must live on while its bytes are read.
+    return withExtendedLifetime(self) { value.withText(body) }
   }
 }

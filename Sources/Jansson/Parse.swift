@@ -50,6 +50,20 @@ extension JSON {
     bytes.append(text: text)
     return try parse(bytes.slice)
   }
+
+  /// Parses what a model said, where half of a surrogate pair stands for U+FFFD.
+  ///
+  /// A model writes text in pieces, and nobody can send it back for a better one; a request is refused for the same.
+  package static func parse(mending text: ByteSlice) throws(JSONError) -> JSON {
+    do throws(JSONError) {
+      return try parse(text)
+    } catch {
+      guard !error.isTooLarge, Scan.loneSurrogate(in: text) != nil else { throw error }
+      var mended = Bytes(capacity: text.count)
+      mended.append(mending: text)
+      return try parse(mended.slice)
+    }
+  }
 }
 
 /// Reads JSON text into a tree.

@@ -58,16 +58,17 @@ package struct ChatRequestToMessages: RecordFilter {
 
   private func translate(_ line: Line, to out: inout Output) throws(APIError) {
     let request: JSON
+    var nodesLeft = JSON.maxNodes
     do throws(JSONError) {
       // The tree dies before the line does.
-      request = try JSON.parse(line.payload, lends: true)
+      request = try JSON.parse(line.payload, lends: true, nodesLeft: &nodesLeft)
     } catch {
       throw APIError(body: error)
     }
     guard request.isObject else { throw .invalid("the body is not a JSON object") }
     let model = request["model"]?.string ?? ""
     var translator = ChatRequestTranslator(
-      request, capabilities: models.capabilities(of: model), maxTokens: maxTokens)
+      request, capabilities: models.capabilities(of: model), maxTokens: maxTokens, nodesLeft: nodesLeft)
     let body = try translator.translate()
     let loss = translator.loss
     if isStrict, !loss.isEmpty {

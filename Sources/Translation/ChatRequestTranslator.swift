@@ -8,13 +8,16 @@ struct ChatRequestTranslator {
   let request: JSON
   let capabilities: ModelTable.Capabilities
   private let fallbackMaxTokens: Int
+  /// How many JSON values may still be made of text in the request.
+  private let nodesLeft: Int
   var loss = LossLedger()
   /// The client set no cache mark and did not switch caching off: the backend may set one.
   private(set) var mayCache = false
   /// The body that is being made.
   let body = JSON.object
 
-  init(_ request: JSON, capabilities: ModelTable.Capabilities, maxTokens: Int) {
+  init(_ request: JSON, capabilities: ModelTable.Capabilities, maxTokens: Int, nodesLeft: Int) {
+    self.nodesLeft = nodesLeft
     self.request = request
     self.capabilities = capabilities
     fallbackMaxTokens = maxTokens
@@ -36,7 +39,7 @@ struct ChatRequestTranslator {
     let maxTokens = try maxTokens()
     body["max_tokens"] = JSON(maxTokens)
     var conversation = Conversation(
-      takesSystemTurns: capabilities.systemTurns, takesPrefill: capabilities.prefill)
+      takesSystemTurns: capabilities.systemTurns, takesPrefill: capabilities.prefill, nodesLeft: nodesLeft)
     try conversation.take(messages)
     let turns = conversation.finish()
     loss.add(conversation.loss)
