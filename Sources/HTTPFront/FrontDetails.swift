@@ -34,7 +34,8 @@ extension Front {
   func append(configuration body: inout Bytes) {
     body.append(#","configuration":{"#)
     let numbers: [(name: StaticString, value: Int)] = [
-      ("max_body", settings.maxBody), ("max_nodes", settings.maxNodes), ("max_header", settings.maxHeader), ("max_in_flight", settings.maxInFlight),
+      ("max_body", settings.maxBody), ("max_nodes", settings.maxNodes), ("max_header", settings.maxHeader),
+      ("max_in_flight", settings.maxInFlight),
       ("max_connections", settings.maxConnections),
       ("max_connections_per_address", settings.maxConnectionsPerAddress),
       ("request_timeout", Self.seconds(settings.requestTimeout)), ("grace_period", Self.seconds(settings.grace)),

@@ -53,6 +53,16 @@ struct ArrayBlock {
     return .array(values, count: Int(count))
   }
 
+  /// Frees the block; the elements' holds pass to `body`.
+  static func consume(_ block: UnsafeMutableRawPointer, _ body: (Value) -> Void) {
+    let array = block.assumingMemoryBound(to: ArrayBlock.self)
+    if let values = array.pointee.values {
+      for index in 0..<Int(array.pointee.count) { body(values[index]) }
+      NodePool.give(values, Int(array.pointee.capacity) * MemoryLayout<Value>.stride)
+    }
+    NodePool.give(block, MemoryLayout<ArrayBlock>.size)
+  }
+
   static func free(_ block: UnsafeMutableRawPointer) {
     let array = block.assumingMemoryBound(to: ArrayBlock.self)
     if let values = array.pointee.values {
@@ -168,6 +178,17 @@ struct ObjectBlock {
     let copy = Value.object(members, count: Int(used))
     copy.block.assumingMemoryBound(to: ObjectBlock.self).pointee.count = count
     return copy
+  }
+
+  /// Frees the block; the members' holds pass to `body`.
+  static func consume(_ block: UnsafeMutableRawPointer, _ body: (Member) -> Void) {
+    let object = block.assumingMemoryBound(to: ObjectBlock.self)
+    if let members = object.pointee.members {
+      for place in 0..<Int(object.pointee.used) where members[place].key.tag != .removed { body(members[place]) }
+      NodePool.give(members, Int(object.pointee.capacity) * MemoryLayout<Member>.stride)
+    }
+    object.pointee.index?.free()
+    NodePool.give(block, MemoryLayout<ObjectBlock>.size)
   }
 
   static func free(_ block: UnsafeMutableRawPointer) {

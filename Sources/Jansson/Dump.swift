@@ -11,6 +11,51 @@ extension Bytes {
     withExtendedLifetime(json) {}
   }
 
+  /// Appends a value as compact JSON text, and frees each part of it that nobody else holds as soon as it is written.
+  ///
+  /// So a large tree and its text don't stand in memory whole beside each other.
+  package mutating func append(consuming json: consuming JSON) {
+    let value = json.value
+    value.retain()
+    drop(json)
+    append(releasing: value)
+  }
+
+  private func drop(_: consuming JSON) {}
+
+  private mutating func append(releasing value: Value) {
+    guard value.hasBlock, value.isHeldOnce else {
+      append(value: value)
+      return value.release()
+    }
+    switch value.tag {
+    case .object:
+      append(UInt8(ascii: "{"))
+      var isFirst = true
+      ObjectBlock.consume(value.block) { member in
+        if !isFirst { append(UInt8(ascii: ",")) }
+        isFirst = false
+        append(string: member.key)
+        member.key.release()
+        append(UInt8(ascii: ":"))
+        append(releasing: member.value)
+      }
+      append(UInt8(ascii: "}"))
+    case .array:
+      append(UInt8(ascii: "["))
+      var isFirst = true
+      ArrayBlock.consume(value.block) { element in
+        if !isFirst { append(UInt8(ascii: ",")) }
+        isFirst = false
+        append(releasing: element)
+      }
+      append(UInt8(ascii: "]"))
+    default:
+      append(value: value)
+      value.release()
+    }
+  }
+
   private mutating func append(value: Value) {
     switch value.tag {
     case .object:

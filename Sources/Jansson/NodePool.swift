@@ -18,7 +18,7 @@ package enum NodePool {
   /// How many slabs are asked of the system at once.
   private static let slabsAtOnce = 16
   /// How many empty slabs stay for the next large tree, and how many stay for good.
-  private static let keptSlabs = 256
+  private static let keptSlabs = 64
   private static let ownSlabs = 16
 
   /// What stands at the beginning of a slab.

@@ -171,6 +171,9 @@ struct Value {
     if hasBlock { cjansson_retain(block.assumingMemoryBound(to: UInt32.self)) }
   }
 
+  /// Whether nobody else holds its block.
+  var isHeldOnce: Bool { block.assumingMemoryBound(to: UInt32.self).pointee == 1 }
+
   @inline(__always)
   func release() {
     if hasBlock, cjansson_release(block.assumingMemoryBound(to: UInt32.self)) != 0 { free() }

@@ -21,6 +21,8 @@ extension APIError {
 
   /// A body of few bytes may hold so many values that its tree would fill the memory.
   package static func tooManyNodes(_ limit: Int) -> APIError {
-    APIError(status: 413, "the body holds more than \(limit) JSON values (objects, lists, strings, numbers); MAX_NODES sets the limit")
+    APIError(
+      status: 413,
+      "the body holds more than \(limit) JSON values (objects, lists, strings, numbers); MAX_NODES sets the limit")
   }
 }

@@ -56,7 +56,17 @@ package struct ChatRequestToMessages: RecordFilter {
     out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(line.payload) }
   }
 
-  private func translate(_ line: Line, to out: inout Output) throws(APIError) {
+  /// A translated body, and what the record tells beside it.
+  private struct Translated {
+    /// Nil when it has been written.
+    var body: JSON?
+    var loss: LossLedger
+    var mayCache: Bool
+    var includesUsage: Bool
+  }
+
+  /// The request's own tree ends here, before the translation is written: both are large, and so is the text.
+  private func translated(_ line: Line) throws(APIError) -> Translated {
     let request: JSON
     var nodesLeft = JSON.maxNodes
     do throws(JSONError) {
@@ -70,7 +80,14 @@ package struct ChatRequestToMessages: RecordFilter {
     var translator = ChatRequestTranslator(
       request, capabilities: models.capabilities(of: model), maxTokens: maxTokens, nodesLeft: nodesLeft)
     let body = try translator.translate()
-    let loss = translator.loss
+    return Translated(
+      body: body, loss: translator.loss, mayCache: translator.mayCache,
+      includesUsage: request["stream_options"]?["include_usage"]?.bool == true)
+  }
+
+  private func translate(_ line: Line, to out: inout Output) throws(APIError) {
+    var made = try translated(line)
+    let loss = made.loss
     if isStrict, !loss.isEmpty {
       throw .invalid("the request can't be translated exactly: \(loss.list)", param: loss.entries[0].field)
     }
@@ -81,14 +98,16 @@ package struct ChatRequestToMessages: RecordFilter {
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, adding: loss)
     }
-    if cachesPrompts, translator.mayCache, line.ctx.flatMap({ Scan.member("cache", of: $0) }) == nil {
+    if cachesPrompts, made.mayCache, line.ctx.flatMap({ Scan.member("cache", of: $0) }) == nil {
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, setting: "cache") { $0.append(#""auto""#) }
     }
-    if request["stream_options"]?["include_usage"]?.bool == true {
+    if made.includesUsage {
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, setting: "oai2anth") { $0.append(#"{"include_usage":true}"#) }
     }
-    out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(body) }
+    out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) {
+      if let body = made.body.take() { $0.append(consuming: body) }
+    }
   }
 }

@@ -81,7 +81,8 @@ struct CheckTests {
     #expect(Self.fault(of: [0x22, 0x61, 0xFF, 0x22], inPiecesOf: 1).0?.offset == 2)
   }
 
-  @Test("values are counted as they come, in any pieces", arguments: ["{}", "12", #""a""#, "[]", "null"], [1, 7, .max])
+  @Test(
+    "values are counted as they come, in any pieces", arguments: ["{}", "12", #""a""#, "[]", "null"], [1, 7, .max])
   func tooManyValues(_ value: String, pieceSize: Int) {
     // Keys are no values; the list itself is one, and each object in it.
     let text = Array(("[" + Array(repeating: #"{"k":"# + value + "}", count: 10).joined(separator: ",") + "]").utf8)

@@ -49,7 +49,8 @@ struct ValueTests {
     #expect(JSON("ab").equals("a") == false)
   }
 
-  @Test("objects of any size find, replace and remove members, and keep their order", arguments: [1, 16, 17, 40, 1_000])
+  @Test(
+    "objects of any size find, replace and remove members, and keep their order", arguments: [1, 16, 17, 40, 1_000])
   func manyKeys(_ count: Int) {
     // Short keys and long ones, whose first bytes are the same.
     let keys = (0..<count).map { $0 % 2 == 0 ? "k\($0)" : "a key that is much longer than others: \($0)" }
@@ -98,7 +99,9 @@ struct ValueTests {
     #expect(list[100].isNull && list[-1].isNull)
   }
 
-  @Test("a text of more values than are allowed is told from one that is wrong", arguments: ["{}", "0", #""a""#, "[]", "null"])
+  @Test(
+    "a text of more values than are allowed is told from one that is wrong",
+    arguments: ["{}", "0", #""a""#, "[]", "null"])
   func tooManyValues(_ value: String) throws {
     // The list itself is a value too.
     let text = Array(("[" + Array(repeating: value, count: 99).joined(separator: ",") + "]").utf8)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import os
 import subprocess
+import sys
 import threading
-import time
+from pathlib import Path
 
 import large
 import processes
@@ -24,37 +26,37 @@ ANSWER = json.dumps({"id": "msg_1", "type": "message", "role": "assistant", "mod
 PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
 
 
+# A process of its own, which nothing here holds up. Resident pages, as they are cheap to count: of those that are shared
+# none come while a server works.
+SAMPLER = """
+import os, select, sys
+files = [os.open(f"/proc/{pid}/statm", os.O_RDONLY) for pid in sys.argv[1:]]
+most = 0
+while not select.select([0], [], [], 0.002)[0]:
+    most = max(most, sum(int(os.pread(file, 99, 0).split()[1]) for file in files))
+print(most * os.sysconf("SC_PAGE_SIZE"))
+"""
+
+
 class Watch:
-    """The memory of a server's own programs, in bytes: what they take now, and the most since it began."""
+    """The memory of a server's own programs, in bytes: what they take now, and the most while it watches."""
 
     def __init__(self, proxy: Proxy):
-        self.proxy = proxy
-        self.most = 0
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self.pids = [proxy.process.pid, *proxy.stages().values()]
 
     def now(self) -> int:
-        total = 0
-        for pid in (self.proxy.process.pid, *processes.children(self.proxy.process.pid)):
-            try:
-                total += processes.memory(pid) << 10
-            except (OSError, StopIteration):
-                pass
-        return total
-
-    def _look(self) -> None:
-        while not self._ends.is_set():
-            self.most = max(self.most, self.now())
-            time.sleep(0.01)
+        return sum(processes.memory(pid) for pid in self.pids) << 10
 
     def __enter__(self) -> Watch:
         self.idle = self.now()
-        self._thread.start()
+        self._before = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids)
+        self._sampler = subprocess.Popen([sys.executable, "-c", SAMPLER, *map(str, self.pids)], stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ends.set()
-        self._thread.join()
+        out, _ = self._sampler.communicate(b"\n")
+        self.taken = int(out) - self._before * os.sysconf("SC_PAGE_SIZE")
 
     def is_back(self) -> bool:
         return self.now() - self.idle <= 20 << 20
@@ -88,13 +90,16 @@ def test_one_body_takes_six_times_the_largest(start, upstream, backend, dialect)
     warm(proxy, PATHS[dialect])
     told = {}
     for name, body in large.bodies():
+        # Where oai2anth or claude-http is as with the first, those that differ most will do.
+        if (backend, dialect) != ("claude-http", "openai") and "long string" not in name:
+            continue
         assert len(body) <= large.MAX_BODY, name
         data = body.encode()
         with Watch(proxy) as watch:
             answer = proxy.ask("POST", PATHS[dialect], data)
             assert answer.status in (200, 400), (name, answer.status, answer.body[:300])
-        told[name] = (watch.most - watch.idle) / large.MAX_BODY
-        print(f"{backend} {dialect} {name}: {told[name]:.2f} times the largest body")
+        told[name] = watch.taken / large.MAX_BODY
+        print(f"{backend} {dialect} {name}: {answer.status}, {told[name]:.2f} times the largest body")
     processes.wait_for("the memory is back", watch.is_back, 10)
     assert max(told.values()) <= 6, told
 
@@ -107,9 +112,9 @@ def test_twelve_at_once_take_twice_what_may_be_buffered(start, upstream):
     with Watch(proxy) as watch, concurrent.futures.ThreadPoolExecutor(12) as clients:
         asked = [clients.submit(proxy.ask, "POST", PATHS["openai"], chosen[number % len(chosen)]) for number in range(12)]
         statuses = [one.result().status for one in asked]
-    print(f"{statuses}: {(watch.most - watch.idle) / MAX_BUFFERED:.2f} times MAX_BUFFERED")
+    print(f"{statuses}: {(watch.taken) / MAX_BUFFERED:.2f} times MAX_BUFFERED")
     assert set(statuses) <= {200, 400, 529} and 200 in statuses
-    assert watch.most - watch.idle <= 2 * MAX_BUFFERED
+    assert watch.taken <= 2 * MAX_BUFFERED
     processes.wait_for("the memory is back", watch.is_back, 10)
 
 
@@ -131,7 +136,7 @@ def test_a_slow_backend_lets_no_more_in(start, upstream):
             release.set()
             statuses = sorted(one.result().status for one in asked)
         assert statuses == [200] * 7 + [529] * 5 or statuses == [200] * 8 + [529] * 4, statuses
-        assert watch.most - watch.idle <= 2 * MAX_BUFFERED
+        assert watch.taken <= 2 * MAX_BUFFERED
         processes.wait_for("the memory is back", watch.is_back, 10)
 
 
@@ -175,8 +180,8 @@ def test_an_answer_of_too_many_values_fails_alone(start, is_stream):
         with Watch(proxy) as watch:
             refused = proxy.ask("POST", PATHS["openai"], body)
             assert b"MAX_NODES" in refused.body, refused.body[:300]
-        print(f"{(watch.most - watch.idle) / large.MAX_BODY:.2f} times the largest body")
-        assert watch.most - watch.idle <= 6 * large.MAX_BODY
+        print(f"{(watch.taken) / large.MAX_BODY:.2f} times the largest body")
+        assert watch.taken <= 6 * large.MAX_BODY
         assert proxy.ask("POST", PATHS["openai"], good).status == 200
         processes.wait_for("the memory is back", watch.is_back, 10)
 

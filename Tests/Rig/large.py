@@ -45,6 +45,10 @@ def bodies() -> Iterator[tuple[str, str]]:
     yield "many messages", chat(messages=many(HI + ',{"role":"assistant","content":"hi"}', 6) + "," + HI)
     yield "many messages of one side", chat(messages=many(HI, 3))
     yield "many parts", chat(messages='{"role":"user","content":[' + many('{"type":"text","text":"a"}', 3) + "]}")
+    calls = '{"role":"assistant","tool_calls":[' + numbered(
+        '{"id":"c%d","type":"function","function":{"name":"t","arguments":"{}"}}', 6) + "]}"
+    yield "many calls", chat(messages=HI + "," + calls)
+    yield "many calls and a long string", padded(chat(messages=HI + "," + calls))
     yield "many tools", chat(more='"tools":[' + numbered('{"type":"function","function":{"name":"t%d"}}', 4) + "],")
     yield "one long string", padded(chat())
     yield "long escapes", chat(messages='{"role":"user","content":"' + r"\u00e9" * ((MAX_BODY - 200) // 6) + '"}')
