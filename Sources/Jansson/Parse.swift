@@ -127,8 +127,10 @@ private struct Lexer: ~Copyable {
   private mutating func value() -> Value? {
     guard at < text.count else { return fail("the text ends too early") }
     guard nodesLeft > 0 else {
-      if error.reason.isEmpty { error.isTooLarge = true }
-      return fail("the text holds too many values")
+      if error.reason.isEmpty {
+        error = JSONError(offset: at, reason: "the text holds too many values", isTooLarge: true)
+      }
+      return nil
     }
     nodesLeft -= 1
     switch text[at] {
