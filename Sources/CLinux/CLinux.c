@@ -6,8 +6,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -25,6 +27,13 @@ int clinux_set_nonblocking(int fd) {
 }
 
 void clinux_return_large_memory(void) { mallopt(M_MMAP_THRESHOLD, 1 << 20); }
+void clinux_give_back_memory(void) { malloc_trim(0); }
+
+void clinux_forget(void *start, size_t length) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  uintptr_t from = ((uintptr_t)start + page - 1) & ~(page - 1), to = ((uintptr_t)start + length) & ~(page - 1);
+  if (to > from) madvise((void *)from, to - from, MADV_DONTNEED);
+}
 
 // What runs between vfork and exec: system calls alone, in our memory. Returns an errno, or not at all.
 static int become(const char *path, char *const argv[], char *const envp[], const int fds[3], const char *cwd, pid_t parent) {

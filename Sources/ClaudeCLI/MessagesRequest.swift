@@ -34,7 +34,7 @@ package struct MessagesRequest {
     do throws(JSONError) {
       body = try JSON.parse(payload)
     } catch {
-      throw .invalid("the body is not valid JSON: \(error.reason) at byte \(error.offset)")
+      throw APIError(body: error)
     }
     guard body.isObject else { throw .invalid("the body must be a JSON object") }
     // It holds what is new in a conversation that the API has kept. The vendor's SDK then sends the whole.

@@ -43,7 +43,7 @@ package final class EchoBackend: Backend {
     do throws(JSONError) {
       request = try JSON.parse(line.payload)
     } catch {
-      throw .invalid("the body is not JSON: \(error.reason) at byte \(error.offset)")
+      throw APIError(body: error)
     }
     guard request.isObject else { throw .invalid("the body is not a JSON object") }
     guard let messages = request["messages"], messages.isArray else {

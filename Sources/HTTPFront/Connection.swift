@@ -155,7 +155,9 @@ final class Connection: ChannelInboundHandler {
     do throws(JSONCheck.Fault) {
       try exchange.take(bytes)
     } catch {
-      refuse(exchange, front.answer(.notJSON(error), to: exchange))
+      refuse(
+        exchange,
+        front.answer(error.isTooLarge ? .tooManyNodes(front.settings.maxNodes) : .notJSON(error), to: exchange))
     }
   }
 

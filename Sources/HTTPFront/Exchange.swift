@@ -54,9 +54,11 @@ final class Exchange {
   /// Where in the record its time stands, in bytes from its start.
   var timeAt = 0
   var check: JSONCheck?
+  /// Bytes of the body that count as buffered.
   var bodyBytes = 0
   /// How many bytes the head says that the body has; 0 where it doesn't say.
   var bodyLength = 0
+  var isBodySubmitted = false
 
   /// The name of the token that let it in.
   var key: String?

@@ -28,8 +28,9 @@ final class Front {
   private var dirty: [Exchange] = []
   /// Requests that wait for a pipeline.
   private var queue: [Exchange] = []
-  /// Bytes of request bodies that have not been written to a pipeline.
+  /// Bytes of request bodies whose answers have not begun; and those of them that were written to a pipeline.
   var bodyBytes = 0
+  private(set) var submittedBytes = 0
   /// Bytes of answers that clients have not yet taken.
   var answerBytes = 0
   /// A look at who leaves too much is due.
@@ -168,9 +169,15 @@ final class Front {
     return exchange
   }
 
-  private func release(_ exchange: Exchange) {
+  /// Counts a body no longer: its answer has begun, or nobody waits for one.
+  func releaseBody(of exchange: Exchange) {
     bodyBytes -= exchange.bodyBytes
+    if exchange.isBodySubmitted { submittedBytes -= exchange.bodyBytes }
     exchange.bodyBytes = 0
+    forgetRecord(of: exchange)
+  }
+
+  private func forgetRecord(of exchange: Exchange) {
     exchange.record = ByteBuffer()
     exchange.check = nil
   }
@@ -193,7 +200,9 @@ final class Front {
     // digits stays the same for centuries.
     exchange.record.setString(String(microseconds()), at: exchange.timeAt)
     pipeline.write(exchange.record)
-    release(exchange)
+    exchange.isBodySubmitted = true
+    submittedBytes += exchange.bodyBytes
+    forgetRecord(of: exchange)
   }
 
   /// A new pipeline is there: what waited for it goes on.
@@ -238,7 +247,7 @@ final class Front {
     exchange.connection = nil
     exchanges[exchange.rid] = nil
     metrics.tell(inFlight: exchanges.count)
-    release(exchange)
+    releaseBody(of: exchange)
     exchange.endedAt = .now()
     guard let pipeline = exchange.pipeline else { return record(exchange) }
     exchange.pipeline = nil

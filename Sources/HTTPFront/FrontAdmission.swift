@@ -178,7 +178,7 @@ extension Front {
       exchange.deadline = exchange.startedAt + .seconds(FrontLimits.healthTimeout)
     case .relay: break
     }
-    if route.method == .POST { exchange.check = JSONCheck() }
+    if route.method == .POST { exchange.check = JSONCheck(maxNodes: settings.maxNodes) }
     var head = Bytes()
     exchange.timeAt = RequestRecord.head(
       exchange.rid, exchange.head, target: exchange.target, route: route, dialect: exchange.dialect, modelID: id,

@@ -7,15 +7,16 @@ import Records
 ///
 /// The front's own answers count as those of the pipeline do.
 extension Front {
-  private var buffered: Int { bodyBytes + supervisor.bytesWaiting + answerBytes }
+  private var buffered: Int { bodyBytes + answerBytes }
 
   /// Counts bytes of a body that is to be kept; false where there is no room.
   ///
-  /// The body that has been arriving for the longest time always has room, or each might wait for the others.
+  /// A body counts until its answer begins, since a stage or the backend holds it until then. Where all that counts is
+  /// bodies that arrive, the one that has been arriving for the longest time has room, or each might wait for the others.
   func reserve(_ bytes: Int, for exchange: Exchange) -> Bool {
     if buffered + bytes > settings.maxBuffered {
       shedLater()
-      guard isOldest(exchange) else { return false }
+      guard submittedBytes == 0, isOldest(exchange) else { return false }
     }
     bodyBytes += bytes
     return true

@@ -34,8 +34,8 @@ extension Front {
   func append(configuration body: inout Bytes) {
     body.append(#","configuration":{"#)
     let numbers: [(name: StaticString, value: Int)] = [
-      ("max_body", settings.maxBody), ("max_header", settings.maxHeader), ("max_in_flight", settings.maxInFlight),
-      ("max_connections", mostConnections),
+      ("max_body", settings.maxBody), ("max_nodes", settings.maxNodes), ("max_header", settings.maxHeader),
+      ("max_in_flight", settings.maxInFlight), ("max_connections", mostConnections),
       ("max_connections_per_address", settings.maxConnectionsPerAddress),
       ("request_timeout", Self.seconds(settings.requestTimeout)), ("grace_period", Self.seconds(settings.grace)),
       ("header_timeout", Self.seconds(settings.headerTimeout)), ("body_timeout", Self.seconds(settings.bodyTimeout)),

@@ -85,6 +85,7 @@ extension Front {
 
   private func take(start line: Line, of exchange: Exchange) {
     guard exchange.stage == .submitted, let start = AnswerStart(line.payload) else { return takeBroken(line) }
+    releaseBody(of: exchange)
     if let pipeline = exchange.pipeline { pipeline.passedAt = max(pipeline.passedAt, exchange.submittedAt) }
     if let ctx = line.ctx {
       if let dialect = Dialect(of: ctx), dialect != .auto { exchange.dialect = dialect }

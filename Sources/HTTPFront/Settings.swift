@@ -22,6 +22,8 @@ package struct FrontSettings: Sendable {
   /// The file of counters that processes share; nil where each has its own.
   package var counters: String?
   package var maxBody = FrontLimits.maxBody
+  /// How many JSON values a body may hold.
+  package var maxNodes = FrontLimits.maxNodes
   package var maxInFlight = FrontLimits.maxInFlight
   /// How many bytes of bodies and answers may wait in all.
   package var maxBuffered = FrontLimits.maxBuffered
@@ -76,6 +78,8 @@ package struct FrontSettings: Sendable {
 package enum FrontLimits {
   /// The largest request body, in bytes: the Messages API's own limit.
   package static let maxBody = 32 << 20
+  /// How many JSON values a body may hold: a tree of as many takes as much memory as a few bodies.
+  package static let maxNodes = JSONCheck.maxNodes
   /// How many requests may wait for the pipeline's answer at once: above any machine's load, below its descriptors.
   package static let maxInFlight = 4_096
   /// How many bytes of bodies and answers may wait in all.

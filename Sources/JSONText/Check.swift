@@ -9,10 +9,19 @@ package struct JSONCheck {
     /// The offset of the first byte that can't stand where it stands, from the start of the text.
     package var offset: Int
     package var reason: String
+    /// It may be JSON so far, but holds more values than it may.
+    package var isTooLarge = false
   }
 
   /// How deep values may be nested; Jansson's own limit.
   package static let maxDepth = 2048
+
+  /// How many values a text may hold, itself included, where nothing else is set. Each key counts as a value too: a tree
+  /// takes about 100 bytes for each of them, and the text as little as two.
+  package static let maxNodes = 1_000_000
+
+  /// What an object counts, besides its keys and their values: its table takes as much memory as another value.
+  package static let nodesOfAnObject = 2
 
   private enum State {
     case value, firstKeyOrEnd, key, colon, firstValueOrEnd, commaOrEnd, done
@@ -25,6 +34,7 @@ package struct JSONCheck {
   /// What each open container is: true for an object.
   private var open: [Bool] = []
   private var stringIsKey = false
+  private var nodesLeft: Int
   private var hexLeft = 0
   private var literal: StaticString = "null"
   private var literalAt = 0
@@ -34,7 +44,8 @@ package struct JSONCheck {
   /// The first byte of the value: tells an object from the rest.
   package private(set) var firstByte: UInt8?
 
-  package init() {}
+  /// - Parameter maxNodes: the most values that the text may hold.
+  package init(maxNodes: Int = JSONCheck.maxNodes) { nodesLeft = maxNodes }
 
   /// True when what was taken is one whole value.
   ///
@@ -73,7 +84,12 @@ package struct JSONCheck {
         if at == text.count { break }
       }
       let byte = text[at]
-      if !step(byte) { throw fault(at, Self.reason(byte, state)) }
+      if !step(byte) {
+        if nodesLeft < 0 {
+          throw Fault(offset: count + at, reason: "the text holds too many values", isTooLarge: true)
+        }
+        throw fault(at, Self.reason(byte, state))
+      }
       if byte == 0x0A || byte == 0x0D { text[at] = 0x20 }
       at += 1
     }
@@ -104,6 +120,8 @@ package struct JSONCheck {
       if Scan.isSpace(byte) { return true }
       if state == .firstKeyOrEnd, byte == UInt8(ascii: "}") { return close(object: true) }
       guard byte == UInt8(ascii: "\"") else { return false }
+      nodesLeft -= 1
+      guard nodesLeft >= 0 else { return false }
       (state, stringIsKey) = (.string, true)
       return true
     case .colon:
@@ -164,6 +182,8 @@ package struct JSONCheck {
 
   private mutating func begin(_ byte: UInt8) -> Bool {
     if firstByte == nil { firstByte = byte }
+    nodesLeft -= byte == UInt8(ascii: "{") ? Self.nodesOfAnObject : 1
+    guard nodesLeft >= 0 else { return false }
     switch byte {
     case UInt8(ascii: "{"), UInt8(ascii: "["):
       guard open.count < Self.maxDepth else { return false }

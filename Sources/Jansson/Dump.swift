@@ -12,6 +12,44 @@ extension Bytes {
     append(node: value.raw)
   }
 
+  /// The same, and frees each part as soon as it is written: a large tree and its text are not in memory together.
+  package mutating func append(consuming value: consuming JSON) {
+    append(releasing: value.raw)
+  }
+
+  private mutating func append(releasing node: UnsafeMutablePointer<json_t>) {
+    // What others hold too stays as it is.
+    guard node.pointee.refcount == 1 else { return append(node: node) }
+    switch node.pointee.type {
+    case JSON_OBJECT:
+      append(UInt8(ascii: "{"))
+      var at = json_object_iter(node)
+      var isFirst = true
+      while let here = at {
+        if !isFirst { append(UInt8(ascii: ",")) }
+        isFirst = false
+        append(
+          quoted: ByteSlice(
+            start: UnsafeRawPointer(json_object_iter_key(here)!).assumingMemoryBound(to: UInt8.self),
+            count: json_object_iter_key_len(here)))
+        append(UInt8(ascii: ":"))
+        append(releasing: json_object_iter_value(here))
+        json_object_iter_set_new(node, here, json_null())
+        at = json_object_iter_next(node, here)
+      }
+      append(UInt8(ascii: "}"))
+    case JSON_ARRAY:
+      append(UInt8(ascii: "["))
+      for index in 0..<json_array_size(node) {
+        if index > 0 { append(UInt8(ascii: ",")) }
+        append(releasing: json_array_get(node, index))
+        json_array_set_new(node, index, json_null())
+      }
+      append(UInt8(ascii: "]"))
+    default: append(node: node)
+    }
+  }
+
   private mutating func append(node: UnsafeMutablePointer<json_t>) {
     switch node.pointee.type {
     case JSON_OBJECT:

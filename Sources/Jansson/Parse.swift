@@ -7,9 +7,16 @@ package struct JSONError: Error, Equatable {
   /// Where it went wrong, in bytes from the start.
   package var offset: Int
   package var reason: String
+  /// It may be JSON, but holds more values than a tree may have.
+  package var isTooLarge = false
 }
 
 extension JSON {
+  /// The most values that one text may hold, as ``JSONCheck`` counts them.
+  ///
+  /// Programs set it once, before they read anything.
+  nonisolated(unsafe) package static var maxNodes = JSONCheck.maxNodes
+
   /// Parses text that is exactly one value of any kind.
   ///
   /// It gives Jansson's tree and Jansson's answers, several times faster than Jansson's own lexer; but for integers
@@ -18,11 +25,22 @@ extension JSON {
   /// - Parameter lends: longer strings are not copied into the tree but looked up in `text`, which must outlive every
   ///   value that comes of it; they are written out again with the escapes they came with.
   package static func parse(_ text: ByteSlice, lends: Bool = false) throws(JSONError) -> JSON {
+    var nodesLeft = maxNodes
+    return try parse(text, lends: lends, nodesLeft: &nodesLeft)
+  }
+
+  /// Parses one of several texts whose trees stand in memory together.
+  ///
+  /// - Parameter nodesLeft: how many values all of them may still hold; less by those of this text afterwards.
+  package static func parse(
+    _ text: ByteSlice, lends: Bool = false, nodesLeft: inout Int
+  ) throws(JSONError) -> JSON {
     var utf8 = UTF8Check()
     if let wrong = utf8.take(text) { throw JSONError(offset: wrong, reason: "the text is not valid UTF-8") }
     guard utf8.isWhole else { throw JSONError(offset: text.count, reason: "the text is not valid UTF-8") }
-    var lexer = Lexer(text, lends: lends)
+    var lexer = Lexer(text, lends: lends, maxNodes: nodesLeft)
     guard let root = lexer.document() else { throw lexer.error }
+    nodesLeft = lexer.nodesLeft
     return JSON(owning: root)
   }
 
@@ -39,7 +57,7 @@ extension JSON {
     do throws(JSONError) {
       return try parse(text)
     } catch {
-      guard Scan.loneSurrogate(in: text) != nil else { throw error }
+      guard !error.isTooLarge, Scan.loneSurrogate(in: text) != nil else { throw error }
       var mended = Bytes(capacity: text.count)
       mended.append(mending: text)
       return try parse(mended.slice)
@@ -69,10 +87,12 @@ private struct Lexer: ~Copyable {
   private(set) var error = JSONError(offset: 0, reason: "")
   private var scratch = Bytes()
   private let lends: Bool
+  private(set) var nodesLeft: Int
 
-  init(_ text: ByteSlice, lends: Bool) {
+  init(_ text: ByteSlice, lends: Bool, maxNodes: Int) {
     self.text = text
     self.lends = lends
+    nodesLeft = maxNodes
   }
 
   private mutating func fail(_ reason: String) -> UnsafeMutablePointer<json_t>? {
@@ -94,6 +114,13 @@ private struct Lexer: ~Copyable {
 
   private mutating func value() -> UnsafeMutablePointer<json_t>? {
     guard at < text.count else { return fail("the text ends too early") }
+    nodesLeft -= text[at] == UInt8(ascii: "{") ? JSONCheck.nodesOfAnObject : 1
+    guard nodesLeft >= 0 else {
+      if error.reason.isEmpty {
+        error = JSONError(offset: at, reason: "the text holds too many values", isTooLarge: true)
+      }
+      return nil
+    }
     switch text[at] {
     case UInt8(ascii: "{"): return object()
     case UInt8(ascii: "["): return array()
@@ -135,6 +162,7 @@ private struct Lexer: ~Copyable {
     while true {
       guard at < text.count, text[at] == UInt8(ascii: "\"") else { return fail("a key is expected") != nil }
       guard let endOfKey = Scan.endOfString(text, at) else { return fail("a string has no end") != nil }
+      nodesLeft -= 1
       let inside = text.cut(at + 1, endOfKey - 1)
       let afterKey = Scan.skipSpace(text, endOfKey)
       guard afterKey < text.count, text[afterKey] == UInt8(ascii: ":") else {

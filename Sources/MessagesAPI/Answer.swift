@@ -201,8 +201,9 @@ package struct Answer: ~Copyable {
 
   /// Checks that it is one JSON value, and brings it on one line.
   private static func flatten(_ text: borrowing Bytes) -> Bool {
-    var check = JSONCheck()
-    return (try? check.take(UnsafeMutableBufferPointer(mutating: text.slice))) != nil && check.isComplete
+    var check = JSONCheck(maxNodes: .max)
+    guard (try? check.take(UnsafeMutableBufferPointer(mutating: text.slice))) != nil else { return false }
+    return check.isComplete
   }
 
   // MARK: Records

@@ -60,6 +60,8 @@ package final class BackendRunner<B: Backend> {
   private var isReading = false
   /// Large buffers are to be given back.
   private var givesBack = false
+  /// A large request came, and the backend has not been idle since.
+  private var hasTakenMuch = false
   private var failure: Failure?
 
   package init(_ backend: B, port: Port, reactor: Reactor, log: Log, defaultContext: String, isStrict: Bool) {
@@ -105,12 +107,16 @@ package final class BackendRunner<B: Backend> {
 
   /// Gives large buffers back in a while; the next large request has them until then.
   private func giveBackLater() {
-    guard !givesBack, run.keepsMuch || port.output.keepsMuch else { return }
+    guard !givesBack, run.keepsMuch || port.output.keepsMuch || Memory.keepsMuch || hasTakenMuch else { return }
     givesBack = true
+    hasTakenMuch = hasTakenMuch || run.keepsMuch
     _ = reactor.after(milliseconds: Limits.keptTime) { [unowned self] in
       givesBack = false
       run.giveBack()
       port.output.giveBack()
+      Memory.giveBack()
+      // What was made of a large request may be held until the last answer ends.
+      if backend.inFlight == 0 { hasTakenMuch = false }
     }
   }
 

@@ -72,12 +72,15 @@ extension FilterCommand {
         var kept: UInt64?
         repeat {
           try flush(&run.output, log)
-          if run.keepsMuch {
+          if run.keepsMuch || Memory.keepsMuch {
             let now = Reactor.now
             let end = kept ?? now + UInt64(Limits.keptTime) * 1_000_000
             // Also where there is always something to read.
             let isOver = end <= now || !StandardIO.inputComes(within: Int((end - now) / 1_000_000) + 1)
-            if isOver { run.giveBack() }
+            if isOver {
+              run.giveBack()
+              Memory.giveBack()
+            }
             kept = isOver ? nil : end
           }
         } while try run.take(filledBy: StandardIO.read)
@@ -98,7 +101,7 @@ package func flush(_ output: inout Output, _ log: Log) throws(Failure) {
   for note in output.notes { log.write(note) }
   output.notes.removeAll()
   guard !output.bytes.isEmpty else { return }
-  try StandardIO.write(output.bytes.slice)
+  try StandardIO.write(output.bytes.slice, forgetting: output.bytes.room > Limits.keptBuffer)
   output.bytes.removeAll(keeping: Limits.keptBuffer)
 }
 

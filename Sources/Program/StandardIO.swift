@@ -27,10 +27,19 @@ package enum StandardIO {
   }
 
   /// Writes everything, waiting where it must.
-  package static func write(_ bytes: ByteSlice) throws(Failure) {
+  ///
+  /// - Parameter forgetting: nobody needs the bytes afterwards. The memory of what is written goes back to the system
+  ///   piece by piece, as the reader's copy of a large record grows.
+  package static func write(_ bytes: ByteSlice, forgetting: Bool = false) throws(Failure) {
     var at = 0
+    var forgotten = 0
     while at < bytes.count {
-      let count = Glibc.write(STDOUT_FILENO, bytes.baseAddress! + at, bytes.count - at)
+      if forgetting, at - forgotten >= Limits.ownBuffer {
+        Memory.forget(bytes.cut(forgotten, at))
+        forgotten = at
+      }
+      let left = bytes.count - at
+      let count = Glibc.write(STDOUT_FILENO, bytes.baseAddress! + at, forgetting ? min(left, Limits.ownBuffer) : left)
       if count >= 0 {
         at += count
       } else if errno == EAGAIN {

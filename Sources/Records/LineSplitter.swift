@@ -50,6 +50,11 @@ package struct LineSplitter: ~Copyable {
     start = 0
   }
 
+  /// Gives back a buffer that is too large to be kept, when all in it has been taken.
+  package mutating func release() {
+    if start == buffer.count, buffer.room > kept { compact() }
+  }
+
   /// The next line; valid until the next call of any kind.
   package mutating func next() -> Piece? {
     while true {

@@ -8,6 +8,8 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
   private var splitter: LineSplitter
   private let defaults: Bytes
   private let isStrict: Bool
+  /// A large line came: what it left in the allocator is to be given back.
+  private var hasTakenMuch = false
   private var lineNumber = 0
   private var bareNumber = 0
   /// The name of the bare request at hand.
@@ -45,11 +47,12 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
     return true
   }
 
-  /// It keeps large buffers for the next large record.
-  package var keepsMuch: Bool { splitter.keepsMuch || output.keepsMuch }
+  /// It keeps large buffers for the next large record, or has taken a large one.
+  package var keepsMuch: Bool { hasTakenMuch || splitter.keepsMuch || output.keepsMuch }
 
   /// Gives back the large buffers that it keeps.
   package mutating func giveBack() {
+    hasTakenMuch = false
     splitter.giveBack()
     output.giveBack()
   }
@@ -77,10 +80,13 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
   }
 
   private mutating func takeLines() throws(Failure) {
+    // What was made of a large line need not be written while the line itself still stands in memory.
+    defer { splitter.release() }
     while filter.isReady, let piece = splitter.next() {
       lineNumber += 1
       switch piece {
       case .line(let bytes):
+        if bytes.count > Limits.ownBuffer { hasTakenMuch = true }
         if let line = Line(scanning: bytes) { try take(line) }
       case .tooLong(let head):
         let error = APIError(status: 413, "a record of more than \(Limits.maxLine >> 20) MiB can't be taken")

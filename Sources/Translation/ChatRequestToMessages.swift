@@ -56,20 +56,41 @@ package struct ChatRequestToMessages: RecordFilter {
     out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(line.payload) }
   }
 
-  private func translate(_ line: Line, to out: inout Output) throws(APIError) {
+  /// A translated body, and what the record tells beside it.
+  private struct Translated {
+    /// Nil when it has been written.
+    var body: JSON?
+    var loss: LossLedger
+    var mayCache: Bool
+    var includesUsage: Bool
+    /// What anth2oai must know of the tools.
+    var tools: JSON?
+  }
+
+  /// The request's own tree ends here, before the translation is written: both are large, and so is the text.
+  private func translated(_ line: Line) throws(APIError) -> Translated {
     let request: JSON
+    var nodesLeft = JSON.maxNodes
     do throws(JSONError) {
       // The tree dies before the line does.
-      request = try JSON.parse(line.payload, lends: true)
+      request = try JSON.parse(line.payload, lends: true, nodesLeft: &nodesLeft)
     } catch {
-      throw .invalid("the body is not JSON: \(error.reason) at byte \(error.offset)")
+      throw APIError(body: error)
     }
     guard request.isObject else { throw .invalid("the body is not a JSON object") }
     let model = request["model"]?.string ?? ""
     var translator = ChatRequestTranslator(
-      request, capabilities: models.capabilities(of: model), maxTokens: maxTokens)
+      request, capabilities: models.capabilities(of: model), maxTokens: maxTokens, nodesLeft: nodesLeft)
     let body = try translator.translate()
-    let loss = translator.loss
+    return Translated(
+      body: body, loss: translator.loss, mayCache: translator.mayCache,
+      includesUsage: request["stream_options"]?["include_usage"]?.bool == true,
+      tools: translator.toolNames.forTheAnswer)
+  }
+
+  private func translate(_ line: Line, to out: inout Output) throws(APIError) {
+    var made = try translated(line)
+    let loss = made.loss
     if isStrict, !loss.isEmpty {
       throw .invalid("the request can't be translated exactly: \(loss.list)", param: loss.entries[0].field)
     }
@@ -80,17 +101,17 @@ package struct ChatRequestToMessages: RecordFilter {
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, adding: loss)
     }
-    if cachesPrompts, translator.mayCache, line.ctx.flatMap({ Scan.member("cache", of: $0) }) == nil {
+    if cachesPrompts, made.mayCache, line.ctx.flatMap({ Scan.member("cache", of: $0) }) == nil {
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, setting: "cache") { $0.append(#""auto""#) }
     }
-    let includesUsage = request["stream_options"]?["include_usage"]?.bool == true
-    let tools = translator.toolNames.forTheAnswer
-    if includesUsage || tools != nil {
-      let note = JSON(object: ["include_usage": includesUsage ? JSON(true) : nil, "tools": tools])
+    if made.includesUsage || made.tools != nil {
+      let note = JSON(object: ["include_usage": made.includesUsage ? JSON(true) : nil, "tools": made.tools])
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, setting: "oai2anth") { $0.append(note) }
     }
-    out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(body) }
+    out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) {
+      if let body = made.body.take() { $0.append(consuming: body) }
+    }
   }
 }

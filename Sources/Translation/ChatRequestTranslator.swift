@@ -8,6 +8,8 @@ struct ChatRequestTranslator {
   let request: JSON
   let capabilities: ModelTable.Capabilities
   private let fallbackMaxTokens: Int
+  /// How many JSON values may still be made of text in the request.
+  private let nodesLeft: Int
   var loss = LossLedger()
   /// The client set no cache mark and did not switch caching off: the backend may set one.
   private(set) var mayCache = false
@@ -23,7 +25,8 @@ struct ChatRequestTranslator {
   var toolLoss = LossLedger()
   var schemaBudget = OutputSchema.Budget()
 
-  init(_ request: JSON, capabilities: ModelTable.Capabilities, maxTokens: Int) {
+  init(_ request: JSON, capabilities: ModelTable.Capabilities, maxTokens: Int, nodesLeft: Int) {
+    self.nodesLeft = nodesLeft
     self.request = request
     self.capabilities = capabilities
     fallbackMaxTokens = maxTokens
@@ -47,7 +50,7 @@ struct ChatRequestTranslator {
     let answerSchema = try compiledFormat()
     try declareTools()
     var conversation = Conversation(
-      takesSystemTurns: capabilities.systemTurns, takesPrefill: capabilities.prefill, toolNames)
+      takesSystemTurns: capabilities.systemTurns, takesPrefill: capabilities.prefill, toolNames, nodesLeft: nodesLeft)
     try conversation.take(messages)
     let turns = conversation.finish()
     toolNames = conversation.tools

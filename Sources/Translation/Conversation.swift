@@ -39,7 +39,11 @@ struct Conversation {
     return all
   }
 
-  init(takesSystemTurns: Bool, takesPrefill: Bool, _ tools: ToolNames) {
+  /// How many JSON values the arguments of calls may still hold: their trees stand in memory with the request's.
+  private var nodesLeft: Int
+
+  init(takesSystemTurns: Bool, takesPrefill: Bool, _ tools: ToolNames, nodesLeft: Int) {
+    self.nodesLeft = nodesLeft
     self.takesSystemTurns = takesSystemTurns
     self.takesPrefill = takesPrefill
     self.tools = tools
@@ -219,9 +223,10 @@ struct Conversation {
   private mutating func arguments(_ given: JSON?) -> JSON {
     guard let given, !given.isNull else { return .object }
     if given.isObject { return given }
+    if given.isString, !given.hasVisibleText { return .object }
+    let parsed = given.withUTF8 { try? JSON.parse($0, nodesLeft: &nodesLeft) }
+    if let parsed, let arguments = parsed, arguments.isObject { return arguments }
     let text = given.string ?? given.text
-    if text.allSatisfy(\.isWhitespace) { return .object }
-    if let parsed = try? JSON.parse(text), parsed.isObject { return parsed }
     ownLoss.approximated("messages.tool_calls.function.arguments", "not a JSON object, sent as raw_arguments")
     return JSON(object: ["raw_arguments": JSON(text)])
   }

@@ -13,7 +13,10 @@ extension Conversation {
     }
     endWell()
     let made = JSON.array
-    for turn in turns {
+    for index in turns.indices {
+      let turn = turns[index]
+      // With a million of blocks it matters that they aren't held twice.
+      turns[index] = Turn(role: turn.role)
       let role: StaticString =
         switch turn.role {
         case .user: "user"

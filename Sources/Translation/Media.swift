@@ -185,7 +185,7 @@ extension ContentParts {
     // Some clients put the whole URL where its data belongs.
     if given.hasPrefix("data:") { return data(of: given) }
     guard let accepted = Base64.accepted(given) else { return nil }
-    let isChanged = accepted.withStoredText { $0.baseAddress } != given.withStoredText { $0.baseAddress }
+    let isChanged = !accepted.isIdentical(to: given)
     return Data(base64: accepted, isChanged: isChanged)
   }
 

@@ -78,7 +78,7 @@ package struct MessagesToChat: RecordFilter {
     do throws(JSONError) {
       return try JSON.parse(mending: line.payload)
     } catch {
-      throw APIError(status: 502, "the backend's answer is not JSON: \(error.reason) at byte \(error.offset)")
+      throw APIError(answer: error)
     }
   }
 

@@ -13,6 +13,7 @@ struct Anth2Oai: FilterCommand {
     version: version)
 
   @OptionGroup var common: CommonOptions
+  @OptionGroup var nodes: NodeOptions
 
   @Option(help: ArgumentHelp("The time of answers that bring none, in seconds since the epoch.", valueName: "seconds"))
   var created = 0

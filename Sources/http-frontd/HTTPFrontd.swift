@@ -28,6 +28,9 @@ struct HTTPFrontd: ParsableCommand {
   @Option(help: ArgumentHelp("The largest request body.", valueName: "bytes"))
   var maxBody = FrontLimits.maxBody
 
+  @Option(help: ArgumentHelp("How many JSON values a body may hold.", valueName: "n"))
+  var maxNodes = FrontLimits.maxNodes
+
   @Option(help: ArgumentHelp("How many requests may be answered at once.", valueName: "n"))
   var maxInFlight = FrontLimits.maxInFlight
 
@@ -120,6 +123,7 @@ struct HTTPFrontd: ParsableCommand {
   private func settings(_ environment: Environment) throws(Failure) -> FrontSettings {
     let largest = Limits.maxLine - FrontLimits.maxRecordHead
     guard (1...largest).contains(maxBody) else { throw Failure(.usage, "--max-body is to be 1 to \(largest) bytes") }
+    guard maxNodes > 0 else { throw Failure(.usage, "--max-nodes must be above 0") }
     guard maxInFlight > 0, requestTimeout > 0, grace >= 0 else {
       throw Failure(.usage, "--max-in-flight and --request-timeout are to be above 0, --grace 0 or more")
     }
@@ -153,6 +157,7 @@ struct HTTPFrontd: ParsableCommand {
     settings.socketMode = mode
     settings.notifyDescriptor = notifyFd
     settings.maxBody = maxBody
+    settings.maxNodes = maxNodes
     settings.maxInFlight = maxInFlight
     settings.maxBuffered = maxBuffered
     settings.pipelines = pipelines

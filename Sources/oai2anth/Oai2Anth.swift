@@ -19,6 +19,7 @@ struct Oai2Anth: FilterCommand {
     version: version)
 
   @OptionGroup var common: CommonOptions
+  @OptionGroup var nodes: NodeOptions
   @OptionGroup var modelOptions: ModelOptions
 
   @Option(help: ArgumentHelp("The limit sent where a request names none, in tokens.", valueName: "tokens"))

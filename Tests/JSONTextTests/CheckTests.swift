@@ -80,4 +80,30 @@ struct CheckTests {
     #expect(Self.fault(of: Array("[1, 2".utf8), inPiecesOf: 2).0?.offset == 5)
     #expect(Self.fault(of: [0x22, 0x61, 0xFF, 0x22], inPiecesOf: 1).0?.offset == 2)
   }
+
+  @Test(
+    "values are counted as they come, in any pieces", arguments: ["{}", "12", #""a""#, "[]", "null"], [1, 7, .max])
+  func tooManyValues(_ value: String, pieceSize: Int) {
+    // Keys are no values; the list itself is one, and each object in it.
+    let text = Array(("[" + Array(repeating: #"{"k":"# + value + "}", count: 10).joined(separator: ",") + "]").utf8)
+    for allowed in [20, 21] {
+      var check = JSONCheck(maxNodes: allowed)
+      var made = text
+      var fault: JSONCheck.Fault?
+      made.withUnsafeMutableBufferPointer { buffer in
+        var at = 0
+        while at < buffer.count, fault == nil {
+          let end = at + min(pieceSize, buffer.count - at)
+          do throws(JSONCheck.Fault) {
+            try check.take(UnsafeMutableBufferPointer(rebasing: buffer[at..<end]))
+          } catch {
+            fault = error
+          }
+          at = end
+        }
+      }
+      #expect((fault == nil) == (allowed == 21))
+      #expect(fault.map(\.isTooLarge) ?? true)
+    }
+  }
 }

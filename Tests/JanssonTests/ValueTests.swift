@@ -48,4 +48,76 @@ struct ValueTests {
     #expect(value[""]?.equals("") == true)
     #expect(JSON("ab").equals("a") == false)
   }
+
+  @Test(
+    "objects of any size find, replace and remove members, and keep their order", arguments: [1, 16, 17, 40, 1_000])
+  func manyKeys(_ count: Int) {
+    // Short keys and long ones, whose first bytes are the same.
+    let keys = (0..<count).map { $0 % 2 == 0 ? "k\($0)" : "a key that is much longer than others: \($0)" }
+    let object = JSON.object
+    for (number, key) in keys.enumerated() { object[key] = JSON(number) }
+    for (number, key) in keys.enumerated() { #expect(object[key]?.integer == number) }
+    #expect(object.count == count && object["no key"] == nil)
+    let copy = object.shallowCopy()
+    for key in keys.dropFirst(1) { object[key] = nil }
+    #expect(object.members.map(\.key) == Array(keys.prefix(1)))
+    #expect(copy.members.map(\.key) == keys)
+    // Where most places are of removed members, they are used again.
+    for round in 0..<3 {
+      for (number, key) in keys.enumerated() { object[key] = JSON(number + round) }
+      #expect(object.members.map(\.key) == keys && object[keys[count - 1]]?.integer == count - 1 + round)
+      for key in keys.dropFirst(1) { object[key] = nil }
+      #expect(object.count == 1)
+    }
+    #expect(copy.count == count)
+  }
+
+  @Test("of repeated keys the last value counts, in the first place", arguments: [3, 16, 17, 400])
+  func repeatedKeys(_ count: Int) throws {
+    let members = (0..<count).map { #""key-\($0 % 3)":\($0)"# } + (0..<count).map { #""a long key: \($0 % 2)":\($0)"# }
+    let object = try JSON.parse("{" + members.joined(separator: ",") + "}")
+    let expected = ["key-0", "key-1", "key-2", "a long key: 0", "a long key: 1"]
+    #expect(object.members.map(\.key) == expected)
+    let last = (0..<count).reversed()
+    for key in 0..<3 { #expect(object["key-\(key)"]?.integer == last.first { $0 % 3 == key }) }
+  }
+
+  @Test("a value lives as long as one who holds it")
+  func holders() throws {
+    var inner: JSON?
+    do {
+      let outer = try JSON.parse(#"{"list":[{"text":"a string of more than fourteen bytes"}],"other":1}"#)
+      inner = outer["list"]?[0]
+      outer["list"] = nil
+      #expect(outer.text == #"{"other":1}"#)
+    }
+    #expect(inner?["text"]?.string == "a string of more than fourteen bytes")
+    let list = JSON.array
+    for _ in 0..<100 { list.append(inner!) }
+    inner = nil
+    #expect(list.count == 100 && list[99]["text"]?.string?.count == 35)
+    #expect(list[100].isNull && list[-1].isNull)
+  }
+
+  @Test(
+    "a text of more values than are allowed is told from one that is wrong",
+    arguments: ["{}", "0", #""a""#, "[]", "null"])
+  func tooManyValues(_ value: String) throws {
+    // The list itself is a value too.
+    let text = Array(("[" + Array(repeating: value, count: 99).joined(separator: ",") + "]").utf8)
+    try text.withUnsafeBufferPointer { text in
+      for allowed in [99, 100, 150] {
+        var left = allowed
+        do {
+          _ = try JSON.parse(text, nodesLeft: &left)
+          #expect(allowed >= 100 && left == allowed - 100)
+        } catch let error as JSONError {
+          #expect(allowed < 100 && error.isTooLarge)
+        }
+      }
+      var left = 50
+      #expect(throws: JSONError.self) { try JSON.parse(text.cut(0, 3), nodesLeft: &left) }
+      #expect(left == 50)
+    }
+  }
 }

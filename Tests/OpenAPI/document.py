@@ -247,7 +247,7 @@ def own_schemas() -> Json:
                             "host", "port"),
         "authentication": thing({"required": {"type": "boolean"}, "tokens": number}),
         "pipelines": thing({"state": string, "restarts": number, "in_flight": number})}, "claude_cli")
-    bounds = ["max_body", "max_header", "max_in_flight", "max_connections", "max_connections_per_address",
+    bounds = ["max_body", "max_nodes", "max_header", "max_in_flight", "max_connections", "max_connections_per_address",
               "request_timeout", "grace_period", "header_timeout", "body_timeout", "keep_alive_timeout"]
     lacks = ["claude_cli_available", "claude_cli_status", "backend", "error", "details"]
     error = thing({"type": {"const": "error"}, "request_id": string, "error": thing({

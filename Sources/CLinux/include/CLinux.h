@@ -19,6 +19,12 @@ int clinux_set_nonblocking(int fd);
 /// heap after the first one was freed, and the heap stays as large as it once was.
 void clinux_return_large_memory(void);
 
+/// Gives the system back all that the allocator keeps for later.
+void clinux_give_back_memory(void);
+
+/// Gives the system back the whole pages of a piece of memory whose content is no longer needed; the piece stays usable.
+void clinux_forget(void *start, size_t length);
+
 /// Starts a program as the leader of a process group of its own.
 ///
 /// `fds[0..2]` become 0, 1 and 2 and all other descriptors are closed; signals are at their defaults; the working
