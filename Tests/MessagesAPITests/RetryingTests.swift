@@ -61,21 +61,24 @@ struct RetryingTests {
     var ctx = Bytes()
     ctx.append("{}")
     var answer = Answer(
-      RequestID(text: "r", isBare: false), .messages, ctx: ctx.slice, declining: Declining(), retrying: Retrying(1))
+      RequestID(text: "r", isBare: false), .messages, isStreamAsked: false, ctx: ctx.slice, declining: Declining(),
+      retrying: Retrying(1))
     func take(_ head: [String], _ body: String) {
       answer.patience = 60_000
-      for line in head + [""] { (line + "\r\n").bytes.withUnsafeBufferPointer { answer.take(header: $0, to: &out) } }
-      body.bytes.withUnsafeBufferPointer { answer.take($0, elapsed: 1, to: &out) }
+      for line in head + [""] {
+        (line + "\r\n").bytes.withUnsafeBufferPointer { _ = answer.take(header: $0, to: &out) }
+      }
+      body.bytes.withUnsafeBufferPointer { _ = answer.take($0, elapsed: 1, to: &out) }
       answer.finish(elapsed: 1, to: &out)
     }
     take(["HTTP/1.1 429 X", "retry-after-ms: 3", "request-id: first"], #"{"error":{"type":"rate_limit_error"}}"#)
     #expect(answer.retryWait == 3 && answer.isOver && out.bytes.isEmpty)
     answer.retry()
-    take(["HTTP/1.1 200 OK", "content-type: application/json"], #"{"model":"m"}"#)
+    take(["HTTP/1.1 200 OK", "content-type: application/json"], #"{"model":"m","content":[]}"#)
     #expect(
       out.bytes.text == """
         {"rid":"r","ctx":{},"begin":{"status":200,"headers":{}}}
-        {"rid":"r","response":{"model":"m"}}
+        {"rid":"r","response":{"model":"m","content":[]}}
         {"rid":"r","end":{"model":"m","ttft_ms":1}}
 
         """)
