@@ -85,12 +85,13 @@ struct AnswerTests {
       ),
       ("error_no_auth", 401, "authentication_error", CLIError.notLoggedIn.message),
       ("error_missing_session", 500, "api_error", "the Claude CLI could not read the conversation"),
-      ("interrupt", 502, "api_error", "the Claude CLI ended the turn without an answer (aborted_streaming)"),
+      // The CLI's own end of a stream, before it says why.
+      ("interrupt", 502, "api_error", "the API's stream ended before the message did"),
     ])
   func errors(_ name: String, status: Int, type: String, message: String) throws {
     let (records, verdict, failure) = try Recording(name).answer()
     #expect(failure == APIError(status: status, type: type, message, param: status == 404 ? "model" : nil))
-    #expect(verdict == .over)
+    #expect(verdict == (name == "interrupt" ? .overAndKill : .over))
     // Of an end that the CLI made up, nothing is forwarded.
     #expect(!records.contains("message_delta") && !records.contains("content_block_stop\",\"index\":1"))
     #expect(!records.contains("message_stop"))

@@ -26,7 +26,7 @@ ERRORS = {"error_400": 400, "error_401": 401, "error_403": 403, "error_404": 404
           "error_500": 500, "error_529": 529, "error_midstream": 529, "error_disconnect": 502, "error_no_auth": 401,
           "error_rate_limit_oauth": 429, "error_missing_session": 500, "interrupt": 502}
 # Recordings of other ways to use the CLI: their first result stands before any message.
-OTHER_WAYS = {"multi_turn_stdin"}
+OTHER_WAYS = {"error_login_over", "multi_turn_stdin"}
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ class TestEnds:
     def test_what_it_started(self, start: Callable[..., Backend], how: str) -> None:
         """In whatever session it is."""
         one = start(CLAUDE_CARRIER="N")
-        one.request("r", ask_for("[[escape]][[child]]" + ("" if how == "answer" else "[[slow:0.5]]"), stream=True))
+        one.request("r", ask_for("[[escape]][[child]]" + ("[[slow:0.1]]" if how == "answer" else "[[slow:0.5]]"), stream=True))
         one.wait("r", "begin")
         assert len(one.clis()) >= 2
         if how == "answer":
