@@ -63,8 +63,10 @@ final class Arrivals: ChannelDuplexHandler {
     // A request that is answered at once comes back here from within; the loop goes on by itself.
     guard !isFeeding, held != nil else { return }
     isFeeding = true
-    while connection.takesBytes, let piece = held?.readSlice(length: min(connection.mostBytes, held!.readableBytes)) {
-      if held?.readableBytes == 0 { held = nil }
+    while connection.takesBytes, var bytes = held {
+      held = nil
+      let piece = bytes.readSlice(length: min(connection.mostBytes, bytes.readableBytes))!
+      if bytes.readableBytes > 0 { held = bytes }
       connection.bytesCame()
       context.fireChannelRead(wrapInboundOut(piece))
     }
