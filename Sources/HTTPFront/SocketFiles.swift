@@ -2,6 +2,7 @@
 import Glibc
 import Logs
 import NIOCore
+import Records
 
 /// The files of the sockets that the server listens at.
 extension Server {
