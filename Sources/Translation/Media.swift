@@ -158,6 +158,8 @@ extension ContentParts {
         array: content.elements.map { $0["type"]?.equals("image") == true ? accepted(image: $0) : $0 })
     } else if let data = type.equals("url") ? Self.data(of: source["url"]) : Self.data(source) {
       let said = data.type.isEmpty ? source["media_type"]?.string ?? "" : data.type
+      // What can't be told is left to the API to judge.
+      if said.lowercased() == "application/pdf", MediaTypes.shown(by: data.base64) == nil { return made }
       let told = try? Self.source(said.lowercased(), data.base64, name: block["title"]?.string ?? "", path: "")
       if let told, told["media_type"]?.hasPrefix("image/") == false,
         data.isChanged || told["media_type"] != source["media_type"]

@@ -27,7 +27,7 @@ struct Oai2Anth: FilterCommand {
   @Flag(help: "Refuse with status 400 what can't be translated exactly.")
   var strict = false
 
-  @Option(help: "Whether prompts without cache marks are cached: auto or off.")
+  @Option(help: ArgumentHelp("Cache prompts that have no cache marks: auto or off.", valueName: "when"))
   var promptCache = PromptCache.auto
 
   var bareDialect: Dialect? { .openai }

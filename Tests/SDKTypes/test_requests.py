@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import chat_requests
 import pipe
 import pytest
 import table
+from anthropic._data.deprecated_models import DEPRECATED_MODELS
 from anthropic.types import message_create_params
 from anthropic.types.beta import message_create_params as beta_message_create_params
 from fields import Variant, Walk, alternatives, plain, values_at
@@ -98,6 +101,58 @@ def test_every_model_name_of_openais_sdk_is_one_of_claudes() -> None:
     named = [{"model": name, "messages": [{"role": "user", "content": "Hello"}]} for name in get_args(ChatModel)]
     for body, records in zip(named, pipe.ask(named)):
         assert records[0]["request"]["model"].startswith("claude-"), body["model"]
+
+
+def test_every_deprecated_model_has_a_successor_or_its_day() -> None:
+    """The vendor's SDK lists what ends, and when: the table names a successor, or keeps the model with that day."""
+    models = json.loads((Path(__file__).parents[2] / "Sources/Models/models.json").read_text())
+    ends = {model["id"]: model.get("end") for model in models["models"]}
+    successors = {entry[0]: entry for entry in models["names"]}
+    for name, told in DEPRECATED_MODELS.items():
+        day = datetime.strptime(re.sub(r"(\d)(st|nd|rd|th)", r"\1", told), "%B %d, %Y").date().isoformat()
+        if name in ends:
+            assert ends[name] == day, name
+        else:
+            assert successors[name][1] in ends and successors[name][2] == day, name
+    said = pipe.run("model-map", ['{"model":"%s"}' % name for name in DEPRECATED_MODELS]).split("\n")[:-1]
+    for name, line in zip(DEPRECATED_MODELS, said):
+        assert json.loads(line)["model"] == (name if name in ends else successors[name][1])
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+TURNS: list[Json] = [
+    {"role": "system", "content": "Answer briefly."},
+    {"role": "user", "content": [{"type": "text", "text": "What is it?"},
+                                 {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{PIXEL}"}}]},
+    {"role": "assistant", "content": None, "tool_calls": [
+        {"id": f"call:{number}", "type": "function", "function": {"name": "look", "arguments": '{"at": 1.0}'}}
+        for number in range(2)]},
+    {"role": "tool", "tool_call_id": "call:0", "content": "a dot"},
+    {"role": "tool", "tool_call_id": "call:1", "content": [{"type": "text", "text": "red"}]},
+    {"role": "assistant", "content": "A red dot.", "tool_calls": [
+        {"id": "call:0", "type": "function", "function": {"name": "look", "arguments": ""}}]},
+    {"role": "tool", "tool_call_id": "call:0", "content": ""},
+    {"role": "assistant", "content": "It is red."},
+    {"role": "user", "content": "Sure?"},
+]
+
+
+def test_the_next_turn_begins_with_the_bytes_of_the_turn_before() -> None:
+    """A cached prompt is found again only where all that came before is the same."""
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]
+    ends = [number + 1 for number, turn in enumerate(TURNS)
+            if turn["role"] in ("user", "tool") and (TURNS + [{"role": ""}])[number + 1]["role"] != turn["role"]]
+    for model in ("claude-sonnet-4-5", "claude-opus-5-5"):
+        lines = [json.dumps({"rid": "r", "ctx": {"dialect": "openai"}, "request": {
+            "model": model, "tools": tools, "messages": TURNS[:end]}}) for end in ends]
+        prompts = []
+        for line in pipe.run("oai2anth", lines).split("\n")[:-1]:
+            assert json.loads(line)["ctx"]["cache"] == "auto"
+            body = line[line.index('"request":'):]
+            assert body.endswith("]}]}}"), body
+            prompts.append(body.removesuffix("]}}"))
+        for before, after in zip(prompts, prompts[1:]):
+            assert after.startswith(before + ",")
 
 
 @pytest.mark.parametrize("kinds", [message_create_params.MessageCreateParams,
