@@ -140,6 +140,9 @@ KINDS: dict[str, Make] = {
     "prefixItems": lambda n: body(tools=[tool(parameters={"type": "object", "properties": {"a": {"type": "array", "items": [{"type": "string"}] * n}}})]),
     "anyOf": lambda n: body(tools=[tool(parameters={"anyOf": [{"type": "object", "properties": {f"p{number}": {"type": "string"}}} for number in range(n)]})]),
     "allOf": lambda n: body(tools=[tool(parameters={"allOf": [{"type": "object", "properties": {f"p{number}": {"type": "string"}}, "required": [f"p{number}"]} for number in range(n)]})]),
+    "variants by reference": lambda n: body(tools=[tool(parameters={"anyOf": [{"$ref": f"#/$defs/d{number}"} for number in range(n)], "$defs": {f"d{number}": properties(1, f"p{number}") for number in range(n)}})]),
+    "arguments with keys that the API refuses": lambda n: body(user("hi"), calls(call(1, arguments=json.dumps({f"k{number}": {"$a": number} for number in range(n)}))), result(1), tools=[tool(parameters=properties(1, "$a"))]),
+    "calls of tools whose names the API refuses": lambda n: body(user("hi"), calls(*(call(number, f"f.{number}") for number in range(n)))),
     "oneOf of one property": lambda n: body(tools=[tool(parameters={"oneOf": [{"type": "object", "properties": {"p": {"const": number}}} for number in range(n)]})]),
     "unknown words of a schema": lambda n: body(tools=[tool(parameters=properties(1) | unknown(n))]),
     "output of many properties": lambda n: schema(properties(n) | {"required": [f"p{number}" for number in range(n)]}),
@@ -172,5 +175,7 @@ DEEP: dict[str, Make] = {
     "a nested schema": lambda n: body(tools=[tool(parameters=nested(n // 2, {"type": "string"}))]),
     "a nested schema of a strict tool": lambda n: body(tools=[tool(parameters=nested(n // 2, {"type": "string"}), strict=True)]),
     "a nested output": lambda n: schema(nested(n // 2, {"type": "string"})),
+    "variants within variants": lambda n: body(tools=[tool(parameters=json.loads('{"anyOf":[' * (n // 2) + json.dumps(properties(50)) + "]}" * (n // 2)))]),
+    "an output of all of all": lambda n: schema({"type": "object", "properties": {"a": json.loads('{"allOf":[' * (n // 2 - 8) + json.dumps(properties(50)) + "]}" * (n // 2 - 8))}}),
     "nested arguments": lambda n: body(user("hi"), calls(call(1, arguments="[" * n + "]" * n)), result(1)),
 }

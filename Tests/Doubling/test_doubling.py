@@ -92,6 +92,14 @@ def test_answers(program: str, name: str) -> None:
     check(program, name, lambda size, times: answer(program, answer_kinds.KINDS[name](size * times)))
 
 
+@pytest.mark.parametrize("name, piece", [("keys", '"_a":[{"_a":'), ("keys", "x"), ("custom", '{"input":"'), ("custom", " "), ("custom", "x")])
+def test_inputs_that_go_back_in_the_clients_terms(name: str, piece: str) -> None:
+    """The names of properties are put back, and the text of a custom tool is taken out, while the input comes in."""
+    known = {"f": {"keys": {"_a": "$a"}} if name == "keys" else {"custom": True}}
+    check("anth2oai", f"{name} {piece}", lambda size, times: answer("anth2oai", answer_kinds.deltas(
+        answer_kinds.tool(1), [answer_kinds.json_part(piece)] * (size * times)), ctx={"oai2anth": {"tools": known}}))
+
+
 @pytest.mark.parametrize("program", ANSWER_SIDE)
 @pytest.mark.parametrize("name", answer_kinds.CONTEXTS)
 def test_contexts_of_answers(program: str, name: str) -> None:
