@@ -17,11 +17,11 @@ package struct JSONCheck {
   package static let maxDepth = 2048
 
   /// How many values a text may hold, itself included, where nothing else is set. Each key counts as a value too: a tree
-  /// takes about 100 bytes for each of them, and the text as little as two.
+  /// takes some 70 bytes for each of them, and the text as little as two.
   package static let maxNodes = 1_000_000
 
-  /// What an object counts, besides its keys and their values: its table takes as much memory as another value.
-  package static let nodesOfAnObject = 2
+  /// What an object counts, besides its keys and their values: its table takes as much memory as two more values.
+  package static let nodesOfAnObject = 3
 
   private enum State {
     case value, firstKeyOrEnd, key, colon, firstValueOrEnd, commaOrEnd, done

@@ -123,7 +123,8 @@ package struct JSON {
   /// The number of members or elements; 0 for other kinds.
   package var count: Int { isObject ? json_object_size(raw) : json_array_size(raw) }
 
-  package subscript(index: Int) -> JSON { JSON(sharing: json_array_get(raw, index)) }
+  /// An element of an array; null where there is none.
+  package subscript(index: Int) -> JSON { json_array_get(raw, index).map { JSON(sharing: $0) } ?? .null }
 
   /// The elements of an array; none for other kinds.
   package var elements: some Sequence<JSON> {

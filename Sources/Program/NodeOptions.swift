@@ -15,3 +15,18 @@ package struct NodeOptions: ParsableArguments {
     JSON.maxNodes = maxNodes
   }
 }
+
+/// The same for a backend, which gets what a translator made of a body.
+package struct BackendNodeOptions: ParsableArguments {
+  /// A translation may hold more values than the request did: a call that has no result gets one, for example.
+  private static let growth = 4
+
+  @OptionGroup package var request: NodeOptions
+
+  package init() {}
+
+  package func validate() throws {
+    JSON.maxNodes =
+      request.maxNodes.multipliedReportingOverflow(by: Self.growth).overflow ? .max : request.maxNodes * Self.growth
+  }
+}

@@ -17,7 +17,7 @@ struct ClaudeEcho: ParsableCommand {
     version: version)
 
   @OptionGroup var common: CommonOptions
-  @OptionGroup var nodes: NodeOptions
+  @OptionGroup var nodes: BackendNodeOptions
   @OptionGroup var modelOptions: ModelOptions
 
   @Option(help: ArgumentHelp("Answer requests without marks by the marks in this file.", valueName: "file"))

@@ -17,7 +17,7 @@ struct ClaudeExec: ParsableCommand {
   @OptionGroup var options: ExecOptions
   @OptionGroup var modelOptions: ModelOptions
   @OptionGroup var common: CommonOptions
-  @OptionGroup var nodes: NodeOptions
+  @OptionGroup var nodes: BackendNodeOptions
 
   mutating func run() throws {
     let log = Log(program: "claude-exec", level: common.logLevel)

@@ -84,9 +84,10 @@ struct CheckTests {
   @Test(
     "values are counted as they come, in any pieces", arguments: ["{}", "12", #""a""#, "[]", "null"], [1, 7, .max])
   func tooManyValues(_ value: String, pieceSize: Int) {
-    // Keys are no values; the list itself is one, and each object in it.
+    // The list itself is one, each key one, and each object three.
+    let total = 1 + 10 * (JSONCheck.nodesOfAnObject + 1 + (value == "{}" ? JSONCheck.nodesOfAnObject : 1))
     let text = Array(("[" + Array(repeating: #"{"k":"# + value + "}", count: 10).joined(separator: ",") + "]").utf8)
-    for allowed in [20, 21] {
+    for allowed in [total - 1, total] {
       var check = JSONCheck(maxNodes: allowed)
       var made = text
       var fault: JSONCheck.Fault?
@@ -102,7 +103,7 @@ struct CheckTests {
           at = end
         }
       }
-      #expect((fault == nil) == (allowed == 21))
+      #expect((fault == nil) == (allowed == total))
       #expect(fault.map(\.isTooLarge) ?? true)
     }
   }

@@ -39,17 +39,20 @@ print(most * os.sysconf("SC_PAGE_SIZE"))
 
 
 class Watch:
-    """The memory of a server's own programs, in bytes: what they take now, and the most while it watches."""
+    """The memory of a server's own programs, in bytes: what they take now, and the most while it watches.
+
+    Both are counted from what they took when it was made.
+    """
 
     def __init__(self, proxy: Proxy):
         self.pids = [proxy.process.pid, *proxy.stages().values()]
+        self.idle = self.now()
+        self._before = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids)
 
     def now(self) -> int:
         return sum(processes.memory(pid) for pid in self.pids) << 10
 
     def __enter__(self) -> Watch:
-        self.idle = self.now()
-        self._before = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids)
         self._sampler = subprocess.Popen([sys.executable, "-c", SAMPLER, *map(str, self.pids)], stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE)
         return self
@@ -88,14 +91,14 @@ def settings(backend: str, upstream: Upstream) -> dict[str, str]:
 def test_one_body_takes_six_times_the_largest(start, upstream, backend, dialect):
     proxy = start(**settings(backend, upstream))
     warm(proxy, PATHS[dialect])
-    told = {}
+    watch, told = Watch(proxy), {}
     for name, body in large.bodies():
         # Where oai2anth or claude-http is as with the first, those that differ most will do.
         if (backend, dialect) != ("claude-http", "openai") and "long string" not in name:
             continue
         assert len(body) <= large.MAX_BODY, name
         data = body.encode()
-        with Watch(proxy) as watch:
+        with watch:
             answer = proxy.ask("POST", PATHS[dialect], data)
             assert answer.status in (200, 400), (name, answer.status, answer.body[:300])
         told[name] = watch.taken / large.MAX_BODY
@@ -148,8 +151,8 @@ def test_a_body_of_too_many_values_is_refused(start, dialect):
     error = json.loads(answer.body)["error"]
     assert answer.status == 413 and error["type"] == "request_too_large", answer.body
     assert "1000" in error["message"] and "MAX_NODES" in error["message"]
-    # The values: the object, model, max_tokens, messages, one message of 3, x and what is in it.
-    body["x"] = [{}] * (1000 - 8)
+    body["x"] = []
+    body["x"] = [0] * (1000 - large.nodes(body))
     assert proxy.ask("POST", PATHS[dialect], body).status in (200, 400)
     body["x"].append(0)
     assert proxy.ask("POST", PATHS[dialect], body).status == 413
