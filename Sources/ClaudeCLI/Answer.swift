@@ -143,7 +143,9 @@ package struct Answer: ~Copyable {
       // The log has several lines of one break, and those that only say that it broke are no news.
       if timeToFirst != nil, refusal == nil || error != CLIError.streamBroke { refusal = error }
     case .uncounted(let error):
-      if let error { count?.refusal = error }
+      guard let error, var counted = count else { break }
+      counted.refusal = error
+      count = counted
     case .log, .notice: break
     }
     return .more

@@ -54,7 +54,7 @@ private func check(_ output: [UInt8]) {
   }
 }
 
-private let countRequest: MessagesRequest = {
+private var countRequest: MessagesRequest {
   var text = #"{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f"}]}"#
   return text.withUTF8 { try! MessagesRequest(payload: $0, ctx: nil, isCount: true) }
-}()
+}
