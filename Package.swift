@@ -122,7 +122,8 @@ let package = Package(
       "GoldenTests", "Translation", "EventStream", "RateLimit", "Echo", "Models", "Reactor", "Records", "JSONText"),
     tests("ClaudeCLITests", "ClaudeCLI", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText"),
     tests(
-      "HTTPFrontTests", "HTTPFront", "Addresses", "JSONText", "Logs", "Records", .product(name: "NIOCore", package: "swift-nio"),
+      "HTTPFrontTests", "HTTPFront", "Addresses", "JSONText", "Logs", "Records",
+      .product(name: "NIOCore", package: "swift-nio"),
       .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio")),
     tests("MessagesAPITests", "MessagesAPI", "Records", "JSONText"),
   ]

@@ -35,7 +35,7 @@ is_setting() {
   case $1 in
   '' | *[!A-Za-z0-9_]* | [0-9]* | CLAUDE_PROXY_*) return 1 ;;
   HOST | PORT | BACKEND | PIPELINE | STAGE_ENV | PIPELINES | RECORD | RUN_DIR | AUTH_TOKEN | BEARER_TOKEN | AUTH_TOKENS_FILE | ALLOW_UNAUTHENTICATED | \
-    ALLOW_SHARED_LOGIN | ALLOWED_HOSTS | CORS_ORIGINS | TRUSTED_PROXIES | CHAT_COMPLETIONS_DIALECT | GRACE_PERIOD | EXIT_AFTER_IDLE | \
+    ALLOW_SHARED_LOGIN | SOCKET_MODE | ALLOWED_HOSTS | CORS_ORIGINS | TRUSTED_PROXIES | CHAT_COMPLETIONS_DIALECT | GRACE_PERIOD | EXIT_AFTER_IDLE | \
     DEFAULT_MODEL | MODELS_FILE | STRICT | LOG_LEVEL | LOG_FORMAT | LOG_FILE | NO_COLOR) ;;
   MAX_BODY | MAX_HEADER | MAX_CONNECTIONS | MAX_CONNECTIONS_PER_ADDRESS | MAX_IN_FLIGHT | MAX_BUFFERED | REQUEST_TIMEOUT | \
     IDLE_TIMEOUT | HEADER_TIMEOUT | BODY_TIMEOUT | KEEP_ALIVE_TIMEOUT | QUEUE_TIMEOUT | RATE_LIMIT_REQUESTS | RATE_LIMIT_BURST | \
@@ -106,23 +106,19 @@ for name in MAX_BODY MAX_HEADER MAX_CONNECTIONS MAX_CONNECTIONS_PER_ADDRESS MAX_
   *[!0-9]* | ???????????????*) problem "$name is a number, of bytes, seconds or how many, not $value" && unset "$name" ;;
   esac
 done
-# Why not to be open to others.
+# Why not to be open to others. Which addresses are, and whether a proxy brings others, is for http-frontd to tell.
 closed=
 [ "${ALLOW_UNAUTHENTICATED-}" != 0 ] || ALLOW_UNAUTHENTICATED=
 if [ "${AUTH_TOKEN-}${BEARER_TOKEN-}${AUTH_TOKENS_FILE-}${ALLOW_UNAUTHENTICATED-}" ]; then
   # A login is its owner's alone. A stage of PIPELINE may use it too.
   case ${ALLOW_SHARED_LOGIN:-0},$backend${PIPELINE:+ $PIPELINE},${CLAUDE_AUTH:-auto} in
   0,*claude-exec*,key) ;;
-  0,*claude-exec*) closed="the login is yours; CLAUDE_AUTH=key, or ALLOW_SHARED_LOGIN=1" ;;
+  0,*claude-exec*) closed="the login is yours; set CLAUDE_AUTH=key, ALLOW_SHARED_LOGIN=1, or a HOST of this machine alone" ;;
   esac
 else
-  closed="set AUTH_TOKEN, or ALLOW_UNAUTHENTICATED=1 if that is meant"
+  closed="set AUTH_TOKEN, a HOST of this machine alone, or ALLOW_UNAUTHENTICATED=1 if that is meant"
 fi
 case $host in localhost) host=127.0.0.1 ;; esac
-case $inetd$passed,$host in
-,127.* | ,::1 | ,unix:*) ;;
-,*) [ -z "$closed" ] || problem "HOST: $host is open to others; $closed" ;;
-esac
 case $host in unix:*) listen=$host ;; *:*) listen="[$host]:$port" ;; *) listen=$host:$port ;; esac
 [ -z "$inetd" ] || listen='standard input'
 [ -z "$passed" ] || listen='what systemd passed'

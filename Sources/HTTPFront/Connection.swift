@@ -17,12 +17,13 @@ final class Connection: ChannelInboundHandler {
   /// The address of the other side, without its port.
   private let peer: String
   /// Input and output are two pipes: the end of the one says nothing about the other.
-  private let isPipe: Bool
+  let isPipe: Bool
   /// The listener's address is loopback's: only programs of this machine come here, but browsers are among them.
   let isLocal: Bool
   var context: ChannelHandlerContext?
   /// The context of the handler next to the socket: bytes that need no encoder go this way.
   var wire: ChannelHandlerContext?
+  var arrivals: Arrivals?
   private(set) var current: Exchange?
   private(set) var awaited = Awaited.request
   private(set) var awaitedSince: NIODeadline
@@ -33,7 +34,9 @@ final class Connection: ChannelInboundHandler {
   private var hasEarlyBytes = false
   /// It has had a request.
   private var hasBegun = false
-  private var isClosing = false
+  private(set) var isClosing = false
+  /// An answer is complete but for its end, which waits until the client has taken most of it.
+  private var owesEnd = false
   /// What came of a body while there was no room for it; nothing more is read then.
   private var held: [ByteBuffer] = []
   private var heldSince: NIODeadline?
@@ -72,15 +75,21 @@ final class Connection: ChannelInboundHandler {
   func bytesCame() {
     switch awaited {
     case .request: self.await(.head)
-    case .nothing: hasEarlyBytes = true
+    case .nothing, .taking: hasEarlyBytes = true
     case .head, .body: break
     }
   }
 
+  /// More of what the client sends can be looked at: nothing is under way that has to end first.
+  var takesBytes: Bool { awaited != .nothing && awaited != .taking && !isClosing && heldSince == nil }
+
+  /// How many bytes it can take at once: the rest of a body costs no more than its bytes.
+  var mostBytes: Int { max(FrontLimits.maxPiece, current?.bodyLeft ?? 0) }
+
   /// Answers a client that doesn't send what it has begun.
   func giveUp(_ error: APIError) {
     guard !isClosing else { return }
-    if current == nil, !requestIsWhole { return abort() }
+    if owesEnd || current == nil && !requestIsWhole { return abort() }
     let exchange = current ?? openNameless()
     guard exchange.stage == .arriving else { return abort() }
     exchange.keepsConnection = false
@@ -109,7 +118,7 @@ final class Connection: ChannelInboundHandler {
       if let current, current.stage == .arriving { take(bytes, of: current) }
     case .end(let trailers):
       requestIsWhole = true
-      self.await(current == nil ? .request : .nothing)
+      self.await(owesEnd ? .taking : current == nil ? .request : .nothing)
       if let trailers, let current, current.stage == .arriving, let error = front.wrongTrailers(trailers) {
         current.keepsConnection = false
         return answer(current, front.answer(error, to: current))
@@ -171,11 +180,13 @@ final class Connection: ChannelInboundHandler {
         giveUp(.overloaded)
         (held, heldSince) = ([], nil)
         readOn(true)
+        arrivals?.goOn()
       }
       return
     }
     readOn(true)
     if requestIsWhole, let current, current.stage == .arriving { requestEnded(current) }
+    arrivals?.goOn()
   }
 
   /// Tells the front how much waits for the client now.
@@ -189,8 +200,12 @@ final class Connection: ChannelInboundHandler {
   func channelWritabilityChanged(context: ChannelHandlerContext) {
     if !isFlushing { recount() }
     // What had to wait for room goes on.
-    if !isFlushing, context.channel.isWritable, let current, current.stage == .answering, !current.collects {
-      flush(current)
+    if !isFlushing, context.channel.isWritable {
+      if owesEnd {
+        writeEnd()
+      } else if let current, current.stage == .answering, !current.collects {
+        flush(current)
+      }
     }
     context.fireChannelWritabilityChanged()
   }
@@ -219,18 +234,41 @@ final class Connection: ChannelInboundHandler {
   }
 
   /// Writes an answer's last part, and forgets its request.
+  ///
+  /// The next request of a pipelining client comes from within that write. So the end is kept back as long as the client
+  /// leaves too much of the answer: or each answer would wait in memory for a client that reads none.
   func end(_ exchange: Exchange) {
     guard let context else { return }
-    let closes = !exchange.keepsConnection
-    if closes { isClosing = true }
-    // The next request of a pipelining client comes from within the write.
     current = nil
+    guard exchange.keepsConnection else { return endAndClose() }
+    if !context.channel.isWritable {
+      isFlushing = true
+      context.flush()
+      isFlushing = false
+      recount()
+    }
+    guard !context.channel.isWritable else { return writeEnd() }
+    owesEnd = true
+    if requestIsWhole { self.await(.taking) }
+  }
+
+  private func writeEnd() {
+    guard let context else { return }
+    owesEnd = false
     if requestIsWhole { self.await(hasEarlyBytes ? .head : .request) }
-    guard closes else { return context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil) }
+    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+    arrivals?.goOn()
+  }
+
+  private func endAndClose() {
+    guard let context else { return }
+    (isClosing, owesEnd) = (true, false)
+    awaitedSince = front.patientNow
     let written = context.eventLoop.makePromise(of: Void.self)
     // Not before the system has it all: closing throws away what still waits for a slow client.
     written.futureResult.assumeIsolated().whenComplete { [self] _ in close(lingering: !requestIsWhole) }
     context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
+    recount()
   }
 
   /// Breaks an answer off: the client sees that it isn't whole.
@@ -269,6 +307,10 @@ final class Connection: ChannelInboundHandler {
     guard case .some(.inputClosed) = event as? ChannelEvent else { return context.fireUserInboundEventTriggered(event) }
     if isPipe, requestIsWhole, let current {
       current.keepsConnection = false
+    } else if isPipe, owesEnd {
+      endAndClose()
+    } else if isPipe, isClosing {
+      return
     } else {
       // Nobody can tell a client that has closed its connection from one that has only ended its requests.
       context.close(promise: nil)
@@ -293,7 +335,7 @@ final class Connection: ChannelInboundHandler {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     // The last answer is on its way; that no request was there for it, or that one is broken, must not cut it off.
     if isClosing { return }
-    guard let error = error as? HTTPParserError, error != .invalidEOFState else {
+    guard let error = error as? HTTPParserError, error != .invalidEOFState, !owesEnd else {
       return context.close(promise: nil)
     }
     let exchange = current ?? openNameless()

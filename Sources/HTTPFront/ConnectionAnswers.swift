@@ -102,6 +102,8 @@ extension Connection {
     guard exchange.stage == .answering, !exchange.collects else {
       return answer(exchange, front.failed(exchange, error))
     }
+    // Only the record that says so is missing.
+    if exchange.isDelivered { return finish(exchange) }
     exchange.errorType = error.type
     exchange.errorParam = error.param
     guard exchange.isEventStream else {
@@ -118,6 +120,12 @@ extension Connection {
   /// Gives up a client that doesn't take its answer.
   func abandon(_ exchange: Exchange) {
     front.clientGone(exchange)
+    abort()
+  }
+
+  /// Gives up a client, whatever it waits for.
+  func giveUpClient() {
+    if let current { front.clientGone(current) }
     abort()
   }
 

@@ -55,6 +55,8 @@ final class Exchange {
   var timeAt = 0
   var check: JSONCheck?
   var bodyBytes = 0
+  /// How many bytes the head says that the body has; 0 where it doesn't say.
+  var bodyLength = 0
 
   /// The name of the token that let it in.
   var key: String?
@@ -104,8 +106,8 @@ final class Exchange {
   /// The place in the route table; nil where there is none.
   var routeIndex: Int? { if case .found(let index, _, _) = match { index } else { nil } }
   var route: Route? { routeIndex.map { Route.table[$0] } }
-  /// Bytes of its answer that the client has not yet taken.
-  var bytesWaiting: Int { connection?.bytesWaiting ?? 0 }
+  /// Bytes of the body that are still to come, as far as the head says.
+  var bodyLeft: Int { stage == .arriving ? max(0, bodyLength - bodyBytes) : 0 }
   /// Bytes that the answer's head has promised and that have not come; less than 0 where more came.
   var missing: Int { length.map { $0 - bytesOut - pending.count } ?? 0 }
   var isDelivered: Bool { length.map { bytesOut >= $0 } ?? false }

@@ -19,7 +19,7 @@ final class Front {
   /// Where it listens: an address and a port, or a path.
   var places: [(host: String, port: Int?)] = []
   private(set) var exchanges: [RID: Exchange] = [:]
-  private var connections: [ObjectIdentifier: Connection] = [:]
+  private(set) var connections: [ObjectIdentifier: Connection] = [:]
   private var rids = RIDMaker()
   /// A `Host` field that was found to be well formed, and allowed on connections of that kind: nearly all requests
   /// have the same one.
@@ -29,9 +29,11 @@ final class Front {
   /// Requests that wait for a pipeline.
   private var queue: [Exchange] = []
   /// Bytes of request bodies that have not been written to a pipeline.
-  private var bodyBytes = 0
+  var bodyBytes = 0
   /// Bytes of answers that clients have not yet taken.
-  private var answerBytes = 0
+  var answerBytes = 0
+  /// A look at who leaves too much is due.
+  var shedIsScheduled = false
   /// Lines of the log that wait for the end of this wake-up.
   var logLines = Bytes()
   private var tickIsScheduled = false
@@ -43,6 +45,8 @@ final class Front {
   private(set) var supervisor: Supervisor!
   private(set) var tokens: Tokens
   private var crowd: Crowd
+  /// How many descriptors this process may have, and how many it has without any client.
+  private var descriptors: (limit: Int, open: Int)?
   /// When a refused connection was last worth a line in the log.
   private var lastRefusal: NIODeadline?
   /// When a line of the pipeline's that was no record was last logged, and how many came since.
@@ -66,7 +70,25 @@ final class Front {
     self.tokens = tokens
     goodHost = nil
     log = settings.log
-    crowd.limit(to: settings.maxConnections, fromOne: settings.maxConnectionsPerAddress)
+    crowd.limit(to: mostConnections, fromOne: settings.maxConnectionsPerAddress)
+  }
+
+  /// As many as the settings allow, and as there are descriptors for.
+  var mostConnections: Int {
+    guard let (limit, open) = descriptors else { return settings.maxConnections }
+    let possible = DescriptorBudget.connections(limit: limit, open: open, pipelines: settings.pipelines)
+    return min(settings.maxConnections, possible)
+  }
+
+  /// Holds the connections to what the system lets this process open, now that all else is open.
+  func limitToDescriptors() {
+    let limit = DescriptorBudget.limit
+    descriptors = (limit, DescriptorBudget.open)
+    crowd.limit(to: mostConnections, fromOne: settings.maxConnectionsPerAddress)
+    guard mostConnections < settings.maxConnections else { return }
+    log.write(
+      .warning, "fewer connections than MAX_CONNECTIONS are possible; raise the limit of open files (ulimit -n)",
+      fields: [("possible", .number(mostConnections)), ("open_files", .number(limit))])
   }
 
   func newRID() -> RID { rids.next() }
@@ -78,14 +100,16 @@ final class Front {
   /// - Parameter address: nil for one that counts only in all.
   func enter(_ address: String?) -> Bool {
     if crowd.enter(address) { return true }
-    let now = NIODeadline.now()
-    if lastRefusal.map({ now - $0 > .seconds(FrontLimits.refusalPause) }) ?? true {
-      lastRefusal = now
-      log.write(
-        .warning, "connections are refused",
-        fields: [("open", .number(crowd.count)), ("peer", .text(address ?? "any"))])
-    }
+    refused("connections are refused", fields: [("peer", .text(address ?? "any"))])
     return false
+  }
+
+  /// Says now and then that connections can't be taken.
+  func refused(_ message: String, fields: [(name: String, value: Log.Value)] = []) {
+    let now = NIODeadline.now()
+    guard lastRefusal.map({ now - $0 > .seconds(FrontLimits.refusalPause) }) ?? true else { return }
+    lastRefusal = now
+    log.write(.warning, message, fields: [("open", .number(crowd.count))] + fields)
   }
 
   /// The client under which a peer's connections are counted; nil for this machine and for proxies, which bring many.
@@ -142,39 +166,6 @@ final class Front {
     metrics.tell(inFlight: exchanges.count)
     scheduleTick()
     return exchange
-  }
-
-  /// Counts bytes of a body that is to be kept; false where there is no room.
-  ///
-  /// The body that has been arriving for the longest time always has room, or each might wait for the others.
-  func reserve(_ bytes: Int, for exchange: Exchange) -> Bool {
-    let buffered = bodyBytes + supervisor.bytesWaiting + answerBytes
-    guard buffered + bytes <= settings.maxBuffered || isOldest(exchange) else { return false }
-    bodyBytes += bytes
-    return true
-  }
-
-  private func isOldest(_ exchange: Exchange) -> Bool {
-    !exchanges.values.contains {
-      $0.stage == .arriving && $0.bodyBytes > 0 && $0.startedAt < exchange.startedAt
-    }
-  }
-
-  /// Counts bytes of answers that begin or end to wait.
-  func answersWait(_ change: Int) {
-    answerBytes += change
-    guard change > 0, answerBytes > settings.maxBuffered else { return }
-    // Not within that client's own write.
-    loop.assumeIsolated().execute { [self] in shed() }
-  }
-
-  /// Gives up the client that leaves the most behind, where all of them together leave too much.
-  private func shed() {
-    guard answerBytes > settings.maxBuffered,
-      let worst = exchanges.values.max(by: { $0.bytesWaiting < $1.bytesWaiting }), worst.bytesWaiting > 0
-    else { return }
-    log.write(.warning, "clients take too little: the slowest is given up", ["id": worst.rid.text])
-    worst.connection?.abandon(worst)
   }
 
   private func release(_ exchange: Exchange) {
@@ -294,10 +285,6 @@ final class Front {
       exchange.isDirty = false
       guard exchange.stage == .answering, !exchange.collects, let connection = exchange.connection else { continue }
       connection.flush(exchange)
-      if connection.counted > FrontLimits.maxWaiting {
-        log.write(.warning, "the client takes too little", ["id": exchange.rid.text])
-        connection.abandon(exchange)
-      }
     }
     dirty.removeAll(keepingCapacity: true)
   }
@@ -345,6 +332,7 @@ final class Front {
       }
     }
     for connection in connections.values {
+      if connection.counted > 0 { connection.recount() }
       connection.tryHeld(patientNow)
       connection.checkPatience(patientNow)
     }

@@ -35,7 +35,7 @@ extension Front {
     body.append(#","configuration":{"#)
     let numbers: [(name: StaticString, value: Int)] = [
       ("max_body", settings.maxBody), ("max_header", settings.maxHeader), ("max_in_flight", settings.maxInFlight),
-      ("max_connections", settings.maxConnections),
+      ("max_connections", mostConnections),
       ("max_connections_per_address", settings.maxConnectionsPerAddress),
       ("request_timeout", Self.seconds(settings.requestTimeout)), ("grace_period", Self.seconds(settings.grace)),
       ("header_timeout", Self.seconds(settings.headerTimeout)), ("body_timeout", Self.seconds(settings.bodyTimeout)),

@@ -26,12 +26,13 @@ package enum Inspection {
     func fail(_ number: Int32) -> Failure {
       Failure(.unavailable, "can't listen at \(address.text): \(String(cString: strerror(number)))", errno: number)
     }
+    guard case .ip(let host, let port) = address else {
+      if case .unix(let path) = address { try UnixSocket.check(path) }
+      return
+    }
     let target: SocketAddress
     do {
-      switch address {
-      case .ip(let host, let port): target = try SocketAddress(ipAddress: host, port: port)
-      case .unix(let path): target = try SocketAddress(unixDomainSocketPath: path)
-      }
+      target = try SocketAddress(ipAddress: host, port: port)
     } catch {
       throw Failure(.usage, "\(address.text): \(error)")
     }
@@ -39,14 +40,6 @@ package enum Inspection {
     let socket = Glibc.socket(Int32(family), Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard socket >= 0 else { throw fail(errno) }
     defer { close(socket) }
-    if case .unix(let path) = address {
-      // To bind would make the file, or take the place of one in use.
-      let answers = target.withSockAddr { connect(socket, $0, socklen_t($1)) } == 0
-      if answers { throw fail(EADDRINUSE) }
-      let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-      guard access(folder, W_OK | X_OK) == 0 else { throw fail(errno) }
-      return
-    }
     var yes: Int32 = 1
     setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
     // Not made to listen, it takes nobody's client.

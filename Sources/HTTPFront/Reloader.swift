@@ -56,6 +56,12 @@ final class Reloader {
     do throws(Failure) {
       try reach(settings)
       let tokens = try settings.allTokens()
+      guard front.tokens.isEmpty || !tokens.isEmpty || settings.allowsUnauthenticated else {
+        throw Failure(
+          .configuration,
+          "there is no token any more, so everybody would be let in; set AUTH_TOKEN, or ALLOW_UNAUTHENTICATED=1 if that is meant"
+        )
+      }
       front.supervisor.replace(by: settings) { [self] failure in
         if failure == nil {
           sayWhatStays(settings)

@@ -20,6 +20,8 @@ package final class Server {
   /// Sockets that whoever started us has made.
   private let passed: [PassedSocket]
   var listeners: [any Channel] = []
+  /// Those of them that are at a path.
+  var sockets: [UnixSocket] = []
   private(set) var isStopping = false
   /// It takes no more clients.
   private var isClosed = false
@@ -69,7 +71,7 @@ package final class Server {
     front = Front(settings, loop: loop)
     let addresses = settings.listen + passed.map(\.address)
     reloader = Reloader(
-      front, parse: parse, reach: { (new) throws(Failure) in try Self.checkReach(of: addresses, new) },
+      front, parse: parse, reach: { (new) throws(Failure) in try Self.checkReach(of: addresses + new.listen, new) },
       manager: manager)
     do throws(Failure) {
       if let file = settings.counters { front.metrics = try Metrics(file: file) }
@@ -89,7 +91,11 @@ package final class Server {
   }
 
   static func checkReach(of addresses: [ListenAddress], _ settings: FrontSettings) throws(Failure) {
-    guard let reason = settings.loopbackOnly, let open = addresses.first(where: \.isOpenToOthers) else { return }
+    guard let reason = settings.loopbackOnly else { return }
+    guard settings.proxies.isEmpty else {
+      throw Failure(.configuration, "--trusted-proxies: a proxy opens this server to other machines; \(reason)")
+    }
+    guard let open = addresses.first(where: \.isOpenToOthers) else { return }
     let place = if case .ip(let host, 0) = open { host } else { open.text }
     throw Failure(.configuration, "\(place) is open to other machines; \(reason)")
   }
@@ -120,16 +126,17 @@ package final class Server {
       }
       return
     }
-    let bound = settings.listen.map { bind($0, front) } + passed.map { adopt($0, front) }
+    let bound = settings.listen.map { bind($0, front) } + passed.map { adopt($0.descriptor, $0.address, front) }
     EventLoopFuture.whenAllSucceed(bound, on: loop).assumeIsolated().whenComplete { [self] result in
       switch result {
       case .success(let channels):
         listeners = channels
+        self.front.limitToDescriptors()
         notify()
         watchSocketFiles()
         manager?.tell("READY=1", "STATUS=Serving")
         leaveIfNobodyComes()
-      case .failure(let error): fail(Failure(.unavailable, "can't listen: \(error)"))
+      case .failure(let error): fail(error as? Failure ?? Failure(.unavailable, "can't listen: \(error)"))
       }
     }
   }
@@ -140,13 +147,20 @@ package final class Server {
     case .ip(let host, let port):
       return bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1).bind(host: host, port: port)
     case .unix(let path):
-      return bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true)
+      do throws(Failure) {
+        let socket = try UnixSocket(path: path, mode: settings.socketMode)
+        sockets.append(socket)
+        return adopt(socket.descriptor, address, front)
+      } catch {
+        return loop.makeFailedFuture(error)
+      }
     }
   }
 
-  private func adopt(_ socket: PassedSocket, _ front: NIOLoopBound<Front>) -> EventLoopFuture<any Channel> {
-    let descriptor = socket.descriptor
-    return bootstrap(socket.address, front).withBoundSocket(descriptor).map { channel in
+  private func adopt(
+    _ descriptor: Int32, _ address: ListenAddress, _ front: NIOLoopBound<Front>
+  ) -> EventLoopFuture<any Channel> {
+    bootstrap(address, front).withBoundSocket(descriptor).map { channel in
       // NIO has made its queue as short as its own default is.
       listen(descriptor, FrontLimits.backlog)
       return channel
@@ -157,6 +171,11 @@ package final class Server {
     let isLocal = address.isLoopback
     let bootstrap = ServerBootstrap(group: loop)
       .serverChannelOption(.backlog, value: FrontLimits.backlog)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(AcceptPause(front.value))
+        }
+      }
       .childChannelOption(.allowRemoteHalfClosure, value: true)
       .childChannelInitializer { Self.connect($0, to: front.value, isPipe: false, isLocal: isLocal) }
     guard case .ip = address else { return bootstrap }
@@ -173,9 +192,12 @@ package final class Server {
       if let name { fields.append(("name", .text(name))) }
       log.write(.info, "listening", fields: fields)
     }
-    for listener in listeners.prefix(settings.listen.count) {
+    for (asked, listener) in zip(settings.listen, listeners) {
       let address = listener.localAddress
-      tell(address?.ipAddress, address?.port.map(String.init) ?? address?.pathname ?? "")
+      switch asked {
+      case .ip: tell(address?.ipAddress, address?.port.map(String.init) ?? "")
+      case .unix(let path): tell(nil, path)
+      }
     }
     for socket in passed {
       switch socket.address {
@@ -191,6 +213,7 @@ package final class Server {
   private func fail(_ failure: Failure) {
     log.write(.error, failure.message)
     front.supervisor.destroy()
+    for socket in sockets { socket.remove() }
     exit(failure.kind.rawValue)
   }
 
@@ -241,6 +264,7 @@ package final class Server {
 
   private func leave() -> Never {
     front.writeLog()
+    for socket in sockets { socket.remove() }
     exit(0)
   }
 
@@ -270,6 +294,7 @@ package final class Server {
 
   private func closeDoor() {
     isClosed = true
+    for socket in sockets { socket.remove() }
     for listener in listeners { listener.close(promise: nil) }
     front.quiesce()
     if front.isIdle { return endPipeline() }

@@ -17,6 +17,8 @@ package struct FrontSettings: Sendable {
   package var pipeline: [[String]]?
   /// Where the bound ports are told, when the front is ready.
   package var notifyDescriptor: Int32?
+  /// The permissions of a socket file.
+  package var socketMode: UInt32 = 0o600
   /// The file of counters that processes share; nil where each has its own.
   package var counters: String?
   package var maxBody = FrontLimits.maxBody
@@ -36,6 +38,8 @@ package struct FrontSettings: Sendable {
   package var hosts = Hosts()
   package var origins = Origins.none
   package var proxies = TrustedProxies.none
+  /// Whether a reload may take the last token away.
+  package var allowsUnauthenticated = false
   /// The largest head of a request, in bytes.
   package var maxHeader = FrontLimits.maxHeader
   /// The time for a head, from its first byte; for more of a body; and between two requests.
@@ -76,8 +80,12 @@ package enum FrontLimits {
   package static let maxInFlight = 4_096
   /// How many bytes of bodies and answers may wait in all.
   package static let maxBuffered = 256 << 20
-  /// How many bytes may wait for one client: minutes of the fastest stream.
+  /// How many bytes may wait for one client where the room for all is short: minutes of the fastest stream.
   package static let maxWaiting = 16 << 20
+  /// How many bytes the decoder of requests gets at once, but for bodies: more than a usual head has.
+  package static let maxPiece = 4_096
+  /// How many bytes of later requests a client may have left when it ends its input: few clients send ahead at all.
+  package static let maxHeld = 256 << 10
   /// How long a client may take nothing, in seconds.
   package static let maxStall: Int64 = 60
   /// The time for a whole answer, in seconds: the Messages API's SDKs wait as long.
@@ -150,6 +158,8 @@ package enum FrontLimits {
   package static let maxConnections = 10_240
   /// How many of them may come from one address, so that nobody takes all.
   package static let maxConnectionsPerAddress = 256
+  /// How long a listener rests when it could not accept a connection, in milliseconds.
+  package static let acceptPause: Int64 = 200
   /// How often a refused connection is worth a line in the log, in seconds.
   package static let refusalPause: Int64 = 10
   /// The largest file of tokens, in bytes: thousands of them.

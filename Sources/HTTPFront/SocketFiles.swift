@@ -31,6 +31,9 @@ extension Server {
 
   private func bindAgain(_ index: Int, _ path: String) {
     guard !isStopping else { return }
+    // Its lock may still be there, and would keep us out.
+    for socket in sockets where socket.path == path { socket.remove() }
+    sockets.removeAll { $0.path == path }
     bind(settings.listen[index], NIOLoopBound(front, eventLoop: loop)).assumeIsolated().whenComplete { [self] result in
       switch result {
       case .success(let channel):

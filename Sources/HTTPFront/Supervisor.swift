@@ -36,7 +36,7 @@ final class Supervisor {
   var all: [Pipeline] { running + candidates + leaving }
 
   var stateText: String { !running.isEmpty ? "running" : isStopping ? "stopping" : "restarting" }
-  var bytesWaiting: Int { running.reduce(0) { $0 + $1.bytesWaiting } }
+  var bytesWaiting: Int { all.reduce(0) { $0 + $1.bytesWaiting } }
   var inFlight: Int { all.reduce(0) { $0 + $1.open } }
   /// Something is expected of a pipeline though no client may be there.
   var awaitsEnds: Bool { all.contains { $0.isAwaited } }

@@ -9,6 +9,9 @@ struct GuardOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Let in who has one of the tokens in this file, lines of NAME:TOKEN.", valueName: "file"))
   var tokens: String?
 
+  @Flag(help: "Let a reload take the last token away, so that everybody is let in.")
+  var allowUnauthenticated = false
+
   @Option(
     help: ArgumentHelp("Names that a Host may have on loopback, beside localhost, with commas.", valueName: "names"))
   var allowedHosts = ""
@@ -41,6 +44,7 @@ struct GuardOptions: ParsableArguments {
   func apply(to settings: inout FrontSettings) throws(Failure) {
     settings.tokens = try Tokens(of: settings.environment)
     settings.tokensFile = tokens
+    settings.allowsUnauthenticated = allowUnauthenticated
     settings.hosts = Hosts(allowedHosts)
     settings.origins = try Origins(corsOrigins)
     guard min(maxHeader, maxConnections, maxConnectionsPerAddress) > 0 else {

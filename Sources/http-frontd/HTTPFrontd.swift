@@ -16,6 +16,9 @@ struct HTTPFrontd: ParsableCommand {
   @Option(help: ArgumentHelp("Listen at ADDRESS:PORT or unix:PATH; may be repeated.", valueName: "address"))
   var listen: [String] = []
 
+  @Option(help: ArgumentHelp("The permissions of a socket file, in octal.", valueName: "mode"))
+  var socketMode = "0600"
+
   @Option(help: ArgumentHelp("Start these stages, words and '|', and keep them running.", valueName: "stages"))
   var pipeline: String?
 
@@ -144,6 +147,10 @@ struct HTTPFrontd: ParsableCommand {
       guard programs.count == 1 else { throw Failure(.usage, "--reload is one program, not \(programs.count)") }
       settings.inquiry = programs[0]
     }
+    guard let mode = UInt32(socketMode, radix: 8), (1...4).contains(socketMode.utf8.count), mode <= 0o777 else {
+      throw Failure(.usage, "--socket-mode \(socketMode): expected permissions in octal, for example 0660")
+    }
+    settings.socketMode = mode
     settings.notifyDescriptor = notifyFd
     settings.maxBody = maxBody
     settings.maxInFlight = maxInFlight

@@ -80,6 +80,19 @@ struct GuardTests {
   @Test(arguments: ["a", "10.0.0.0/33", "10.0.0.0/-1", "::/129", "10.0.0.0/x", "10.0.0.0/8/8"])
   func wrongProxies(_ list: String) { #expect(throws: Failure.self) { try TrustedProxies(list) } }
 
+  @Test("what is repeated of a request ends at the end of a character")
+  func clips() {
+    #expect(clipped("abc", to: 3) == "abc" && clipped("abcd", to: 3) == "abc" && clipped("", to: 0) == "")
+    #expect(clipped("aé", to: 2) == "a" && clipped("é", to: 1) == "" && clipped("a😀b", to: 4) == "a")
+    #expect(echo("short") == "short" && echo(String(repeating: "é", count: 200)).utf8.count == 256 + 3)
+  }
+
+  @Test("descriptors are kept back for pipelines", arguments: [(64, 12, 1), (256, 12, 1), (1_024, 20, 4), (32, 12, 1)])
+  func descriptors(_ limit: Int, _ open: Int, _ pipelines: Int) {
+    let connections = DescriptorBudget.connections(limit: limit, open: open, pipelines: pipelines)
+    #expect(connections >= 1 && (connections == 1 || connections + open + 32 + 4 * pipelines == limit))
+  }
+
   @Test("as many as there is room for, in all and from each address")
   func crowd() {
     var crowd = Crowd(most: 5, mostFromOne: 2)

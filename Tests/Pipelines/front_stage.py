@@ -80,6 +80,13 @@ class Request:
         self.whole(200, {}, **{"x-good": "yes", "x-claude-model": name, name: "x"},
                    **{"x-made-%d" % number: name for number in range(100)})
 
+    def answer_large(self):
+        """So many bytes, as fast as they are taken."""
+        self.http(200, "text/event-stream")
+        for at in range(0, self.body["n"], 100_000):
+            self.data("x" * min(100_000, self.body["n"] - at))
+        self.end()
+
     def answer_garbage(self):
         write("garbage\n")
         write('{"rid":"%s","data":\n' % self.rid)

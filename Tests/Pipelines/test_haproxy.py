@@ -27,7 +27,7 @@ RECIPE = SCRIPTS / "haproxy/haproxy.cfg"
 STREAMS, WHOLES = 40, 20
 BODY = {"model": "claude-sonnet-5-5", "max_tokens": 50, "messages": [{"role": "user", "content": "over here"}]}
 # What the proxy's settings beside HAProxy are, as the recipe's head says.
-SETTINGS = {"BACKEND": "claude-echo", "TRUSTED_PROXIES": "127.0.0.1", "ALLOWED_HOSTS": "claude.example.com"}
+SETTINGS = {"BACKEND": "claude-echo", "TRUSTED_PROXIES": "127.0.0.1", "ALLOW_UNAUTHENTICATED": "1", "ALLOWED_HOSTS": "claude.example.com"}
 
 
 class Pair:

@@ -28,7 +28,8 @@ class Edge:
     def __init__(self, home: Path):
         self.home = home
         self.certificates = Certificates(home)
-        self.proxy = Proxy(home / "proxy", BACKEND="claude-echo", ALLOWED_HOSTS=NAME, TRUSTED_PROXIES="127.0.0.1")
+        self.proxy = Proxy(home / "proxy", BACKEND="claude-echo", ALLOWED_HOSTS=NAME, TRUSTED_PROXIES="127.0.0.1",
+                           ALLOW_UNAUTHENTICATED="1")
         self.port = free_port()
         recipe = RECIPE.read_text()
         folder = f"/etc/letsencrypt/live/{NAME}"

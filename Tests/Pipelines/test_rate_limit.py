@@ -90,7 +90,8 @@ def test_keys_and_addresses_are_kept_apart(start: Callable[..., Proxy], tmp_path
     # Who is exempt passes always, and is told of no limit.
     assert all(answer.status == 200 and LIMIT not in answer.headers for answer in answers[2::3])
 
-    open_ = start(**LIMITED | {"RATE_LIMIT_BURST": "20", "RATE_LIMIT_EXEMPT": "192.0.2.9"}, TRUSTED_PROXIES="127.0.0.1")
+    open_ = start(**LIMITED | {"RATE_LIMIT_BURST": "20", "RATE_LIMIT_EXEMPT": "192.0.2.9"}, TRUSTED_PROXIES="127.0.0.1",
+                  ALLOW_UNAUTHENTICATED="1")
     addresses = ["192.0.2.1", "2001:db8::1", "192.0.2.9"]
     answers, back = storm(
         lambda number: open_.ask("POST", path_of(number), BODY, {"x-forwarded-for": addresses[number % 3]}), 120)

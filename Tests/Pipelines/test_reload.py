@@ -145,6 +145,45 @@ def test_reach_is_looked_at_again(start, told):
     assert server.ask("GET", "/v1/models", headers={"host": "x"})[0] == 401
 
 
+@pytest.mark.parametrize("taken", ["setting", "empty setting", "no file", "emptied file", "cut file", "comments"])
+def test_the_last_token_is_not_taken_away(start, told, tmp_path, taken):
+    """Neither by a setting that is emptied nor by a file: or everybody would be let in."""
+    file = tmp_path / "tokens"
+    file.touch(mode=0o600)
+    file.write_text("ann:of-the-file\nbob:another\n")
+    by_file = taken not in ["setting", "empty setting"]
+    told.write(*(["--tokens", str(file)] if by_file else []), **({} if by_file else {"AUTH_TOKEN": "of-the-file"}))
+    server = start(*told.option)
+    reload(server)
+    asked = lambda: server.ask("GET", "/v1/models")[0]
+    known = lambda: server.ask("GET", "/v1/models", headers={"x-api-key": "of-the-file"})[0]
+    assert asked() == 401 and known() == 200
+    if by_file and taken != "no file":
+        file.write_text({"emptied file": "", "cut file": "# staff", "comments": "# ann:of-the-file\n\n"}[taken])
+    else:
+        told.write(**({"AUTH_TOKEN": ""} if taken == "empty setting" else {}))
+    line = reload(server, "the settings and the tokens stay as they are: ")
+    assert "token" in line["msg"] and line["level"] == "error"
+    assert asked() == 401 and known() == 200
+    # Fewer are fine; and none are, where that is meant.
+    file.write_text("ann:of-the-file\n")
+    told.write("--tokens", str(file))
+    reload(server)
+    assert asked() == 401 and known() == 200
+    told.write("--allow-unauthenticated")
+    reload(server)
+    assert asked() == 200
+
+
+def test_a_proxy_is_open_to_others(start, told):
+    """So it is refused where that is, at the start and at a reload."""
+    server = start(*told.option)
+    told.write("--loopback-only", "set AUTH_TOKEN", "--trusted-proxies", "127.0.0.1")
+    assert "--trusted-proxies" in reload(server, "the settings and the tokens stay as they are: ")["msg"]
+    told.write("--trusted-proxies", "127.0.0.1")
+    reload(server)
+
+
 def test_again_and_again(start, told):
     """Signals that come while one is at work are not lost, and no process is left."""
     server = start(*told.option)

@@ -79,6 +79,10 @@ NO_COLOR=$HOME `id`
     assert b"NO_COLOR=$HOME `id`\0" in given and b"secret" not in given
     # What no longer stands in the file is no longer in force.
     file.write_text("")
+    # But for the last token: nobody loses that by a file that was cut short.
+    hang_up(proxy, "the settings and the tokens stay as they are: there is no token any more")
+    assert chat(proxy).status == 401
+    file.write_text("ALLOW_UNAUTHENTICATED=1\n")
     hang_up(proxy, "the settings were read again")
     assert chat(proxy).json["type"] == "message"
     assert json.loads(proxy.ask("GET", "/health/detailed").body)["configuration"]["max_body"] == 32 << 20
@@ -90,7 +94,7 @@ NO_COLOR=$HOME `id`
     ("\n\nsecret\n", "line 3 is not NAME=value"), ("PATH=/tmp\n", "line 1: PATH is no setting"),
     ('DEFAULT_MODEL="x\n', "line 1: the value of DEFAULT_MODEL has a quote too many or too few"),
     ("AUTH_TOKEN=secret\n", "line 1: AUTH_TOKEN is a secret, and others may read the file"),
-    ("BACKEND=nothing\n", "BACKEND: nothing"), ("HOST=0.0.0.0\n", "HOST: 0.0.0.0 is open to others"),
+    ("BACKEND=nothing\n", "BACKEND: nothing"), ("HOST=0.0.0.0\n", " is open to other machines; set AUTH_TOKEN"), ("TRUSTED_PROXIES=127.0.0.1\n", "--trusted-proxies: a proxy opens this server to other machines; set AUTH_TOKEN"),
     ("MODELS_FILE=/nonexistent\n", "the new pipeline ended before it had answered"),
     ("AUTH_TOKENS_FILE=/nonexistent\n", "--tokens /nonexistent"), (None, "there is no such file")])
 def test_a_broken_file(start, tmp_path: Path, text: str | None, says: str) -> None:

@@ -22,11 +22,12 @@ JSON = {"content-type": "application/json"}
 class Front:
     """A running server, and what its pipeline got."""
 
-    def __init__(self, folder, *options, pipeline=STAGE + " | cat", listen="127.0.0.1:0", env=None, stderr=None):
+    def __init__(self, folder, *options, pipeline=STAGE + " | cat", listen="127.0.0.1:0", env=None, stderr=None,
+                 wrapper=()):
         self.seen_path = os.path.join(folder, "seen")
         self.log_path = os.path.join(folder, "log")
         ready, told = os.pipe()
-        command = [FRONT, "--listen", listen, "--notify-fd", str(told), "--log-level", "debug", *options]
+        command = [*wrapper, FRONT, "--listen", listen, "--notify-fd", str(told), "--log-level", "debug", *options]
         command += ["--pipeline", pipeline] if pipeline else []
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen(
