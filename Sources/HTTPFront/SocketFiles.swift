@@ -25,14 +25,19 @@ extension Server {
 
   private func listenAgain(_ index: Int, _ path: String) {
     if let slash = path.lastIndex(of: "/"), slash != path.startIndex { mkdir(String(path[..<slash]), 0o700) }
-    // Its lock may still be there, and is ours: without this we would refuse ourselves the path.
+    // First that one: NIO removes the file of a socket that it closes, whoever has made it.
+    listeners[index].close().assumeIsolated().whenComplete { [self] _ in bindAgain(index, path) }
+  }
+
+  private func bindAgain(_ index: Int, _ path: String) {
+    guard !isStopping else { return }
+    // Its lock may still be there, and would keep us out.
     for socket in sockets where socket.path == path { socket.remove() }
     sockets.removeAll { $0.path == path }
     bind(settings.listen[index], NIOLoopBound(front, eventLoop: loop)).assumeIsolated().whenComplete { [self] result in
       switch result {
       case .success(let channel):
         guard !isStopping else { return channel.close(promise: nil) }
-        listeners[index].close(promise: nil)
         listeners[index] = channel
         front.log.write(.warning, "the socket's file was removed: listening again", ["path": path])
       case .failure(let error):
