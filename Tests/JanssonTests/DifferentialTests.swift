@@ -4,7 +4,7 @@ import JSONText
 import Jansson
 import Testing
 
-/// Our lexer, tree and dumper against Jansson's own.
+/// Our lexer and dumper against Jansson's own, whose tree they share.
 ///
 /// They differ where it is meant: an integer beyond 64 bits is no error; a real is written as the shortest
 /// text that reads back the same; a control character's number is written in lower-case digits.

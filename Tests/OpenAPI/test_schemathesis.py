@@ -5,6 +5,7 @@ Short by default: made-up requests alone. LONG=1 (make test-schema) goes through
 are some fifty thousand requests. What is left out, and why:
 
 - NUL in generated text: the JSON library refuses it in the name of a member (400).
+- Two tools of one name, which are refused (requests_hook.py).
 - negative_data_rejection, for chat, where nothing judges them. claude-echo takes nearly anything, so Anthropic's
   requests are asked again of claude-http, before a stand-in for the API that refuses what isn't of the SDK's types;
   there the check is on. For OpenAI's, the proxy takes more than the SDK's types on purpose: wrong values in fields that
@@ -44,7 +45,8 @@ def run(proxy: Proxy, paths: list[str], *arguments: str, most: int = 8) -> int:
     for path in paths:
         command += ["--include-path", path]
     done = subprocess.run([*command, *arguments], cwd=proxy.home, text=True, capture_output=True,
-                          timeout=3600 if LONG else 240, env=os.environ | {"HOME": str(proxy.home)})
+                          timeout=3600 if LONG else 240, env=os.environ | {"HOME": str(proxy.home), "PYTHONPATH": str(Path(__file__).parent),
+                                                        "SCHEMATHESIS_HOOKS": "requests_hook"})
     report = "\n".join(line[:600] for line in done.stdout.splitlines()[-120:])
     assert done.returncode == 0, report + done.stderr[-2000:]
     counted = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
