@@ -110,3 +110,30 @@ def test_colours_on_a_terminal(tmp_path: Path, settings: dict[str, str], is_colo
 def test_a_form_that_is_none(tmp_path: Path) -> None:
     said = run(SCRIPTS / "claude-proxy", "--check", LOG_FORMAT="xml")
     assert said.returncode == 78 and "LOG_FORMAT" in said.stderr
+
+
+@pytest.mark.parametrize("path, body, wanted", [
+    ("/openai/v1/chat/completions", {"model": "x", "messages": [{"role": "robot", "content": "hi"}]}, {"error": "invalid_request_error", "param": "messages[0].role"}),
+    ("/v1/messages", BODY | {"messages": [{"role": "user", "content": "[[error:529]]"}]}, {"error": "overloaded_error"}),
+    ("/openai/v1/chat/completions", BODY | {"messages": [{"role": "user", "content": "[[error:429]]"}]}, {"error": "rate_limit_error"}),
+    ("/openai/v1/chat/completions", BODY | {"stream": True, "messages": [{"role": "user", "content": "[[error:500]]"}]}, {"error": "api_error"}),
+])
+def test_why_a_request_failed(start: Callable[..., Proxy], path: str, body: dict, wanted: dict[str, str]) -> None:
+    """Errors of the pipeline too, by their type and the field that was wrong."""
+    proxy = start(BACKEND="claude-echo")
+    assert proxy.ask("POST", path, body).status >= 400
+    wait_for("it is logged", lambda: '"method":"POST"' in proxy.log.read_text())
+    [line] = [line for line in map(json.loads, proxy.log.read_text().splitlines()) if line.get("method") == "POST"]
+    assert {name: line.get(name) for name in ("error", "param")} == {"param": None} | wanted, line
+
+
+def test_losses_that_are_only_counted(start: Callable[..., Proxy]) -> None:
+    """Of a hundred unknown fields the log names some, and says how many more there were."""
+    proxy = start(BACKEND="claude-echo")
+    body = {"model": "x", "messages": [{"role": "user", "content": "hi"}]} | {f"unknown_{number}": 1 for number in range(100)}
+    assert proxy.ask("POST", "/openai/v1/chat/completions", body).status == 200
+    wait_for("it is logged", lambda: '"method":"POST"' in proxy.log.read_text())
+    raw = next(line for line in proxy.log.read_text().splitlines() if '"method":"POST"' in line)
+    loss = json.loads(raw)["loss"]
+    more = re.fullmatch(r"and (\d+) more", loss[-1])
+    assert len(raw) < 4_096 and more and len(loss) > 10, loss

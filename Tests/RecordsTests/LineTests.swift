@@ -56,7 +56,7 @@ struct LineTests {
   @Test(
     "bare bodies",
     arguments: [
-      "{}", #"{"model":"m"}"#, #"{"Rid":"a"}"#, #"{"ridx":"a"}"#, #"{"model":"m","rid":"a"}"#, "[1]", "7", "\"x\"",
+      "{}", #"{"model":"m"}"#, #"{"Rid":"a"}"#, #"{"ridx":"a"}"#, #"{"model":"m","rid":7}"#, "[1]", "7", "\"x\"",
       "not JSON", "}", "\"", "{", #"{"rid"#, #"{"rid""#,
     ])
   func bare(_ text: String) {
@@ -64,12 +64,13 @@ struct LineTests {
   }
 
   @Test(
-    "what began as a record and is none",
+    "what began as a record and is none, or has its rid in another place",
     arguments: [
       (#"{"rid":7,"end":{}}"#, ""), (#"{"rid":"a"}"#, "a"), (#"{"rid":"a","end"}"#, "a"), (#"{"rid":"a","end":}"#, "a"),
       (#"{"rid":"a","end":{"#, "a"), (#"{"rid":"a" "end":{}}"#, "a"), (#"{"rid":"a","ctx":7,"end":{}}"#, "a"),
       (#"{"rid":"a","ctx":{},}"#, "a"), (#"{"rid":"a","ctx":{"b":"#, "a"), (#"{"rid":"a,"end":{}}"#, "a,"),
       (#"{"rid":"a"#, ""), (#"{"rid":"#, ""),
+      (#"{"model":"m","rid":"a"}"#, "a"), (#"{"ctx":{"rid":"b"},"end":{},"rid":"a"}"#, "a"),
     ])
   func broken(_ text: String, _ rid: String) {
     let parts = Parts(scanning: Array(text.utf8))
