@@ -201,9 +201,10 @@ def paths() -> Json:
         "/v1/chat/completions": {"post": chat(
             "Either", "createByEither", "A message or a chat completion, by what the request looks like",
             both, {"anyOf": [message, completion]}, either, parameters=version_headers(), description=(
-                "An `anthropic-version` or `x-api-key` header means Anthropic. OpenAI's User-Agent, a bearer token without "
-                "`anthropic-version`, a message of role developer or tool, `max_completion_tokens`, `n`, `stop`, "
-                "`stream_options`, `response_format`, `functions` or a nested function among the tools means OpenAI. "
+                "An `anthropic-version` or `x-api-key` header means Anthropic. The User-Agent of an OpenAI client, an "
+                "`authorization` header, a body without `max_tokens`, a first message of role system, a message of role "
+                "developer or tool, `tool_calls`, `image_url`, a model named `gpt-…`, a tool of type function, or a field "
+                "that only OpenAI has (such as `stop`, `seed`, `user` or `response_format`) means OpenAI. "
                 "Else it is Anthropic. `CHAT_COMPLETIONS_DIALECT` fixes it."))},
         "/v1/models": {"get": lists("Either", "listModels", "The models, with both vendors' members", "ModelList")},
         "/v1/models/{id}": {"get": lists(
