@@ -17,6 +17,8 @@ package struct EventStreamEncoder: RecordFilter {
       case streaming
       /// The body is written; only `end` is awaited.
       case bodied
+      /// It was answered by an error, because the pipeline lacks a stage; what the backend says of it is left out.
+      case refused
     }
 
     var phase: Phase
@@ -26,8 +28,8 @@ package struct EventStreamEncoder: RecordFilter {
     let ctx: String?
     /// `{"rid":"…","data":"`, what every data record begins with.
     let prefix: Bytes
-    /// The type of the error that ended the stream, as a JSON string.
-    var error: String?
+    /// The type and the field of the error that the answer is or ended with, as JSON strings.
+    var error: (type: String, param: String?)?
 
     init(_ line: Line, _ phase: Phase) {
       self.phase = phase
@@ -43,6 +45,8 @@ package struct EventStreamEncoder: RecordFilter {
   }
 
   private var answers = OpenAnswers<Answer>()
+  /// The operator has been told that a stage is missing.
+  private var hasToldOfMissingStage = false
 
   package init() {}
 
@@ -50,9 +54,18 @@ package struct EventStreamEncoder: RecordFilter {
     switch line.kind {
     case .begin:
       guard answers.find(line.rid) == nil else { throw APIError(status: 502, "an answer began twice") }
-      try answers.open(line.rid, Answer(line, .held))
+      let answer = Answer(line, .held)
+      try answers.open(line.rid, answer)
+      if !line.isBare, let missing = MissingStage(ctx: line.ctx) {
+        note(missing, line.rid, to: &out)
+        var body = Bytes()
+        missing.appendBody(to: &body, requestID: line.rid)
+        Self.refuse(answer, line.rid, body.slice, to: &out)
+        answer.phase = .refused
+      }
     case .event:
       guard let answer = answers.find(line.rid) else { throw Self.outOfPlace(line) }
+      guard answer.phase != .refused else { return }
       if line.payload[0] == UInt8(ascii: "\""), !Self.isString(line.payload) {
         throw APIError(status: 502, "an event is neither an object nor a string")
       }
@@ -60,7 +73,10 @@ package struct EventStreamEncoder: RecordFilter {
       guard answer.phase == .streaming else { throw Self.outOfPlace(line) }
       Self.encode(line.payload, answer, to: &out)
     case .response:
-      guard let answer = answers.find(line.rid), answer.phase == .held else { throw Self.outOfPlace(line) }
+      guard let answer = answers.find(line.rid), answer.phase == .held || answer.phase == .refused else {
+        throw Self.outOfPlace(line)
+      }
+      guard answer.phase == .held else { return }
       answer.phase = .bodied
       var head = HTTPHead(ctx: answer.ctx)
       head.take(begin: answer.begin)
@@ -74,7 +90,8 @@ package struct EventStreamEncoder: RecordFilter {
         if answer.phase == .held { Self.refuse(answer, line.rid, to: &out) }
       }
       // An end alone is a cancelled request's: there is no one to answer.
-      Self.end(line.rid, isBare: line.isBare, line.payload, error: answer?.error, to: &out)
+      let isCancelled = Scan.member("cancelled", of: line.payload)?.equals("true") == true
+      Self.end(line.rid, isBare: line.isBare, line.payload, error: isCancelled ? nil : answer?.error, to: &out)
     default:
       out.forward(line)
     }
@@ -92,11 +109,18 @@ package struct EventStreamEncoder: RecordFilter {
           var body = Bytes()
           body.append(body: endedEarly, requestID: rid)
           Self.encode(error: body.slice, answer, to: &out)
-        case .bodied: break
+        case .bodied, .refused: break
         }
         Self.end(rid, isBare: answer.isBare, nil, error: answer.error, to: &out)
       }
     }
+  }
+
+  /// Tells the operator once: every request of such a pipeline fails.
+  private mutating func note(_ missing: MissingStage, _ rid: ByteSlice, to out: inout Output) {
+    guard !hasToldOfMissingStage else { return }
+    hasToldOfMissingStage = true
+    out.note(.error, missing.message, rid: rid)
   }
 
   private static func outOfPlace(_ line: Line) -> APIError {
@@ -116,12 +140,16 @@ package struct EventStreamEncoder: RecordFilter {
     guard let answer = answers.find(line.rid) else {
       let answer = Answer(line, .bodied)
       try answers.open(line.rid, answer)
+      // An error of an early stage keeps its status and its words, which say more; clients of OpenAI's find its type
+      // and its message where Anthropic's API has them.
+      if let missing = MissingStage(ctx: line.ctx) { note(missing, line.rid, to: &out) }
       return Self.write(error: body, line.payload, answer, line.rid, to: &out)
     }
     switch answer.phase {
     case .held: Self.write(error: body, line.payload, answer, line.rid, to: &out)
     case .streaming: Self.encode(error: body, answer, to: &out)
-    case .bodied: out.note(.warning, "an error came behind a whole body", rid: line.rid)
+    case .bodied: out.note(.warning, "an error came after a whole body", rid: line.rid)
+    case .refused: return
     }
     answer.phase = .bodied
   }
@@ -129,17 +157,45 @@ package struct EventStreamEncoder: RecordFilter {
   /// An error as the stream's last event.
   private static func encode(error body: ByteSlice, _ answer: Answer, to out: inout Output) {
     encode(body, answer, to: &out)
-    let type = Scan.member("error", of: body).flatMap { Scan.member("type", of: $0) }
-    answer.error = Scan.plainString(type) == nil ? #""api_error""# : type?.text
+    answer.error = reason(of: body)
   }
 
-  /// Writes `end`. A stream that failed looks from its status like one that didn't: `error` says what it was.
+  /// What an error's body says for the log: its type, and the field that is at fault.
+  private static func reason(of body: ByteSlice) -> (type: String, param: String?) {
+    let error = Scan.member("error", of: body)
+    func text(_ name: StaticString) -> String? {
+      guard let value = error.flatMap({ Scan.member(name, of: $0) }), value.count > 2,
+        value.first == UInt8(ascii: "\"")
+      else { return nil }
+      var text = Bytes()
+      // A field's name may be the client's own words.
+      let inside = value.cut(1, value.count - 1)
+      guard text.append(unescaped: inside) else { return nil }
+      let scalars = text.text.unicodeScalars.prefix(maxReason)
+      var quoted = Bytes()
+      quoted.append(quoted: String(String.UnicodeScalarView(scalars)))
+      return quoted.text
+    }
+    return (text("type") ?? #""api_error""#, text("param"))
+  }
+
+  /// How long a type or a field may be in an `end`, in characters.
+  private static let maxReason = 128
+
+  /// Writes `end`, with what the access log says of an answer that failed. The status alone doesn't say why, and a
+  /// stream that failed has the status of one that didn't.
   private static func end(
-    _ rid: ByteSlice, isBare: Bool, _ payload: ByteSlice?, error: String?, to out: inout Output
+    _ rid: ByteSlice, isBare: Bool, _ payload: ByteSlice?, error: (type: String, param: String?)?,
+    to out: inout Output
   ) {
     out.record(.end, of: rid, isBare: isBare) { bytes in
       guard let error else { return payload.map { bytes.append($0) } ?? bytes.append("{}") }
-      bytes.append(object: payload, setting: "error") { $0.append(text: error) }
+      guard let param = error.param else {
+        return bytes.append(object: payload, setting: "error") { $0.append(text: error.type) }
+      }
+      var typed = Bytes()
+      typed.append(object: payload, setting: "error") { $0.append(text: error.type) }
+      bytes.append(object: typed.slice, setting: "error_param") { $0.append(text: param) }
     }
   }
 
@@ -151,15 +207,20 @@ package struct EventStreamEncoder: RecordFilter {
     head.take(error: payload)
     head.write(of: rid, isBare: answer.isBare, bodyLength: body.count, to: &out)
     Self.body(body, answer, to: &out)
+    answer.error = reason(of: body)
   }
 
   /// An answer that began and then had nothing to say.
   private static func refuse(_ answer: Answer, _ rid: ByteSlice, to out: inout Output) {
     var body = Bytes()
     body.append(body: endedEarly, requestID: rid)
+    refuse(answer, rid, body.slice, to: &out)
+  }
+
+  private static func refuse(_ answer: Answer, _ rid: ByteSlice, _ body: ByteSlice, to out: inout Output) {
     var payload = Bytes()
     payload.append(#"{"status":502,"headers":{}}"#)
-    write(error: body.slice, payload.slice, answer, rid, to: &out)
+    write(error: body, payload.slice, answer, rid, to: &out)
   }
 
   private static func isString(_ payload: ByteSlice) -> Bool {

@@ -6,10 +6,15 @@ import Records
 struct HTTPHead {
   private let ctx: String?
   private var status = 200
-  private var headers: [(name: String, value: String)] = []
+  /// In the order in which they were set; nil where one was set again later.
+  private var headers: [(name: String, value: String)?] = []
+  private var places: [String: Int] = [:]
 
-  /// How long `x-proxy-loss` may be, in bytes: proxies in front have small limits for all headers together.
-  private static let maxLoss = 1024
+  /// How many headers a ctx may add, and how long a value made of request data may be, in bytes: proxies in front, and
+  /// clients, refuse an answer whose head is too large.
+  private static let maxAdded = 64
+  private static let maxValue = 1024
+  private static let maxModel = 256
 
   init(ctx: String?) { self.ctx = ctx }
 
@@ -33,19 +38,22 @@ struct HTTPHead {
     if let headers = Scan.member("headers", of: begin) { take(headers: headers) }
   }
 
-  private mutating func take(headers object: ByteSlice) {
+  private mutating func take(headers object: ByteSlice, atMost count: Int = .max, ofLength length: Int = .max) {
+    var left = count
     Scan.members(object) { key, value in
       // What frames the body is decided here, not upstream.
       guard Self.isName(key), !key.starts(with: "content-"), !key.equals("transfer-encoding"),
-        !key.equals("connection"), let value = Self.headerValue(value)
+        !key.equals("connection"), let value = Self.headerValue(value, ofLength: length)
       else { return true }
+      guard left > 0 else { return false }
+      left -= 1
       set(key.text, value)
       return true
     }
   }
 
   private mutating func set(_ name: String, _ value: String) {
-    headers.removeAll { $0.name == name }
+    if let earlier = places.updateValue(headers.count, forKey: name) { headers[earlier] = nil }
     headers.append((name, value))
   }
 
@@ -56,13 +64,18 @@ struct HTTPHead {
     guard !isBare else { return }
     if var ctx {
       ctx.withUTF8 { ctx in
-        if let extra = Scan.member("headers", of: ctx) { take(headers: extra) }
+        if let extra = Scan.member("headers", of: ctx) {
+          take(headers: extra, atMost: Self.maxAdded, ofLength: Self.maxValue)
+        }
         if let model = Scan.member("model", of: ctx), let effective = Scan.member("effective", of: model),
-          let name = Self.headerValue(effective)
+          let name = Self.headerValue(effective, ofLength: Self.maxModel)
         {
           set("x-claude-model", name)
         }
-        if let loss = Scan.member("loss", of: ctx), let text = Self.loss(loss) { set("x-proxy-loss", text) }
+        let more = Scan.member("loss_more", of: ctx).flatMap { Int($0.text) } ?? 0
+        if let text = LossHeader.value(Scan.member("loss", of: ctx), more: min(max(more, 0), 1 << 40)) {
+          set("x-proxy-loss", text)
+        }
       }
     }
     if let bodyLength {
@@ -73,7 +86,7 @@ struct HTTPHead {
       set("cache-control", "no-cache")
       set("x-accel-buffering", "no")
     }
-    let (status, headers) = (status, headers)
+    let (status, headers) = (status, headers.compactMap { $0 })
     var ctx = ctx
     func payload(_ bytes: inout Bytes) {
       bytes.append(#"{"status":"#)
@@ -98,48 +111,14 @@ struct HTTPHead {
       }
   }
 
-  /// A JSON string or number as a header's value; nil where it could break out of it.
-  private static func headerValue(_ value: ByteSlice) -> String? {
-    guard value.first == UInt8(ascii: "\"") else { return Double(value.text) == nil ? nil : value.text }
+  /// A JSON string or number as a header's value, cut at a length; nil where it could break out of it.
+  private static func headerValue(_ value: ByteSlice, ofLength length: Int = .max) -> String? {
+    guard value.first == UInt8(ascii: "\"") else {
+      return value.count > 64 || Double(value.text) == nil ? nil : value.text
+    }
     var text = Bytes()
     guard text.append(unescaped: value.cut(1, value.count - 1)), text.slice.allSatisfy({ $0 >= 0x20 && $0 < 0x7F })
     else { return nil }
-    return text.text
-  }
-
-  /// `[{"field":"temperature","fate":"clamped 1.7 to 1"}, …]` as `temperature=clamped, …`.
-  ///
-  /// Names and fates only. Fields that no table knows are counted: their names are the caller's own words.
-  static func loss(_ entries: ByteSlice) -> String? {
-    var named: [String] = []
-    var unknown = 0
-    Scan.elements(entries) { entry in
-      guard let field = Scan.plainString(Scan.member("field", of: entry)), field.allSatisfy(isFieldByte),
-        Scan.member("unknown", of: entry) == nil,
-        let fate = Scan.plainString(Scan.member("fate", of: entry))
-      else {
-        unknown += 1
-        return true
-      }
-      let word = fate.prefix { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }
-      let text = field.text + "=" + String(decoding: word, as: UTF8.self)
-      if !named.contains(text) { named.append(text) }
-      return true
-    }
-    if unknown > 0 { named.append("unknown=\(unknown)") }
-    guard !named.isEmpty else { return nil }
-    var text = named[0]
-    for entry in named.dropFirst() where text.utf8.count + entry.utf8.count + 2 <= maxLoss { text += ", " + entry }
-    return text
-  }
-
-  private static func isFieldByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "-"),
-      UInt8(ascii: "["), UInt8(ascii: "]"):
-      true
-    default: false
-    }
+    return text.count > length ? text.slice.cut(0, length).text : text.text
   }
 }

@@ -322,7 +322,8 @@ final class Front {
         if exchange.isEventStream, !exchange.collects, exchange.pending.isEmpty,
           now - exchange.lastWrite >= .seconds(FrontLimits.keepAlive)
         {
-          exchange.pending.append(":\n\n")
+          // A comment of one line. An empty line after it would end an event, and some clients take that for an empty one.
+          exchange.pending.append(":\n")
           connection.flush(exchange)
         }
       }

@@ -191,7 +191,7 @@ private func hexDigit(_ value: UInt8) -> UInt8 {
 }
 
 /// The number that four hexadecimal digits make.
-private func hexQuad(_ text: ByteSlice, _ at: Int) -> UInt32? {
+func hexQuad(_ text: ByteSlice, _ at: Int) -> UInt32? {
   guard text.count - at >= 4 else { return nil }
   var value: UInt32 = 0
   for index in at..<at + 4 {

@@ -32,6 +32,20 @@ extension JSON {
     return try parse(bytes.slice)
   }
 
+  /// Parses what a model said, where half of a surrogate pair stands for U+FFFD.
+  ///
+  /// A model writes text in pieces, and nobody can send it back for a better one; a request is refused for the same.
+  package static func parse(mending text: ByteSlice) throws(JSONError) -> JSON {
+    do throws(JSONError) {
+      return try parse(text)
+    } catch {
+      guard Scan.loneSurrogate(in: text) != nil else { throw error }
+      var mended = Bytes(capacity: text.count)
+      mended.append(mending: text)
+      return try parse(mended.slice)
+    }
+  }
+
   /// Parses by Jansson's own lexer: the reference that ``parse(_:)`` is held to.
   package static func parseReference(_ text: ByteSlice) throws(JSONError) -> JSON {
     var error = json_error_t()

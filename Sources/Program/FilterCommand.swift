@@ -28,9 +28,12 @@ package struct CommonOptions: ParsableArguments {
 
   /// The ctx of requests that bring none.
   ///
-  /// - Parameter fallback: the dialect where no option names one; nil leaves it to the programs that care.
-  package func defaultContext(dialect fallback: Dialect?) -> String {
-    let named = (dialect ?? fallback).map { #","dialect":""# + $0.rawValue + "\"" } ?? ""
+  /// - Parameters:
+  ///   - fallback: the dialect where no option names one; nil leaves it to the programs that care.
+  ///   - isTranslated: whether answers that bring no ctx are taken to be in that dialect already.
+  package func defaultContext(dialect fallback: Dialect?, isTranslated: Bool = false) -> String {
+    let name = (dialect ?? fallback)?.rawValue
+    let named = name.map { #","dialect":"\#($0)""# + (isTranslated ? #","translated":"\#($0)""# : "") } ?? ""
     return #"{"op":""# + (op ?? .messages).rawValue + "\"" + named + "}"
   }
 }
@@ -45,11 +48,14 @@ package protocol FilterCommand: ParsableCommand {
   var common: CommonOptions { get }
   /// The dialect of a record or a bare body that names none; nil in programs that serve all alike.
   var bareDialect: Dialect? { get }
+  /// Whether what brings no ctx is in that dialect already.
+  var bareIsTranslated: Bool { get }
   func filter() throws(Failure) -> Filter
 }
 
 extension FilterCommand {
   package var bareDialect: Dialect? { nil }
+  package var bareIsTranslated: Bool { false }
 
   package mutating func run() throws {
     let log = Log(program: Self._commandName, level: common.logLevel)
@@ -57,7 +63,9 @@ extension FilterCommand {
     signal(SIGPIPE, SIG_DFL)
     do throws(Failure) {
       var run = Run(
-        try filter(), defaultContext: common.defaultContext(dialect: bareDialect), isStrict: common.strictInput)
+        try filter(),
+        defaultContext: common.defaultContext(dialect: bareDialect, isTranslated: bareIsTranslated),
+        isStrict: common.strictInput)
       do throws(Failure) {
         // Nothing computed waits for input that may be slow to come: each read is followed by one write.
         // Until when large buffers are kept, by the reactor's clock.

@@ -8,10 +8,10 @@ import Records
 final class ChatAnswer {
   let isBare: Bool
   private let rid: String
-  private let operation: Records.Operation
+  let operation: Records.Operation
   /// The model as the client asked for it; nil means the answer's own name for it.
-  private let askedModel: String?
-  private let created: Int
+  let askedModel: String?
+  let created: Int
   private let includeUsage: Bool
   var loss = LossLedger()
   /// Its `error` has been written; only `end` may follow.
@@ -25,21 +25,11 @@ final class ChatAnswer {
   private let own = JSON.object
   private var tools = 0
   private var thoughts = 0
-  private var block = Block.none
+  private var blocks = StreamedBlocks()
+  let clientTools: ClientTools
   /// A record up to its delta, and behind it: the same for every chunk.
   private var chunkHead = Bytes()
   private var chunkTail = Bytes()
-
-  /// The content block that is open.
-  private enum Block {
-    case none
-    case text
-    case thinking(text: String, signature: String)
-    case redacted(JSON)
-    case tool(index: Int, hasFragment: Bool)
-    /// One that a chat answer has no place for.
-    case other
-  }
 
   init(_ line: Line, _ defaults: MessagesToChat.Defaults) {
     isBare = line.isBare
@@ -56,128 +46,24 @@ final class ChatAnswer {
     askedModel = value("asked", in: "model")?.string
     created = value("time", in: "http")?.integer.map { $0 / 1_000_000 } ?? defaults.created
     includeUsage = value("include_usage", in: "oai2anth")?.bool ?? defaults.includeUsage
-  }
-
-  // MARK: The whole answer
-
-  /// Whether the whole answer is of a kind that OpenAI has another form for.
-  var isTranslated: Bool {
-    switch operation {
-    case .messages, .models, .model: true
-    case .countTokens, .health: false
-    }
-  }
-
-  func response(_ body: JSON) -> JSON {
-    switch operation {
-    case .models: ModelList.list(body)
-    case .model: ModelList.entry(body)
-    default: completion(of: body)
-    }
-  }
-
-  private func completion(of message: JSON) -> JSON {
-    var text: String?
-    var calls: [JSON] = []
-    var reasoning = ""
-    var thinking: [JSON] = []
-    for block in message["content"]?.elements.map({ $0 }) ?? [] {
-      switch block["type"]?.string {
-      case "text":
-        text = (text ?? "") + (block["text"]?.string ?? "")
-        if let citations = block["citations"], citations.count > 0 { loss.dropped("content.citations") }
-      case "tool_use":
-        calls.append(Self.call(block))
-      case "thinking":
-        reasoning += block["thinking"]?.string ?? ""
-        thinking.append(block)
-      case "redacted_thinking": thinking.append(block)
-      case let type:
-        if let words = block["text"]?.string { text = (text ?? "") + words }
-        loss.dropped("content." + Self.name(type))
-      }
-    }
-    let answer = JSON(object: [
-      "role": JSON("assistant"), "content": text.map { JSON($0) } ?? (calls.isEmpty ? JSON("") : .null),
-      "refusal": Self.refusal(of: message),
-      "reasoning_content": reasoning.isEmpty ? nil : JSON(reasoning),
-      "thinking_blocks": thinking.isEmpty ? nil : JSON(array: thinking),
-      "tool_calls": calls.isEmpty ? nil : JSON(array: calls),
-    ])
-    let made = JSON(object: [
-      "id": JSON(Self.id(of: message["id"]?.string)), "object": JSON("chat.completion"), "created": JSON(created),
-      "model": askedModel.map { JSON($0) } ?? message["model"] ?? JSON(""),
-      "choices": JSON(array: [
-        JSON(object: [
-          "index": JSON(0), "message": answer, "logprobs": .null,
-          "finish_reason": JSON(Self.finishReason(message["stop_reason"]?.string)),
-        ])
-      ]),
-      "usage": ChatUsage.usage(of: message["usage"] ?? .object),
-    ])
-    for name in Self.ownMembers { if let value = message[name], !value.isNull { made[name] = value } }
-    return made
-  }
-
-  /// Anthropic's own members of a message, which keep their names: what follows needs some (the container), and
-  /// a client that doesn't know them passes them over.
-  private static let ownMembers = [
-    "container", "context_management", "diagnostics", "input_transformations", "stop_details", "stop_sequence",
-  ]
-
-  private static func call(_ block: JSON) -> JSON {
-    let made = JSON(object: [
-      "id": block["id"] ?? JSON(""), "type": JSON("function"),
-      "function": JSON(object: [
-        "name": block["name"] ?? JSON(""), "arguments": JSON((block["input"] ?? .object).text),
-      ]),
-    ])
-    // Of these two the API wants back what it gave.
-    for name in ToolCallMembers.own { if let value = block[name], !value.isNull { made[name] = value } }
-    return made
-  }
-
-  /// A type's name as far as it is fit for a log.
-  private static func name(_ type: String?) -> String {
-    let name = (type ?? "").prefix(40)
-    return !name.isEmpty && name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
-      ? String(name) : "unknown"
-  }
-
-  private static func id(of message: String?) -> String {
-    let message = message ?? ""
-    return "chatcmpl-" + (message.hasPrefix("msg_") ? String(message.dropFirst(4)) : message)
-  }
-
-  /// - SeeAlso: <https://docs.anthropic.com/en/api/handling-stop-reasons>
-  static func finishReason(_ stopReason: String?) -> String {
-    switch stopReason {
-    case "max_tokens", "model_context_window_exceeded": "length"
-    case "tool_use": "tool_calls"
-    case "refusal": "content_filter"
-    default: "stop"
-    }
-  }
-
-  /// What the model says of its refusal, where it refused and says it.
-  private static func refusal(of message: JSON) -> JSON {
-    guard message["stop_reason"]?.equals("refusal") == true else { return .null }
-    return message["stop_details"]?["explanation"] ?? .null
+    clientTools = ClientTools(value("tools", in: "oai2anth"))
   }
 
   // MARK: The stream
 
   /// The path of nearly every event: the text goes from one record to the other as the bytes it is, escapes and all.
   ///
-  /// Returns false for everything that isn't a text delta in its usual form, or that says nothing.
+  /// Returns false for everything that isn't a text delta in its usual form, that says nothing, or that has to wait or
+  /// to be mended.
   func takeTextDelta(_ event: ByteSlice, to out: inout Output) -> Bool {
-    guard event.starts(with: #"{"type":"content_block_delta","index":"#), !chunkHead.isEmpty else { return false }
+    guard event.starts(with: #"{"type":"content_block_delta","index":"#), !chunkHead.isEmpty, !blocks.text.isShared
+    else { return false }
     var at = 38
     while at < event.count, event[at] >= UInt8(ascii: "0"), event[at] <= UInt8(ascii: "9") { at += 1 }
     let start: StaticString = #","delta":{"type":"text_delta","text":"#
     guard event.starts(with: start, at: at) else { return false }
     at += start.utf8CodeUnitCount
-    guard at < event.count, event[at] == UInt8(ascii: "\""), let end = Scan.endOfString(event, at), end > at + 2,
+    guard at < event.count, event[at] == UInt8(ascii: "\""), let end = Scan.endOfSoundString(event, at), end > at + 2,
       event.count == end + 2, event.starts(with: "}}", at: end)
     else { return false }
     out.bytes.append(chunkHead.slice)
@@ -198,16 +84,21 @@ final class ChatAnswer {
       noteOwn(message)
       makeChunkEnds()
       chunk(JSON(object: ["role": JSON("assistant"), "content": JSON("")]), to: &out)
-    case "content_block_start": try startBlock(event["content_block"] ?? .object, to: &out)
-    case "content_block_delta": takeDelta(event["delta"] ?? .object, to: &out)
-    case "content_block_stop": stopBlock(to: &out)
+    case "content_block_start":
+      startBlock(event["content_block"] ?? .object, at: StreamedBlocks.index(of: event), to: &out)
+    case "content_block_delta":
+      try takeDelta(event["delta"] ?? .object, at: StreamedBlocks.index(of: event), to: &out)
+    case "content_block_stop":
+      if let block = blocks.end(StreamedBlocks.index(of: event)) { end(block, to: &out) }
     case "message_delta":
+      for block in blocks.endAll() { end(block, to: &out) }
       note(usage: event["usage"])
       noteOwn(event)
       noteOwn(event["delta"] ?? .object)
       stopReason = event["delta"]?["stop_reason"]?.string ?? stopReason
       finishChunk(refusal: Self.refusal(of: event["delta"] ?? .object), to: &out)
     case "message_stop":
+      for block in blocks.endAll() { end(block, to: &out) }
       if includeUsage { usageChunk(to: &out) }
       write(to: &out) { $0.append("\"[DONE]\"") }
     default:
@@ -226,89 +117,157 @@ final class ChatAnswer {
     for name in Self.ownMembers { if let value = report[name], !value.isNull { own[name] = value } }
   }
 
-  private func startBlock(_ content: JSON, to out: inout Output) throws(APIError) {
-    switch content["type"]?.string {
+  private func startBlock(_ content: JSON, at index: Int?, to out: inout Output) {
+    // One that has had no stop is over when another one begins at its index.
+    if index != nil, let earlier = blocks.end(index) { end(earlier, to: &out) }
+    let type = content["type"]?.string
+    switch type {
     case "text":
-      block = .text
-      say(content["text"], to: &out)
+      let block = blocks.open(.text, content, at: index)
+      say(content["text"], of: block, to: &out)
       if let citations = content["citations"], citations.count > 0 { loss.dropped("content.citations") }
     case "thinking":
-      block = .thinking(text: content["thinking"]?.string ?? "", signature: content["signature"]?.string ?? "")
-    case "redacted_thinking": block = .redacted(content)
+      let block = blocks.open(.thinking, content, at: index)
+      think(content["thinking"], of: block, to: &out)
+    case "redacted_thinking": _ = blocks.open(.redacted, content, at: index)
     case "tool_use":
-      block = .tool(index: tools, hasFragment: false)
-      let call = Self.call(content)
-      let index = JSON(tools)
+      let block = blocks.open(.tool(call: tools), content, at: index)
+      block.input = clientTools.input(of: content)
+      let made = JSON(object: ["index": JSON(tools)])
+      // The input that stands here is a placeholder, unless nothing follows.
+      for (name, value) in clientTools.call(content, isWhole: false).members { made[name] = value }
       tools += 1
-      // The input at the start is a placeholder; the fragments say all of it.
-      let input = content["input"]
-      call["function"]!["arguments"] = JSON("")
-      let made = JSON(object: ["index": index])
-      for (name, value) in call.members { made[name] = value }
       chunk(JSON(object: ["tool_calls": JSON(array: [made])]), to: &out)
-      if let input, input.count > 0 { fragment(JSON(input.text), to: &out) }
-    case let type:
-      block = .other
-      say(content["text"], to: &out)
+    default:
+      let block = blocks.open(.other, content, at: index)
+      say(content["text"], of: block, to: &out)
       loss.dropped("content." + Self.name(type))
     }
   }
 
-  private func takeDelta(_ delta: JSON, to out: inout Output) {
+  /// Takes one part of a block.
+  ///
+  /// Words of a block that never began are shown all the same. A tool's input is not: the client would run the tool
+  /// without it.
+  private func takeDelta(_ delta: JSON, at index: Int?, to out: inout Output) throws(APIError) {
+    let block = blocks.find(index)
     switch delta["type"]?.string {
-    case "text_delta": say(delta["text"], to: &out)
+    case "text_delta": say(delta["text"], of: block, to: &out)
     case "input_json_delta":
-      // Fragments of server tools belong to no call of the client's.
-      if case .tool = block, let part = delta["partial_json"], part.isString, part != JSON("") {
-        fragment(part, to: &out)
+      guard let part = delta["partial_json"], part.isString, part != JSON("") else { return }
+      switch block?.kind {
+      case .tool(let call): fragment(part, of: block!, call: call, to: &out)
+      // Parts of server tools belong to no call of the client's; that they are dropped was said at the start.
+      case .other: break
+      case .text, .thinking, .redacted: loss.dropped("content_block_delta.input_json_delta")
+      case nil:
+        let place = index.map { " at index \($0)" } ?? ""
+        throw APIError(status: 502, "the backend sent input for a tool\(place), where no block is open")
       }
-    case "thinking_delta":
-      guard let words = delta["thinking"], let text = words.string, !text.isEmpty else { return }
-      if case .thinking(let before, let signature) = block {
-        block = .thinking(text: before + text, signature: signature)
-      }
-      chunk(JSON(object: ["reasoning_content": words]), to: &out)
+    case "thinking_delta": think(delta["thinking"], of: block, to: &out)
     case "signature_delta":
-      if case .thinking(let text, let before) = block {
-        block = .thinking(text: text, signature: before + (delta["signature"]?.string ?? ""))
+      // The vendor's own libraries take the last one for the whole signature.
+      if let signature = delta["signature"], let block, case .thinking = block.kind {
+        block.signature = signature
+      } else {
+        loss.dropped("content_block_delta.signature_delta")
       }
     case "citations_delta": loss.dropped("content.citations")
     case let type:
-      say(delta["text"], to: &out)
+      say(delta["text"], of: block, to: &out)
       loss.dropped("content_block_delta." + Self.name(type))
     }
   }
 
-  private func fragment(_ part: JSON, to out: inout Output) {
-    guard case .tool(let index, _) = block else { return }
-    block = .tool(index: index, hasFragment: true)
-    let call = JSON(object: ["index": JSON(index), "function": JSON(object: ["arguments": part])])
-    chunk(JSON(object: ["tool_calls": JSON(array: [call])]), to: &out)
+  // MARK: The parts of blocks
+
+  private func say(_ text: JSON?, of block: StreamedBlock?, to out: inout Output) {
+    guard let text, text.isString, text != JSON("") else { return }
+    if let block, block.isText, blocks.text.first !== block { return block.text.append(contentsOf: text) }
+    chunk(JSON(object: ["content": text]), to: &out)
   }
 
-  private func stopBlock(to out: inout Output) {
-    switch block {
-    case .tool(_, hasFragment: false): fragment(JSON("{}"), to: &out)
-    case .thinking(let text, let signature) where !signature.isEmpty:
-      think(
-        JSON(object: ["type": JSON("thinking"), "thinking": JSON(text), "signature": JSON(signature)]), to: &out)
-    case .redacted(let content): think(content, to: &out)
-    default: break
+  private func think(_ words: JSON?, of block: StreamedBlock?, to out: inout Output) {
+    guard let words, words.isString, words != JSON("") else { return }
+    if let block, case .thinking = block.kind {
+      block.text.append(contentsOf: words)
+      guard blocks.thoughts.first === block else { return }
+      block.shown = block.text.count
     }
-    block = .none
+    chunk(JSON(object: ["reasoning_content": words]), to: &out)
   }
 
-  /// OpenAI's own accumulator wants an index in each element of a list that comes in parts.
-  private func think(_ content: JSON, to out: inout Output) {
+  private func fragment(_ part: JSON, of block: StreamedBlock, call: Int, to out: inout Output) {
+    block.hasFragment = true
+    var mended = Bytes()
+    _ = part.withUTF8 { block.mender.append($0, to: &mended) }
+    show(input: mended, of: block, call: call, isEnd: false, to: &out)
+  }
+
+  private func show(input: borrowing Bytes, of block: StreamedBlock, call: Int, isEnd: Bool, to out: inout Output) {
+    guard let way = block.input else { return show(text: input, call, isCustom: false, to: &out) }
+    var text = Bytes()
+    way.feed(input.slice, to: &text)
+    if isEnd { way.finish(to: &text) }
+    show(text: text, call, isCustom: way.isCustom, to: &out)
+  }
+
+  private func show(text: borrowing Bytes, _ call: Int, isCustom: Bool, to out: inout Output) {
+    guard !text.isEmpty else { return }
+    let made = JSON(object: ["index": JSON(call)])
+    let text = JSON(utf8: text.slice)
+    // The vendor's own types lack this form of a chunk; its API and its accumulator have it.
+    if isCustom {
+      made["custom"] = JSON(object: ["input": text])
+    } else {
+      made["function"] = JSON(object: ["arguments": text])
+    }
+    chunk(JSON(object: ["tool_calls": JSON(array: [made])]), to: &out)
+  }
+
+  /// Shows what a block that is over still owes, and what waited for its end.
+  private func end(_ block: StreamedBlock, to out: inout Output) {
+    switch block.kind {
+    case .tool(let call):
+      var rest = Bytes()
+      if block.hasFragment {
+        block.mender.finish(to: &rest)
+      } else {
+        rest.append(block.content["input"] ?? .object)
+      }
+      show(input: rest, of: block, call: call, isEnd: true, to: &out)
+    case .text, .other:
+      while let first = blocks.text.first, first.isOver {
+        blocks.text.removeFirst()
+        if let next = blocks.text.first { showHeld(of: next, as: "content", to: &out) }
+      }
+    case .thinking, .redacted:
+      while let first = blocks.thoughts.first, first.isOver {
+        blocks.thoughts.removeFirst()
+        showThought(first, to: &out)
+        if let next = blocks.thoughts.first { showHeld(of: next, as: "reasoning_content", to: &out) }
+      }
+    }
+  }
+
+  private func showHeld(of block: StreamedBlock, as name: StaticString, to out: inout Output) {
+    guard block.shown < block.text.count else { return }
+    chunk(JSON(object: [name: JSON(utf8: block.text.slice.cut(block.shown, block.text.count))]), to: &out)
+    block.shown = block.text.count
+  }
+
+  /// Shows a block of thinking as a whole, for the client to send back.
+  ///
+  /// OpenAI's own accumulator wants an index in each element of a list that comes in parts, and the first one first.
+  private func showThought(_ block: StreamedBlock, to out: inout Output) {
     let made = JSON(object: ["index": JSON(thoughts)])
-    for (name, value) in content.members { made[name] = value }
+    for (name, value) in block.content.members { made[name] = value }
+    if case .thinking = block.kind {
+      made["thinking"] = JSON(utf8: block.text.slice)
+      if let signature = block.signature { made["signature"] = signature }
+    }
     thoughts += 1
     chunk(JSON(object: ["thinking_blocks": JSON(array: [made])]), to: &out)
-  }
-
-  private func say(_ text: JSON?, to out: inout Output) {
-    guard let text, text.isString, text != JSON("") else { return }
-    chunk(JSON(object: ["content": text]), to: &out)
   }
 
   // MARK: Chunks

@@ -84,9 +84,13 @@ package struct ChatRequestToMessages: RecordFilter {
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, setting: "cache") { $0.append(#""auto""#) }
     }
-    if request["stream_options"]?["include_usage"]?.bool == true {
+    let note = JSON(object: [
+      "include_usage": request["stream_options"]?["include_usage"]?.bool == true ? JSON(true) : nil,
+      "tools": translator.toolNames.forTheAnswer,
+    ])
+    if note.count > 0 {
       let earlier = ctx.take()
-      ctx.append(object: earlier.slice, setting: "oai2anth") { $0.append(#"{"include_usage":true}"#) }
+      ctx.append(object: earlier.slice, setting: "oai2anth") { $0.append(note) }
     }
     out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(body) }
   }

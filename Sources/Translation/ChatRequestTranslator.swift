@@ -14,6 +14,14 @@ struct ChatRequestTranslator {
   /// The body that is being made.
   let body = JSON.object
 
+  /// The tools as they are sent, and their names on both sides.
+  var tools: [JSON] = []
+  var toolNames = ToolNames()
+  var declaredNames: Set<String> = []
+  /// What the tools lose; they are looked at before the conversation, and told of after it.
+  var toolLoss = LossLedger()
+  var schemaBudget = OutputSchema.Budget()
+
   init(_ request: JSON, capabilities: ModelTable.Capabilities, maxTokens: Int) {
     self.request = request
     self.capabilities = capabilities
@@ -35,17 +43,20 @@ struct ChatRequestTranslator {
     body["model"] = model
     let maxTokens = try maxTokens()
     body["max_tokens"] = JSON(maxTokens)
+    let answerSchema = try compiledFormat()
+    try declareTools()
     var conversation = Conversation(
-      takesSystemTurns: capabilities.systemTurns, takesPrefill: capabilities.prefill)
+      takesSystemTurns: capabilities.systemTurns, takesPrefill: capabilities.prefill, toolNames)
     try conversation.take(messages)
     let turns = conversation.finish()
+    toolNames = conversation.tools
     loss.add(conversation.loss)
 
     let system = try systemBlocks(conversation.system)
     try translateTools(called: conversation.called)
     try translateReasoning(maxTokens: maxTokens, conversation)
     try translateSampling()
-    let format = try translateFormat()
+    let format = translateFormat(answerSchema)
     if let format { system.append(JSON(object: ["type": JSON("text"), "text": JSON(format)])) }
     if system.count > 0 { body["system"] = system }
     body["messages"] = turns

@@ -10,11 +10,13 @@ struct Conversation {
   private let takesSystemTurns: Bool
   /// Whether the model goes on with an assistant's message at the end.
   let takesPrefill: Bool
+  /// What the tools are called; calls of tools that aren't declared add to it.
+  var tools: ToolNames
   var turns: [Turn] = []
   /// System messages that wait for their place: behind a whole user turn, and nowhere else, may a system turn stand.
   private var heldSystem: [JSON] = []
   var parts = ContentParts()
-  private var calls = ToolCalls()
+  var calls = ToolCalls()
   /// The last call of the legacy form, which has no id, by its position.
   private var legacyCall: String?
   private var sawConversation = false
@@ -22,9 +24,9 @@ struct Conversation {
   let system = JSON.array
   /// An assistant turn called tools without signed thinking before it: thinking can't be on for this conversation.
   private(set) var hasToolTurnWithoutThinking = false
-  /// The names of the tools that were called, in order, each once.
-  private(set) var called: [String] = []
-  private var calledNames: Set<String> = []
+  /// The names that are sent for the tools that were called, in order, each once.
+  var called: [String] = []
+  var calledNames: Set<String> = []
   /// The conversation ends in an assistant's message, whose text the answer is to go on with.
   private(set) var endsInPrefill = false
   /// The answer is to go on with the last turn: the API refuses to think then.
@@ -37,9 +39,10 @@ struct Conversation {
     return all
   }
 
-  init(takesSystemTurns: Bool, takesPrefill: Bool) {
+  init(takesSystemTurns: Bool, takesPrefill: Bool, _ tools: ToolNames) {
     self.takesSystemTurns = takesSystemTurns
     self.takesPrefill = takesPrefill
+    self.tools = tools
   }
 
   mutating func take(_ messages: JSON) throws(APIError) {
@@ -144,64 +147,6 @@ struct Conversation {
     }
     if !blocks.isEmpty { endsInPrefill = true }
     put(marked(blocks, message), as: .assistant)
-  }
-
-  private mutating func toolUse(_ call: JSON, _ path: String) throws(APIError) -> JSON {
-    if call["type"]?.equals("custom") == true {
-      throw .invalid("\(path).type is custom; expected function", param: "\(path).type")
-    }
-    guard call.isObject else { throw .expected("an object", at: path, got: call) }
-    guard let function = call["function"], function.isObject else {
-      throw .expected("an object", at: "\(path).function", got: call["function"])
-    }
-    guard let id = call["id"]?.string else { throw .expected("a string", at: "\(path).id", got: call["id"]) }
-    let block = try toolUse(id: callID(id, ToolIDs.accepted(id)), function: function, "\(path).function")
-    for name in ToolCallMembers.own { if let value = call[name], !value.isNull { block[name] = value } }
-    return block
-  }
-
-  /// Anthropic's own form of a call: all of it stays but an id that can't.
-  private mutating func toolUse(own call: JSON, _ path: String) throws(APIError) -> JSON {
-    guard let id = call["id"]?.string, let name = call["name"]?.string else {
-      throw .invalid("\(path): a tool_use lacks its id or its name", param: path)
-    }
-    note(called: name)
-    let made = call.shallowCopy()
-    made["id"] = JSON(callID(id, ToolIDs.accepted(id)))
-    made["input"] = arguments(call["input"])
-    return made
-  }
-
-  private mutating func note(called name: String) {
-    if calledNames.insert(name).inserted { called.append(name) }
-  }
-
-  /// The id to send for a call of the assistant turn at hand.
-  private mutating func callID(_ asked: String, _ accepted: String) -> String {
-    let id = calls.add(asked, accepted, turn: turns.last?.role == .assistant ? turns.count - 1 : turns.count)
-    if id != accepted { ownLoss.approximated("messages.tool_calls.id", "an id that came twice is sent as another") }
-    return id
-  }
-
-  private mutating func toolUse(id: String, function: JSON, _ path: String) throws(APIError) -> JSON {
-    guard let name = function["name"], name.isString else {
-      throw .expected("a string", at: "\(path).name", got: function["name"])
-    }
-    if let name = name.string { note(called: name) }
-    return JSON(object: [
-      "type": JSON("tool_use"), "id": JSON(id), "name": name, "input": arguments(function["arguments"]),
-    ])
-  }
-
-  /// A model's slip in the history must not kill the conversation: what is no JSON object is kept as text.
-  private mutating func arguments(_ given: JSON?) -> JSON {
-    guard let given, !given.isNull else { return .object }
-    if given.isObject { return given }
-    let text = given.string ?? given.text
-    if text.allSatisfy(\.isWhitespace) { return .object }
-    if let parsed = try? JSON.parse(text), parsed.isObject { return parsed }
-    ownLoss.approximated("messages.tool_calls.function.arguments", "not a JSON object, sent as raw_arguments")
-    return JSON(object: ["raw_arguments": JSON(text)])
   }
 
   private mutating func takeTool(_ message: JSON, _ path: String) throws(APIError) {

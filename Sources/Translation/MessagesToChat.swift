@@ -32,10 +32,11 @@ package struct MessagesToChat: RecordFilter {
   package mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
     switch line.kind {
     case .begin:
-      if Dialect(of: line.ctx) == .openai {
-        try answers.open(line.rid, ChatAnswer(line, defaults))
+      guard Dialect(of: line.ctx) == .openai else { return out.forward(line) }
+      try answers.open(line.rid, ChatAnswer(line, defaults))
+      Self.withMark(line.ctx) {
+        out.record(.begin, of: line.rid, isBare: line.isBare, ctx: $0) { $0.append(line.payload) }
       }
-      out.forward(line)
     case .event:
       guard let answer = answers.find(line.rid) else { return out.forward(line) }
       if !answer.takeTextDelta(line.payload, to: &out) { try answer.take(event: try Self.parse(line), to: &out) }
@@ -75,7 +76,7 @@ package struct MessagesToChat: RecordFilter {
 
   private static func parse(_ line: Line) throws(APIError) -> JSON {
     do throws(JSONError) {
-      return try JSON.parse(line.payload)
+      return try JSON.parse(mending: line.payload)
     } catch {
       throw APIError(status: 502, "the backend's answer is not JSON: \(error.reason) at byte \(error.offset)")
     }
@@ -92,7 +93,15 @@ package struct MessagesToChat: RecordFilter {
     }
     let made = error.shallowCopy()
     made["body"] = body
-    out.record(.error, of: line.rid, isBare: false, ctx: line.ctx) { $0.append(made) }
+    Self.withMark(line.ctx) { out.record(.error, of: line.rid, isBare: false, ctx: $0) { $0.append(made) } }
+  }
+
+  /// Hands over a ctx that says of the answer that it was translated: sse-encode refuses others.
+  private static func withMark(_ ctx: ByteSlice?, _ body: (ByteSlice?) -> Void) {
+    guard let ctx else { return body(nil) }
+    var marked = Bytes(capacity: ctx.count + 24)
+    marked.append(object: ctx, setting: "translated") { $0.append(#""openai""#) }
+    body(marked.slice)
   }
 
   /// Writes `end`, with what was lost on the way back added to it.

@@ -106,67 +106,82 @@ extension ChatRequestTranslator {
     }
   }
 
-  /// The schema as the API takes it; what only words say now is in the ledger.
-  mutating func accepted(_ schema: JSON, _ field: String) -> JSON {
-    var made = OutputSchema()
-    let accepted = made.accepted(schema)
-    if !made.inWords.isEmpty {
-      loss.approximated(field, made.inWords.joined(separator: ", ") + " said in the description")
-    }
-    return accepted
-  }
-
   private func number(_ name: StaticString) throws(APIError) -> Double? {
     guard let value = field(name) else { return nil }
     guard let number = value.number else { throw .expected("a number", at: "\(name)", got: value) }
     return number
   }
 
-  /// `response_format`; what the model can't be held to by the API is asked of it in words, which are returned.
+  /// A `response_format` with a schema: the schema that the API is to hold the model to, or why it can't.
+  struct AnswerSchema {
+    var asked: JSON
+    var compiled: OutputSchema?
+    var reason: String?
+    var dropsDescription = false
+  }
+
+  /// Looks at `response_format`, before the tools: what can be compiled in all is limited, and a tool loses less.
   ///
   /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs>
-  mutating func translateFormat() throws(APIError) -> String? {
+  mutating func compiledFormat() throws(APIError) -> AnswerSchema? {
     guard let format = field("response_format") else { return nil }
     guard format.isObject else { throw .expected("an object", at: "response_format", got: format) }
     guard let type = format["type"], type.isString else {
       throw .expected("a string", at: "response_format.type", got: format["type"])
     }
-    if type.equals("text") { return nil }
-    if type.equals("json_object") {
-      loss.approximated("response_format", "asked for in the system text")
-      return "Answer with one valid JSON object and nothing else: no explanation, no code fence."
-    }
+    if type.equals("text") || type.equals("json_object") { return nil }
     guard type.equals("json_schema") else {
       throw .invalid("response_format.type: expected text, json_object or json_schema", param: "response_format")
     }
-    guard let asked = format["json_schema"], asked.isObject else {
+    guard let given = format["json_schema"], given.isObject else {
       throw .expected(
         "an object", at: "response_format.json_schema", got: format["json_schema"], param: "response_format")
     }
-    guard var schema = asked["schema"], schema.isObject else {
+    guard let schema = given["schema"], schema.isObject else {
       throw .expected(
-        "an object", at: "response_format.json_schema.schema", got: asked["schema"], param: "response_format")
+        "an object", at: "response_format.json_schema.schema", got: given["schema"], param: "response_format")
     }
+    var answer = AnswerSchema(asked: schema)
     // The name is a label of the client's; what the answer is for has its place in a schema.
-    if let description = asked["description"], !description.isNull {
+    if let description = given["description"], !description.isNull {
       if schema["description"] == nil {
-        schema = schema.shallowCopy()
-        schema["description"] = description
+        answer.asked = schema.shallowCopy()
+        answer.asked["description"] = description
       } else if schema["description"] != description {
-        loss.dropped("response_format.json_schema.description")
+        answer.dropsDescription = true
       }
     }
-    if capabilities.structuredOutput {
+    guard capabilities.structuredOutput, field("output_config")?["format"] == nil else { return answer }
+    do throws(OutputSchema.Refusal) {
+      let compiled = try OutputSchema(compiling: answer.asked)
+      try schemaBudget.spend(compiled, isTool: false)
+      answer.compiled = compiled
+    } catch {
+      answer.reason = error.reason
+    }
+    return answer
+  }
+
+  /// The form of the answer; what the model can't be held to by the API is asked of it in words, which are returned.
+  mutating func translateFormat(_ answer: AnswerSchema?) -> String? {
+    guard let answer else {
+      guard field("response_format")?["type"]?.equals("json_object") == true else { return nil }
+      loss.approximated("response_format", "asked for in the system text")
+      return "Answer with one valid JSON object and nothing else: no explanation, no code fence."
+    }
+    if answer.dropsDescription { loss.dropped("response_format.json_schema.description") }
+    // The client's own form of it wins.
+    if capabilities.structuredOutput, field("output_config")?["format"] != nil { return nil }
+    if let compiled = answer.compiled {
       let config = body["output_config"] ?? .object
-      if config["format"] == nil {
-        let accepted = accepted(schema, "response_format.json_schema.schema")
-        config["format"] = JSON(object: ["type": JSON("json_schema"), "schema": accepted])
-      }
+      config["format"] = JSON(object: ["type": JSON("json_schema"), "schema": compiled.schema])
       body["output_config"] = config
+      note(compiled, "response_format.json_schema.schema", in: &loss)
       return nil
     }
-    loss.approximated("response_format", "asked for in the system text")
+    let why = answer.reason.map { ", since the API can't compile \($0)" } ?? ""
+    loss.approximated("response_format", "asked for in the system text\(why)")
     return "Answer with one JSON value that is valid against this JSON Schema, and nothing else: no explanation, "
-      + "no code fence. The schema: " + schema.text
+      + "no code fence. The schema: " + answer.asked.text
   }
 }

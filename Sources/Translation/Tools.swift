@@ -3,88 +3,194 @@ import Jansson
 import Models
 import Records
 
-// Tools, and the choice among them; both of OpenAI's generations.
+// The tools that a request declares, of both of OpenAI's generations.
 extension ChatRequestTranslator {
-  /// - Parameter called: the names of the tools that the conversation has calls of.
-  mutating func translateTools(called: [String]) throws(APIError) {
-    var tools: [JSON] = []
-    if let given = field("tools") {
-      guard given.isArray else { throw .invalid("tools: is not an array", param: "tools") }
-      for (index, tool) in given.elements.enumerated() { tools.append(try translate(tool: tool, index)) }
+  /// Translates the declared tools, before the conversation: its calls go by the same names.
+  mutating func declareTools() throws(APIError) {
+    var given: [(tool: JSON, path: String)] = []
+    for name in ["tools", "functions"] {
+      guard let list = request[name], !list.isNull else { continue }
+      guard list.isArray else { throw .invalid("\(name): is not an array", param: name) }
+      for (index, tool) in list.elements.enumerated() { given.append((tool, "\(name)[\(index)]")) }
     }
-    if let given = field("functions") {
-      guard given.isArray else { throw .invalid("functions: is not an array", param: "functions") }
-      for (index, function) in given.elements.enumerated() {
-        tools.append(try translate(function: function, path: "functions[\(index)]"))
+    for (tool, _) in given { if let name = Self.name(of: tool) { toolNames.reserve(name) } }
+    var first: [String: JSON] = [:]
+    for (tool, path) in given {
+      if let name = Self.name(of: tool) {
+        if let other = first[name] {
+          guard other == tool else {
+            throw .invalid("\(path): another tool is called \(name), and is declared otherwise", param: path)
+          }
+          toolLoss.approximated("tools", "a tool that is declared twice is sent once")
+          continue
+        }
+        first[name] = tool
+        declaredNames.insert(name)
       }
+      tools.append(path.hasPrefix("f") ? try translate(function: tool, path, "functions") : try translate(tool, path))
     }
-    var choice = try translateChoice(&tools)
-    if tools.isEmpty, !called.isEmpty {
-      // The API refuses calls in the history without tools; the client wants no more of them.
-      body["tools"] = JSON(
-        array: called.map { JSON(object: ["name": JSON($0), "input_schema": Self.emptySchema]) })
-      body["tool_choice"] = JSON(object: ["type": JSON("none")])
-      return loss.approximated("tools", "those that were called before are declared, and not to be called")
-    }
-    guard !tools.isEmpty else { return }
-    body["tools"] = JSON(array: tools)
-    if let type = choice?["type"], type.equals("any") || type.equals("tool"), !capabilities.forcedToolChoice {
-      choice = JSON(object: ["type": JSON("auto")])
-      loss.approximated("tool_choice", "auto, since the model refuses a forced one")
-    }
-    if field("parallel_tool_calls")?.bool == false {
-      let made = choice ?? JSON(object: ["type": JSON("auto")])
-      if made["type"]?.equals("none") == false { made["disable_parallel_tool_use"] = JSON(true) }
-      choice = made
-    }
-    body["tool_choice"] = choice
   }
 
-  private mutating func translate(tool: JSON, _ index: Int) throws(APIError) -> JSON {
-    let path = "tools[\(index)]"
+  static func name(of tool: JSON) -> String? {
+    (tool["function"]?["name"] ?? tool["custom"]?["name"] ?? tool["name"])?.string
+  }
+
+  private mutating func translate(_ tool: JSON, _ path: String) throws(APIError) -> JSON {
     guard tool.isObject else { throw .invalid("\(path): is not an object", param: path) }
-    let type = tool["type"]
-    if type == nil || type!.isNull || type!.equals("function") {
+    let type = tool["type"].flatMap { $0.isNull ? nil : $0 }
+    if tool["input_schema"] != nil, type == nil || type!.equals("custom") { return try translate(own: tool, path) }
+    if type?.equals("custom") == true { return try translate(custom: tool, path) }
+    if type == nil || type!.equals("function") {
       if let function = tool["function"] {
-        let made = try translate(function: function, path: "\(path).function")
+        let made = try translate(function: function, "\(path).function", "tools.function")
         if let mark = tool["cache_control"], !mark.isNull { made["cache_control"] = mark }
         return made
       }
-      // Anthropic's own form, without a type.
-      guard tool["input_schema"] != nil else {
+      // The form of the Responses API, which some clients send here too.
+      guard tool["name"] != nil else {
         throw .invalid("\(path).function: Field required", param: "\(path).function")
       }
-      return tool
+      return try translate(function: tool, path, "tools")
     }
-    guard tool["name"]?.isString == true else {
-      throw .invalid("\(path).type: expected function or one of Anthropic's tools", param: "\(path).type")
+    guard let name = tool["name"]?.string else {
+      throw .invalid("\(path).type: expected function, custom or one of Anthropic's tools", param: "\(path).type")
     }
+    _ = toolNames.declare(name)
     return tool
   }
 
-  private mutating func translate(function: JSON, path: String) throws(APIError) -> JSON {
-    guard function.isObject, let name = function["name"], name.isString else {
+  /// - Parameters:
+  ///   - path: where it stands, for an error.
+  ///   - field: the same without numbers, for the ledger.
+  private mutating func translate(function: JSON, _ path: String, _ field: String) throws(APIError) -> JSON {
+    guard function.isObject, let name = function["name"]?.string else {
       throw .invalid("\(path).name: Field required", param: "\(path).name")
     }
+    let schema = try inputSchema(function["parameters"], "\(path).parameters", "\(field).parameters")
     let made = JSON.object
-    made["name"] = name
-    if let description = function["description"], !description.isNull { made["description"] = description }
-    made["input_schema"] = try schema(function["parameters"], path: path)
+    made["name"] = JSON(declare(name, schema.names, field))
+    made["description"] = Self.description(function["description"], schema.rule)
+    made["input_schema"] = schema.schema
     if function["strict"]?.bool == true {
-      if capabilities.structuredOutput {
-        made["strict"] = JSON(true)
-        made["input_schema"] = accepted(made["input_schema"]!, "tools.function.parameters")
-      } else {
-        loss.dropped("tools.function.strict")
-      }
+      holdStrictly(made, field, takesNothing: function["parameters"].map(\.isNull) ?? true)
     }
     if let mark = function["cache_control"], !mark.isNull { made["cache_control"] = mark }
     // Anthropic's own members of a tool, which its SDK's users know.
     for name in Self.nativeToolMembers { if let value = function[name], !value.isNull { made[name] = value } }
+    renameExamples(made, schema.names)
     for (name, value) in function.members where !Self.functionMembers.contains(name) && !value.isNull {
-      loss.add("tools.function.\(name)", "dropped", isKnown: false)
+      if name == "type", field == "tools" { continue }
+      toolLoss.add("\(field).\(name)", "dropped", isKnown: false)
     }
     return made
+  }
+
+  /// Anthropic's own form of a tool, which may have a schema or a name that the API refuses as well.
+  private mutating func translate(own tool: JSON, _ path: String) throws(APIError) -> JSON {
+    guard let name = tool["name"]?.string else { throw .invalid("\(path).name: Field required", param: "\(path).name") }
+    let schema = try inputSchema(tool["input_schema"], "\(path).input_schema", "tools.input_schema")
+    let made = tool.shallowCopy()
+    made["name"] = JSON(declare(name, schema.names, "tools"))
+    made["description"] = Self.description(tool["description"], schema.rule)
+    made["input_schema"] = schema.schema
+    renameExamples(made, schema.names)
+    return made
+  }
+
+  /// OpenAI's custom tool: its input is a text, which may have to follow a grammar.
+  private mutating func translate(custom tool: JSON, _ path: String) throws(APIError) -> JSON {
+    let isNested = tool["custom"] != nil
+    let custom = tool["custom"] ?? tool
+    let path = isNested ? "\(path).custom" : path
+    guard let name = custom["name"]?.string else {
+      throw .invalid("\(path).name: Field required", param: "\(path).name")
+    }
+    let made = JSON.object
+    made["name"] = JSON(declare(name, nil, isNested ? "tools.custom" : "tools", isCustom: true))
+    made["description"] = Self.description(custom["description"], try grammar(custom["format"], "\(path).format"))
+    made["input_schema"] = JSON(object: [
+      "type": JSON("object"),
+      "properties": JSON(object: ["input": JSON(object: ["type": JSON("string")])]),
+      "required": JSON(array: [JSON("input")]),
+    ])
+    if let mark = tool["cache_control"], !mark.isNull { made["cache_control"] = mark }
+    let known = ["name", "description", "format", "type", "cache_control"]
+    for (name, value) in custom.members where !known.contains(name) && !value.isNull {
+      toolLoss.add(isNested ? "tools.custom.\(name)" : "tools.\(name)", "dropped", isKnown: false)
+    }
+    return made
+  }
+
+  /// A custom tool's format in words; nil for free text.
+  private mutating func grammar(_ format: JSON?, _ path: String) throws(APIError) -> String? {
+    guard let format, !format.isNull, format["type"]?.equals("text") != true else { return nil }
+    guard format["type"]?.equals("grammar") == true else {
+      throw .invalid("\(path).type: expected text or grammar", param: "\(path).type")
+    }
+    let grammar = format["grammar"] ?? format
+    guard let definition = grammar["definition"]?.string else {
+      throw .invalid("\(path).definition: Field required", param: "\(path).definition")
+    }
+    toolLoss.approximated("tools.custom.format", "the grammar is said in the description")
+    let kind = grammar["syntax"]?.equals("regex") == true ? "regular expression" : "Lark grammar"
+    return "The input must match this \(kind):\n\n\(definition)"
+  }
+
+  private mutating func declare(
+    _ name: String, _ properties: PropertyNames?, _ field: String, isCustom: Bool = false
+  ) -> String {
+    let sent = toolNames.declare(name, isCustom: isCustom, properties)
+    if sent != name { toolLoss.approximated("\(field).name", "a name that the API refuses is sent as another") }
+    return sent
+  }
+
+  private static func description(_ given: JSON?, _ words: String?) -> JSON? {
+    let given = given.flatMap { $0.isNull ? nil : $0 }
+    guard let words else { return given }
+    let own = given?.string ?? ""
+    return JSON(own.isEmpty ? words : own + "\n\n" + words)
+  }
+
+  private func renameExamples(_ tool: JSON, _ names: PropertyNames?) {
+    guard let names, let examples = tool["input_examples"] else { return }
+    tool["input_examples"] = names.renamed(input: examples)
+  }
+
+  private mutating func inputSchema(_ given: JSON?, _ path: String, _ field: String) throws(APIError) -> ToolSchema {
+    let given = given.flatMap { $0.isNull ? nil : $0 } ?? ToolSchema.empty
+    guard given.isObject else { throw .invalid("\(path): is not an object", param: path) }
+    guard let schema = ToolSchema(given) else {
+      throw .invalid("\(path).type: expected object, since a tool's input is an object", param: "\(path).type")
+    }
+    if !schema.changes.isEmpty {
+      toolLoss.approximated(field, "sent in a form that the API takes: \(schema.changes.joined)")
+    }
+    return schema
+  }
+
+  /// Asks the API to hold the model to the tool's schema, where it can.
+  private mutating func holdStrictly(_ tool: JSON, _ field: String, takesNothing: Bool) {
+    guard capabilities.structuredOutput else { return toolLoss.dropped("\(field).strict") }
+    let schema = tool["input_schema"]!
+    // A function that declares no parameters takes none.
+    if takesNothing { schema["additionalProperties"] = JSON(false) }
+    do throws(OutputSchema.Refusal) {
+      let compiled = try OutputSchema(compiling: schema)
+      try schemaBudget.spend(compiled, isTool: true)
+      tool["input_schema"] = compiled.schema
+      tool["strict"] = JSON(true)
+      note(compiled, "\(field).parameters", in: &toolLoss)
+    } catch {
+      toolLoss.add("\(field).strict", "dropped (the API can't compile \(error.reason))")
+    }
+  }
+
+  /// What of a schema only words say now.
+  func note(_ schema: OutputSchema, _ field: String, in ledger: inout LossLedger) {
+    if !schema.repaired.isEmpty {
+      ledger.approximated(field, "sent in a form that the API takes: \(schema.repaired.joined)")
+    }
+    if !schema.inWords.isEmpty { ledger.approximated(field, "\(schema.inWords.joined) said in the description") }
   }
 
   private static let nativeToolMembers = [
@@ -92,65 +198,4 @@ extension ChatRequestTranslator {
   ]
   private static let functionMembers =
     Set(nativeToolMembers + ["name", "description", "parameters", "strict", "cache_control"])
-
-  private static var emptySchema: JSON { JSON(object: ["type": JSON("object"), "properties": .object]) }
-
-  /// The Messages API wants an object's schema that says so.
-  private func schema(_ parameters: JSON?, path: String) throws(APIError) -> JSON {
-    guard let parameters, !parameters.isNull else {
-      return Self.emptySchema
-    }
-    guard parameters.isObject else {
-      throw .invalid("\(path).parameters: is not an object", param: "\(path).parameters")
-    }
-    if parameters["type"] != nil { return parameters }
-    let made = JSON(object: ["type": JSON("object")])
-    for (key, value) in parameters.members { made[key] = value }
-    if parameters.count == 0 { made["properties"] = .object }
-    return made
-  }
-
-  private mutating func translateChoice(_ tools: inout [JSON]) throws(APIError) -> JSON? {
-    if let choice = field("tool_choice") {
-      if let word = choice.string { return try choiceOf(word: word, "tool_choice") }
-      guard choice.isObject, let type = choice["type"]?.string else {
-        throw .invalid("tool_choice: expected a word or an object with a type", param: "tool_choice")
-      }
-      switch type {
-      case "function": return try named(choice["function"], "tool_choice.function")
-      case "allowed_tools": return try narrowed(choice["allowed_tools"] ?? choice, &tools)
-      case "auto", "any", "none", "tool": return choice
-      default: throw .invalid("tool_choice.type: \(type) is not possible here", param: "tool_choice.type")
-      }
-    }
-    if let choice = field("function_call") {
-      if let word = choice.string { return try choiceOf(word: word, "function_call") }
-      return try named(choice, "function_call")
-    }
-    return nil
-  }
-
-  private func choiceOf(word: String, _ path: String) throws(APIError) -> JSON {
-    switch word {
-    case "auto", "none": JSON(object: ["type": JSON(word)])
-    case "required", "any": JSON(object: ["type": JSON("any")])
-    default: throw .invalid("\(path): expected auto, none, required or a named function", param: path)
-    }
-  }
-
-  private func named(_ function: JSON?, _ path: String) throws(APIError) -> JSON {
-    guard let name = function?["name"], name.isString else {
-      throw .invalid("\(path).name: Field required", param: "\(path).name")
-    }
-    return JSON(object: ["type": JSON("tool"), "name": name])
-  }
-
-  private mutating func narrowed(_ allowed: JSON, _ tools: inout [JSON]) throws(APIError) -> JSON {
-    guard let list = allowed["tools"], list.isArray else {
-      throw .invalid("tool_choice.allowed_tools.tools: Field required", param: "tool_choice")
-    }
-    let names = Set(list.elements.compactMap { ($0["function"]?["name"] ?? $0["name"])?.string })
-    tools.removeAll { !names.contains($0["name"]?.string ?? "") }
-    return try choiceOf(word: allowed["mode"]?.string ?? "auto", "tool_choice.allowed_tools.mode")
-  }
 }

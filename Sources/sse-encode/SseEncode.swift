@@ -13,6 +13,8 @@ struct SseEncode: FilterCommand {
 
   @OptionGroup var common: CommonOptions
 
+  var bareIsTranslated: Bool { true }
+
   func filter() -> EventStreamEncoder { EventStreamEncoder() }
 
   static func main() { start() }

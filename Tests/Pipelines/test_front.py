@@ -221,6 +221,15 @@ def test_pipelining(front):
     assert data.index(b'{"i":4}') < data.index(b'"second"') < data.index(b'"alive"')
 
 
+def test_silent_stream(front):
+    """A comment after 15 s, for what ends idle connections. It has no empty line: some clients take that for an event."""
+    with front.socket() as client:
+        client.settimeout(60)
+        client.sendall(request({"model": "half"}))
+        data = read_until(client, b":\n\r\n")
+    assert data.endswith(b"\r\nevent: x\ndata: {}\n\n\r\n2\r\n:\n\r\n"), data
+
+
 def test_head(front):
     for path in ["/v1/models", "/health", "/health/live", "/metrics", "/"]:
         with front.socket() as client:

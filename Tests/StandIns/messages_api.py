@@ -61,6 +61,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Iterator
 
+from messages_refusals import refusal_of_blocks, refusal_of_schemas
+
 Json = dict[str, Any]
 
 ERRORS = {
@@ -155,7 +157,7 @@ def refusal(body: Any, messages_only: bool = False) -> str | None:
         if called:
             return f"messages.{i}: `tool_use` ids were found without `tool_result` blocks after them: {called}"
         called = calls
-    return None
+    return refusal_of_schemas(body) or refusal_of_blocks(body)
 
 
 def tokens(value: Any) -> int:

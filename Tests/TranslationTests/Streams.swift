@@ -88,7 +88,9 @@ struct Streams {
       &stream,
       #"{"type":"message_start","message":{"id":"msg_01","type":"message","role":"assistant","content":[],"model":"m","stop_reason":null,"usage":{"input_tokens":5,"cache_read_input_tokens":7,"output_tokens":1}}}"#
     )
-    for index in 0..<random.below(5) { block(index, &stream) }
+    var blocks: [[String]] = []
+    for index in 0..<random.below(5) { blocks.append(block(index, &stream)) }
+    sayMixed(blocks, &stream)
     let reason = random.any(of: ["end_turn", "tool_use", "max_tokens", "refusal", "brand_new"])
     event(
       &stream,
@@ -98,69 +100,89 @@ struct Streams {
     stream.isWhole = true
   }
 
-  private mutating func block(_ index: Int, _ stream: inout Stream) {
+  /// Says the events of blocks, one block after another or mixed; they begin in order.
+  private mutating func sayMixed(_ blocks: [[String]], _ stream: inout Stream) {
+    let isMixed = random.one(in: 3)
+    var waiting = blocks[...]
+    var begun: [ArraySlice<String>] = []
+    while !waiting.isEmpty || !begun.isEmpty {
+      if begun.isEmpty || isMixed && random.one(in: 3), let next = waiting.popFirst() { begun.append(next[...]) }
+      let at = random.below(begun.count)
+      // One that has just begun says so before the next one does.
+      let place = begun.last!.count == blocks[blocks.count - waiting.count - 1].count ? begun.count - 1 : at
+      if let said = begun[place].popFirst() { event(&stream, said) }
+      if begun[place].isEmpty { begun.remove(at: place) }
+    }
+  }
+
+  /// The events of a block; what a client must see of it is noted in the stream.
+  private mutating func block(_ index: Int, _ stream: inout Stream) -> [String] {
+    var events: [String] = []
     switch random.below(7) {
     case 0, 1:
-      start(index, #"{"type":"text","text":""}"#, &stream)
-      for _ in 0..<random.below(6) { textDelta(index, &stream) }
+      events.append(Self.start(index, #"{"type":"text","text":""}"#))
+      for _ in 0..<random.below(6) { events.append(textDelta(index, &stream)) }
     case 2:
-      start(index, #"{"type":"thinking","thinking":"","signature":""}"#, &stream)
+      events.append(Self.start(index, #"{"type":"thinking","thinking":"","signature":""}"#))
       for _ in 0..<random.below(4) {
         let (text, written) = text()
         stream.reasoning += text
-        delta(index, #"{"type":"thinking_delta","thinking":\#(written)}"#, &stream)
+        events.append(Self.delta(index, #"{"type":"thinking_delta","thinking":\#(written)}"#))
       }
-      delta(index, #"{"type":"signature_delta","signature":"EqQB"}"#, &stream)
-    case 3: tool(index, &stream)
-    case 4: start(index, #"{"type":"redacted_thinking","data":"AA=="}"#, &stream)
+      events.append(Self.delta(index, #"{"type":"signature_delta","signature":"EqQB"}"#))
+    case 3: events += tool(index, &stream)
+    case 4: events.append(Self.start(index, #"{"type":"redacted_thinking","data":"AA=="}"#))
     case 5:
-      start(index, #"{"type":"server_tool_use","id":"srv","name":"web_search","input":{}}"#, &stream)
-      delta(index, #"{"type":"input_json_delta","partial_json":"{\"query\":1}"}"#, &stream)
+      events.append(Self.start(index, #"{"type":"server_tool_use","id":"srv","name":"web_search","input":{}}"#))
+      events.append(Self.delta(index, #"{"type":"input_json_delta","partial_json":"{\"query\":1}"}"#))
     default:
-      start(index, #"{"type":"hologram","data":[1,2]}"#, &stream)
-      delta(index, #"{"type":"hologram_delta","data":1}"#, &stream)
+      events.append(Self.start(index, #"{"type":"hologram","data":[1,2]}"#))
+      events.append(Self.delta(index, #"{"type":"hologram_delta","data":1}"#))
     }
-    event(&stream, #"{"type":"content_block_stop","index":\#(index)}"#)
+    return events + [#"{"type":"content_block_stop","index":\#(index)}"#]
   }
 
-  private mutating func tool(_ index: Int, _ stream: inout Stream) {
-    start(index, #"{"type":"tool_use","id":"toolu_\#(index)","name":"f\#(index)","input":{}}"#, &stream)
+  private mutating func tool(_ index: Int, _ stream: inout Stream) -> [String] {
     let input = JSON.object
     for key in 0..<random.below(4) {
       input["k\(key)"] = random.any(of: [JSON(1.5), JSON("é\n😀"), .null, .array, JSON(-3)])
     }
     stream.calls.append(("f\(index)", input))
-    if input.count == 0, random.one(in: 2) { return }
+    // The start's own input counts where nothing follows.
+    let isGiven = input.count > 0 && random.one(in: 6)
+    let given = isGiven ? input.text : random.any(of: ["{}", #"{"placeholder":1}"#])
+    let start = Self.start(
+      index,
+      #"{"type":"tool_use","id":"toolu_\#(index)","name":"f\#(index)","input":\#(input.count == 0 ? "{}" : given)}"#)
+    if isGiven || input.count == 0 && random.one(in: 2) { return [start] }
+    var events = [start]
     // Cut anywhere, as the API does.
     var rest = Array(input.text)[...]
     while !rest.isEmpty {
       let part = rest.prefix(1 + random.below(9))
       rest = rest.dropFirst(part.count)
-      delta(index, #"{"type":"input_json_delta","partial_json":\#(JSON(String(part)).text)}"#, &stream)
+      events.append(Self.delta(index, #"{"type":"input_json_delta","partial_json":\#(JSON(String(part)).text)}"#))
     }
+    return events
   }
 
-  private mutating func start(_ index: Int, _ content: String, _ stream: inout Stream) {
-    event(&stream, #"{"type":"content_block_start","index":\#(index),"content_block":\#(content)}"#)
+  private static func start(_ index: Int, _ content: String) -> String {
+    #"{"type":"content_block_start","index":\#(index),"content_block":\#(content)}"#
   }
 
-  private mutating func delta(_ index: Int, _ delta: String, _ stream: inout Stream) {
-    event(&stream, #"{"type":"content_block_delta","index":\#(index),"delta":\#(delta)}"#)
+  private static func delta(_ index: Int, _ delta: String) -> String {
+    #"{"type":"content_block_delta","index":\#(index),"delta":\#(delta)}"#
   }
 
-  private mutating func textDelta(_ index: Int, _ stream: inout Stream) {
+  private mutating func textDelta(_ index: Int, _ stream: inout Stream) -> String {
     let (text, written) = text()
     stream.text += text
-    switch random.below(8) {
+    return switch random.below(8) {
     case 0:
-      event(
-        &stream,
-        #"{ "type" : "content_block_delta" , "index":\#(index), "delta":{"type":"text_delta","text":\#(written) } }"#)
-    case 1:
-      event(
-        &stream, #"{"delta":{"text":\#(written),"type":"text_delta"},"type":"content_block_delta","index":\#(index)}"#)
-    case 2: delta(index, #"{"type":"text_delta","text":\#(written),"later":{"text":"no"}}"#, &stream)
-    default: delta(index, #"{"type":"text_delta","text":\#(written)}"#, &stream)
+      #"{ "type" : "content_block_delta" , "index":\#(index), "delta":{"type":"text_delta","text":\#(written) } }"#
+    case 1: #"{"delta":{"text":\#(written),"type":"text_delta"},"type":"content_block_delta","index":\#(index)}"#
+    case 2: Self.delta(index, #"{"type":"text_delta","text":\#(written),"later":{"text":"no"}}"#)
+    default: Self.delta(index, #"{"type":"text_delta","text":\#(written)}"#)
     }
   }
 

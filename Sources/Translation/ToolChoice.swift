@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+import Jansson
+import Models
+import Records
+
+// The choice among the tools.
+extension ChatRequestTranslator {
+  /// - Parameter called: the names of the tools that the conversation has calls of, as they are sent.
+  mutating func translateTools(called: [String]) throws(APIError) {
+    loss.add(toolLoss)
+    var choice = try translateChoice()
+    if tools.isEmpty, !called.isEmpty {
+      // The API refuses calls in the history without tools; the client wants no more of them.
+      body["tools"] = JSON(
+        array: called.map { JSON(object: ["name": JSON($0), "input_schema": ToolSchema.empty]) })
+      body["tool_choice"] = JSON(object: ["type": JSON("none")])
+      return loss.approximated("tools", "those that were called before are declared, and not to be called")
+    }
+    guard !tools.isEmpty else { return }
+    body["tools"] = JSON(array: tools)
+    if let type = choice?["type"], type.equals("any") || type.equals("tool"), !capabilities.forcedToolChoice {
+      choice = JSON(object: ["type": JSON("auto")])
+      loss.approximated("tool_choice", "auto, since the model refuses a forced one")
+    }
+    if field("parallel_tool_calls")?.bool == false {
+      let made = choice?.shallowCopy() ?? JSON(object: ["type": JSON("auto")])
+      if made["type"]?.equals("none") == false { made["disable_parallel_tool_use"] = JSON(true) }
+      choice = made
+    }
+    body["tool_choice"] = choice
+  }
+
+  private mutating func translateChoice() throws(APIError) -> JSON? {
+    if let choice = field("tool_choice") {
+      if let word = choice.string { return try choiceOf(word: word, "tool_choice") }
+      guard choice.isObject, let type = choice["type"]?.string else {
+        throw .invalid("tool_choice: expected a word or an object with a type", param: "tool_choice")
+      }
+      switch type {
+      case "function": return try named(choice["function"], in: choice, "tool_choice", "function")
+      case "custom": return try named(choice["custom"], in: choice, "tool_choice", "custom")
+      case "allowed_tools": return try narrowed(choice["allowed_tools"] ?? choice)
+      case "tool":
+        let made = choice.shallowCopy()
+        made["name"] = try named(nil, in: choice, "tool_choice", "tool")["name"]
+        return made
+      case "auto", "any", "none": return choice
+      default: throw .invalid("tool_choice.type: \(type) is not possible here", param: "tool_choice.type")
+      }
+    }
+    if let choice = field("function_call") {
+      if let word = choice.string { return try choiceOf(word: word, "function_call") }
+      return try named(nil, in: choice, "function_call", "")
+    }
+    return nil
+  }
+
+  private func choiceOf(word: String, _ path: String) throws(APIError) -> JSON {
+    switch word {
+    case "auto", "none": JSON(object: ["type": JSON(word)])
+    case "required", "any": JSON(object: ["type": JSON("any")])
+    default: throw .invalid("\(path): expected auto, none, required or a named function", param: path)
+    }
+  }
+
+  /// The choice of one tool, whose name stands in an object of its own or beside the type.
+  private mutating func named(
+    _ nested: JSON?, in choice: JSON, _ path: String, _ kind: String
+  ) throws(APIError) -> JSON {
+    let isFlat = nested == nil && choice["name"] != nil
+    let path = isFlat || kind == "tool" || kind.isEmpty ? "\(path).name" : "\(path).\(kind).name"
+    guard let name = (nested ?? choice)["name"]?.string else { throw .invalid("\(path): Field required", param: path) }
+    return JSON(object: ["type": JSON("tool"), "name": JSON(try declared(name, path))])
+  }
+
+  /// The name that a declared tool is sent by.
+  private mutating func declared(_ name: String, _ path: String) throws(APIError) -> String {
+    guard declaredNames.contains(name) else {
+      throw .invalid("\(path): no tool of this request is called \(name)", param: path)
+    }
+    return toolNames.sent(name)
+  }
+
+  private mutating func narrowed(_ allowed: JSON) throws(APIError) -> JSON {
+    let path = "tool_choice.allowed_tools.tools"
+    guard let list = allowed["tools"], list.isArray else {
+      throw .invalid("\(path): Field required", param: "tool_choice")
+    }
+    var names: Set<String> = []
+    for (index, tool) in list.elements.enumerated() {
+      let name = Self.name(of: tool) ?? tool["type"]?.string
+      guard let name else { throw .invalid("\(path)[\(index)].name: Field required", param: "\(path)[\(index)]") }
+      // A tool of the server may be named by its type alone.
+      if Self.name(of: tool) == nil {
+        for tool in tools where tool["type"]?.string == name { names.insert(tool["name"]?.string ?? "") }
+      } else {
+        names.insert(try declared(name, "\(path)[\(index)].name"))
+      }
+    }
+    tools.removeAll { !names.contains($0["name"]?.string ?? "") }
+    return try choiceOf(word: allowed["mode"]?.string ?? "auto", "tool_choice.allowed_tools.mode")
+  }
+}
