@@ -115,7 +115,9 @@ package struct Answer: ~Copyable {
     switch type {
     case .messageStart:
       // A second one belongs to another try of the CLI's own.
-      guard timeToFirst == nil, let start = try? JSON.parse(event), let message = start["message"] else { break }
+      guard timeToFirst == nil, let start = try? JSON.parse(mending: event), let message = start["message"] else {
+        break
+      }
       timeToFirst = elapsed
       model = message["model"]
       usage = message["usage"]
@@ -126,7 +128,7 @@ package struct Answer: ~Copyable {
         assembly = Assembly(start: message)
       }
     case .messageDelta:
-      guard timeToFirst != nil, !isAbandoned, let delta = try? JSON.parse(event) else { break }
+      guard timeToFirst != nil, !isAbandoned, let delta = try? JSON.parse(mending: event) else { break }
       let reason = delta["delta"]?["stop_reason"]
       // The CLI closes a broken stream with an end of its own making, which has no reason.
       isInDoubt = reason?.isString != true
@@ -152,7 +154,7 @@ package struct Answer: ~Copyable {
       if !hasContent { hasContent = Self.isVisible(event, type) }
       if wantsStream {
         forward(event, to: &out)
-      } else if let tree = try? JSON.parse(event) {
+      } else if let tree = try? JSON.parse(mending: event) {
         assembly?.take(type, tree)
       }
     }
@@ -190,10 +192,10 @@ package struct Answer: ~Copyable {
   private mutating func forward(_ event: ByteSlice, to out: inout Output) {
     if isInDoubt {
       var record = Output()
-      record.record(.event, of: id) { $0.append(event) }
+      record.record(.event, of: id) { $0.append(mending: event) }
       held.append(record.bytes.slice)
     } else {
-      out.record(.event, of: id) { $0.append(event) }
+      out.record(.event, of: id) { $0.append(mending: event) }
     }
   }
 

@@ -101,7 +101,7 @@ package struct Assembly: ~Copyable {
     for (index, block) in blocks.enumerated() {
       for (key, text) in block.texts { block.value[key] = JSON(utf8: text.bytes.slice) }
       if let input = block.input, !input.bytes.isEmpty {
-        if let value = try? JSON.parse(input.bytes.slice) {
+        if let value = try? JSON.parse(mending: input.bytes.slice) {
           block.value["input"] = value
         } else {
           cutInputs.append(index)

@@ -151,6 +151,18 @@ package struct JSON {
     }
   }
 
+  /// Hands over the members of an object, in the order they came, with the bytes of their keys, which are valid during
+  /// the call only. Don't change it meanwhile.
+  package func forEachMember(_ body: (_ key: ByteSlice, _ value: JSON) -> Void) {
+    var at = json_object_iter(raw)
+    while let here = at, let key = json_object_iter_key(here), let value = json_object_iter_value(here) {
+      let bytes = ByteSlice(
+        start: UnsafeRawPointer(key).assumingMemoryBound(to: UInt8.self), count: json_object_iter_key_len(here))
+      body(bytes, JSON(sharing: value))
+      at = json_object_iter_next(raw, here)
+    }
+  }
+
   /// The members of an object, in the order they came; none for other kinds. Don't change it meanwhile.
   package var members: Members { Members(of: self) }
 

@@ -95,7 +95,7 @@ package struct Answer: ~Copyable {
     }
     begin(&out)
     out.bytes.append(prefix.slice)
-    out.bytes.append(data)
+    out.bytes.append(mending: data)
     out.bytes.append(id.isBare ? "\n" : "}\n")
     switch event {
     case .messageStart:
@@ -114,7 +114,7 @@ package struct Answer: ~Copyable {
     if isStream { return fail(APIError(status: 502, "the API's stream ended before the message did"), to: &out) }
     guard Self.flatten(body) else { return fail(APIError(status: 502, "the API's answer is not JSON"), to: &out) }
     begin(&out)
-    out.record(.response, of: id) { $0.append(body.slice) }
+    out.record(.response, of: id) { $0.append(mending: body.slice) }
     if operation == .messages { accounting.take(message: body.slice, elapsed: elapsed) }
     end(&out)
   }
@@ -184,7 +184,7 @@ package struct Answer: ~Copyable {
       out.record(.error, of: id, ctx: hasBegun ? nil : context) {
         head.append(status: status, to: &$0)
         $0.append(#","body":"#)
-        $0.append(body)
+        $0.append(mending: body)
         $0.append("}")
       }
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import JSONText
 import Jansson
 
 /// Names that the Messages API takes, found for names that it refuses; no two get the same.
@@ -11,9 +12,11 @@ struct AcceptedNames {
     let limit: Int
 
     func accepts(_ name: String) -> Bool {
-      let count = name.utf8.count
-      return count > 0 && count <= limit && name.utf8.allSatisfy(allows)
+      var name = name
+      return name.withUTF8 { accepts($0) }
     }
+
+    func accepts(_ name: ByteSlice) -> Bool { !name.isEmpty && name.count <= limit && name.allSatisfy(allows) }
 
     fileprivate func allows(_ byte: UInt8) -> Bool {
       switch byte {

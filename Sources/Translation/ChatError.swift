@@ -7,10 +7,13 @@ import Records
 /// - SeeAlso: <https://platform.openai.com/docs/guides/error-codes/api-errors>
 enum ChatError {
   static func body(status: Int, type: String, message: String, param: JSON?, code: JSON? = nil) -> JSON {
-    JSON(object: [
+    let reason = Reason(status, type, message)
+    // OpenAI has one type for it, whatever a gateway calls it.
+    let type = reason == .contextLength ? "invalid_request_error" : type
+    return JSON(object: [
       "error": JSON(object: [
         "message": JSON(message), "type": JSON(type), "param": param ?? .null,
-        "code": code ?? Self.code(of: status, type).map { JSON($0) } ?? .null,
+        "code": code ?? reason.map { JSON($0.rawValue) } ?? .null,
       ])
     ])
   }
@@ -24,13 +27,53 @@ enum ChatError {
       code: error?["code"].flatMap { $0.isNull ? nil : $0 })
   }
 
-  /// By the type too, since a bare error has no status.
-  private static func code(of status: Int, _ type: String) -> String? {
-    switch (status, type) {
-    case (401, _), (_, "authentication_error"): "invalid_api_key"
-    case (404, _), (_, "not_found_error"): "model_not_found"
-    case (429, _), (_, "rate_limit_error"): "rate_limit_exceeded"
-    default: nil
+  /// The reasons that clients of OpenAI's act on: OpenAI's codes.
+  enum Reason: String {
+    case apiKey = "invalid_api_key"
+    case model = "model_not_found"
+    case rateLimit = "rate_limit_exceeded"
+    /// The client shortens the conversation and tries again.
+    case contextLength = "context_length_exceeded"
+    /// The client must not try again.
+    case quota = "insufficient_quota"
+
+    /// By the type too, since a bare error has no status; and by the message, where Anthropic has one type for many
+    /// reasons.
+    init?(_ status: Int, _ type: String, _ message: String) {
+      switch (status, type) {
+      case (402, _), (_, "billing_error"): self = .quota
+      case (401, _), (_, "authentication_error"): self = .apiKey
+      case (404, _), (_, "not_found_error"): self = .model
+      case (429, _), (_, "rate_limit_error"): self = .rateLimit
+      // The request has too many bytes, which a shorter conversation need not mend.
+      case (_, "request_too_large"): return nil
+      case (400..<500, _), (_, "invalid_request_error"):
+        let words = message.lowercased()
+        if Self.isTooLong(words) {
+          self = .contextLength
+        } else if Self.isUnpaid(words) {
+          self = .quota
+        } else {
+          return nil
+        }
+      default: return nil
+      }
+    }
+
+    /// Whether the API says that the conversation, alone or with `max_tokens`, doesn't fit into the model's context.
+    ///
+    /// The words are Anthropic's own, and those that clouds and gateways before it have been seen to use.
+    private static func isTooLong(_ words: String) -> Bool {
+      if ["prompt is too long", "input is too long", "maximum context length"].contains(where: words.contains) {
+        return true
+      }
+      let names = ["context limit", "context window", "context length", "maximum number of input tokens"]
+      return words.contains("exceed") && names.contains(where: words.contains)
+    }
+
+    /// Whether the API says that the account has no money left, or has reached the limit set for it.
+    private static func isUnpaid(_ words: String) -> Bool {
+      ["credit balance is too low", "reached your specified api usage limits"].contains(where: words.contains)
     }
   }
 }

@@ -84,11 +84,10 @@ package struct ChatRequestToMessages: RecordFilter {
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, setting: "cache") { $0.append(#""auto""#) }
     }
-    let note = JSON(object: [
-      "include_usage": request["stream_options"]?["include_usage"]?.bool == true ? JSON(true) : nil,
-      "tools": translator.toolNames.forTheAnswer,
-    ])
-    if note.count > 0 {
+    let includesUsage = request["stream_options"]?["include_usage"]?.bool == true
+    let tools = translator.toolNames.forTheAnswer
+    if includesUsage || tools != nil {
+      let note = JSON(object: ["include_usage": includesUsage ? JSON(true) : nil, "tools": tools])
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, setting: "oai2anth") { $0.append(note) }
     }

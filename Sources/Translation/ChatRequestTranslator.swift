@@ -17,7 +17,8 @@ struct ChatRequestTranslator {
   /// The tools as they are sent, and their names on both sides.
   var tools: [JSON] = []
   var toolNames = ToolNames()
-  var declaredNames: Set<String> = []
+  /// The declared tools as they came, by the client's names.
+  var declared: [String: JSON] = [:]
   /// What the tools lose; they are looked at before the conversation, and told of after it.
   var toolLoss = LossLedger()
   var schemaBudget = OutputSchema.Budget()

@@ -8,10 +8,10 @@ import Records
 /// one result, no empty text. What breaks them is repaired, and said in the ledger.
 struct Conversation {
   private let takesSystemTurns: Bool
-  /// Whether the model goes on with an assistant's message at the end.
-  let takesPrefill: Bool
   /// What the tools are called; calls of tools that aren't declared add to it.
   var tools: ToolNames
+  /// Whether the model goes on with an assistant's message at the end.
+  let takesPrefill: Bool
   var turns: [Turn] = []
   /// System messages that wait for their place: behind a whole user turn, and nowhere else, may a system turn stand.
   private var heldSystem: [JSON] = []

@@ -133,17 +133,17 @@ extension ChatRequestTranslator {
     guard type.equals("json_schema") else {
       throw .invalid("response_format.type: expected text, json_object or json_schema", param: "response_format")
     }
-    guard let given = format["json_schema"], given.isObject else {
+    guard let asked = format["json_schema"], asked.isObject else {
       throw .expected(
         "an object", at: "response_format.json_schema", got: format["json_schema"], param: "response_format")
     }
-    guard let schema = given["schema"], schema.isObject else {
+    guard let schema = asked["schema"], schema.isObject else {
       throw .expected(
-        "an object", at: "response_format.json_schema.schema", got: given["schema"], param: "response_format")
+        "an object", at: "response_format.json_schema.schema", got: asked["schema"], param: "response_format")
     }
     var answer = AnswerSchema(asked: schema)
     // The name is a label of the client's; what the answer is for has its place in a schema.
-    if let description = given["description"], !description.isNull {
+    if let description = asked["description"], !description.isNull {
       if schema["description"] == nil {
         answer.asked = schema.shallowCopy()
         answer.asked["description"] = description

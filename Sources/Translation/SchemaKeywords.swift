@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import JSONText
 import Jansson
 
 /// What the value of a JSON Schema keyword must be.
@@ -42,6 +43,16 @@ enum SchemaKeyword {
     "multipleOf": .number, "exclusiveMinimum": .bound, "exclusiveMaximum": .bound, "$schema": .draft,
   ]
 
+  /// Whether a keyword that stands in nearly every schema has a value that is right, without a look into any table.
+  static func isPlain(_ key: ByteSlice, _ value: JSON) -> Bool {
+    if key.equals("description") { return value.isString }
+    guard key.equals("type") else { return false }
+    return value.withUTF8 { type in
+      type.equals("string") || type.equals("object") || type.equals("integer") || type.equals("array")
+        || type.equals("boolean") || type.equals("number") || type.equals("null")
+    } ?? false
+  }
+
   static let types: Set<String> = ["object", "array", "string", "integer", "number", "boolean", "null"]
 
   /// The type that other languages' names mean.
@@ -64,14 +75,15 @@ enum SchemaKeyword {
 struct WordList {
   private(set) var words: [String] = []
   /// Jansson compares bytes, where Swift's strings are equal if they look the same.
-  private let members = JSON.object
+  private var members: JSON?
 
   var isEmpty: Bool { words.isEmpty }
   var joined: String { words.joined(separator: ", ") }
 
   mutating func add(_ word: String) {
-    guard members[word] == nil else { return }
-    members[word] = JSON(true)
+    if members == nil { members = .object }
+    guard members![word] == nil else { return }
+    members![word] = JSON(true)
     words.append(word)
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import JSONText
 import Jansson
 
 /// Makes of a client's JSON Schema one that is valid by draft 2020-12: the Messages API refuses a whole request for
@@ -35,7 +36,9 @@ struct SchemaRepairs {
   private mutating func repair(_ schema: JSON) -> JSON? {
     guard schema.isObject else { return schema.bool == nil ? schemaMeant(by: schema) : nil }
     var edit = Edit(schema)
-    for (key, value) in schema.members {
+    schema.forEachMember { key, value in
+      if SchemaKeyword.isPlain(key, value) { return }
+      let key = key.text
       if let keyword = SchemaKeyword.all[key] { check(keyword, key, value, &edit) }
     }
     if !edit.required.isEmpty {
@@ -127,12 +130,11 @@ struct SchemaRepairs {
     }
     let isProperties = key == "properties"
     var copy: JSON?
-    for (name, part) in value.members {
-      if isProperties {
-        if !hasRefusedKeys, !AcceptedNames.property.accepts(name) { hasRefusedKeys = true }
-        if part["required"]?.bool == true { edit.required.append(name) }
-      }
-      guard let made = repair(part) else { continue }
+    value.forEachMember { name, part in
+      if isProperties, !hasRefusedKeys, !AcceptedNames.property.accepts(name) { hasRefusedKeys = true }
+      guard let made = repair(part) else { return }
+      let name = name.text
+      if isProperties, part["required"]?.bool == true { edit.required.append(name) }
       if copy == nil { copy = value.shallowCopy() }
       copy![name] = made
     }
@@ -180,6 +182,7 @@ struct SchemaRepairs {
       return edit.set("required", JSON(array: [value]))
     }
     guard value.isArray else { return remove("required", value.count == 0 ? .null : value, &edit) }
+    if value.count == 1, value[0].isString { return }
     var names = WordList()
     for element in value.elements { if let name = element.string { names.add(name) } }
     guard names.words.count != value.count else { return }

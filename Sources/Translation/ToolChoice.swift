@@ -45,7 +45,7 @@ extension ChatRequestTranslator {
         made["name"] = try named(nil, in: choice, "tool_choice", "tool")["name"]
         return made
       case "auto", "any", "none": return choice
-      default: throw .invalid("tool_choice.type: \(type) is not possible here", param: "tool_choice.type")
+      default: throw .invalid("tool_choice.type: \(type.clipped) is not supported", param: "tool_choice.type")
       }
     }
     if let choice = field("function_call") {
@@ -69,14 +69,16 @@ extension ChatRequestTranslator {
   ) throws(APIError) -> JSON {
     let isFlat = nested == nil && choice["name"] != nil
     let path = isFlat || kind == "tool" || kind.isEmpty ? "\(path).name" : "\(path).\(kind).name"
-    guard let name = (nested ?? choice)["name"]?.string else { throw .invalid("\(path): Field required", param: path) }
+    guard let name = (nested ?? choice)["name"]?.string else {
+      throw .expected("a string", at: path, got: (nested ?? choice)["name"])
+    }
     return JSON(object: ["type": JSON("tool"), "name": JSON(try declared(name, path))])
   }
 
   /// The name that a declared tool is sent by.
   private mutating func declared(_ name: String, _ path: String) throws(APIError) -> String {
-    guard declaredNames.contains(name) else {
-      throw .invalid("\(path): no tool of this request is called \(name)", param: path)
+    guard declared[name] != nil else {
+      throw .invalid("\(path): no tool of this request is called \(name.clipped)", param: path)
     }
     return toolNames.sent(name)
   }
@@ -84,7 +86,7 @@ extension ChatRequestTranslator {
   private mutating func narrowed(_ allowed: JSON) throws(APIError) -> JSON {
     let path = "tool_choice.allowed_tools.tools"
     guard let list = allowed["tools"], list.isArray else {
-      throw .invalid("\(path): Field required", param: "tool_choice")
+      throw .expected("an array", at: path, got: allowed["tools"], param: "tool_choice")
     }
     var names: Set<String> = []
     for (index, tool) in list.elements.enumerated() {

@@ -10,23 +10,22 @@ struct ToolNames {
     var properties: PropertyNames?
   }
 
+  /// Those that have another name or form than the client's.
   private var tools: [String: Tool] = [:]
   /// Those that the answer's side has to know of, in the order they were declared.
   private var changed = WordList()
   private var names = AcceptedNames(AcceptedNames.tool)
+  /// The names of all declared tools; those that the API takes are kept for the tools that have them.
+  private var declared: [String] = []
 
-  /// Keeps a name that the API takes for the tool that has it.
-  mutating func reserve(_ name: String) {
-    if names.form.accepts(name) { names.reserve(name) }
-  }
+  mutating func reserve(_ name: String) { declared.append(name) }
 
   /// The name to send for a tool, declared or only called.
   mutating func sent(_ name: String) -> String {
     if let tool = tools[name] { return tool.sent }
-    if names.form.accepts(name) {
-      tools[name] = Tool(sent: name)
-      return name
-    }
+    if names.form.accepts(name) { return name }
+    for other in declared where names.form.accepts(other) { names.reserve(other) }
+    declared = []
     let sent = names.name(for: name)
     tools[name] = Tool(sent: sent)
     changed.add(name)
@@ -36,8 +35,7 @@ struct ToolNames {
   mutating func declare(_ name: String, isCustom: Bool = false, _ properties: PropertyNames? = nil) -> String {
     let sent = sent(name)
     if isCustom || properties != nil {
-      tools[name]!.isCustom = isCustom
-      tools[name]!.properties = properties
+      tools[name] = Tool(sent: sent, isCustom: isCustom, properties: properties)
       changed.add(name)
     }
     return sent

@@ -8,24 +8,22 @@ extension ChatRequestTranslator {
   /// Translates the declared tools, before the conversation: its calls go by the same names.
   mutating func declareTools() throws(APIError) {
     var given: [(tool: JSON, path: String)] = []
-    for name in ["tools", "functions"] {
-      guard let list = request[name], !list.isNull else { continue }
-      guard list.isArray else { throw .invalid("\(name): is not an array", param: name) }
+    for name: StaticString in ["tools", "functions"] {
+      guard let list = field(name) else { continue }
+      guard list.isArray else { throw .expected("an array", at: "\(name)", got: list) }
       for (index, tool) in list.elements.enumerated() { given.append((tool, "\(name)[\(index)]")) }
     }
     for (tool, _) in given { if let name = Self.name(of: tool) { toolNames.reserve(name) } }
-    var first: [String: JSON] = [:]
     for (tool, path) in given {
       if let name = Self.name(of: tool) {
-        if let other = first[name] {
+        if let other = declared[name] {
           guard other == tool else {
-            throw .invalid("\(path): another tool is called \(name), and is declared otherwise", param: path)
+            throw .invalid("\(path): another tool is called \(name.clipped), and is declared otherwise", param: path)
           }
           toolLoss.approximated("tools", "a tool that is declared twice is sent once")
           continue
         }
-        first[name] = tool
-        declaredNames.insert(name)
+        declared[name] = tool
       }
       tools.append(path.hasPrefix("f") ? try translate(function: tool, path, "functions") : try translate(tool, path))
     }
@@ -36,7 +34,7 @@ extension ChatRequestTranslator {
   }
 
   private mutating func translate(_ tool: JSON, _ path: String) throws(APIError) -> JSON {
-    guard tool.isObject else { throw .invalid("\(path): is not an object", param: path) }
+    guard tool.isObject else { throw .expected("an object", at: path, got: tool) }
     let type = tool["type"].flatMap { $0.isNull ? nil : $0 }
     if tool["input_schema"] != nil, type == nil || type!.equals("custom") { return try translate(own: tool, path) }
     if type?.equals("custom") == true { return try translate(custom: tool, path) }
@@ -63,8 +61,9 @@ extension ChatRequestTranslator {
   ///   - path: where it stands, for an error.
   ///   - field: the same without numbers, for the ledger.
   private mutating func translate(function: JSON, _ path: String, _ field: String) throws(APIError) -> JSON {
-    guard function.isObject, let name = function["name"]?.string else {
-      throw .invalid("\(path).name: Field required", param: "\(path).name")
+    guard function.isObject else { throw .expected("an object", at: path, got: function) }
+    guard let name = function["name"]?.string else {
+      throw .expected("a string", at: "\(path).name", got: function["name"])
     }
     let schema = try inputSchema(function["parameters"], "\(path).parameters", "\(field).parameters")
     let made = JSON.object
@@ -87,7 +86,7 @@ extension ChatRequestTranslator {
 
   /// Anthropic's own form of a tool, which may have a schema or a name that the API refuses as well.
   private mutating func translate(own tool: JSON, _ path: String) throws(APIError) -> JSON {
-    guard let name = tool["name"]?.string else { throw .invalid("\(path).name: Field required", param: "\(path).name") }
+    guard let name = tool["name"]?.string else { throw .expected("a string", at: "\(path).name", got: tool["name"]) }
     let schema = try inputSchema(tool["input_schema"], "\(path).input_schema", "tools.input_schema")
     let made = tool.shallowCopy()
     made["name"] = JSON(declare(name, schema.names, "tools"))
@@ -102,8 +101,9 @@ extension ChatRequestTranslator {
     let isNested = tool["custom"] != nil
     let custom = tool["custom"] ?? tool
     let path = isNested ? "\(path).custom" : path
+    guard custom.isObject else { throw .expected("an object", at: path, got: custom) }
     guard let name = custom["name"]?.string else {
-      throw .invalid("\(path).name: Field required", param: "\(path).name")
+      throw .expected("a string", at: "\(path).name", got: custom["name"])
     }
     let made = JSON.object
     made["name"] = JSON(declare(name, nil, isNested ? "tools.custom" : "tools", isCustom: true))
@@ -129,7 +129,7 @@ extension ChatRequestTranslator {
     }
     let grammar = format["grammar"] ?? format
     guard let definition = grammar["definition"]?.string else {
-      throw .invalid("\(path).definition: Field required", param: "\(path).definition")
+      throw .expected("a string", at: "\(path).definition", got: grammar["definition"])
     }
     toolLoss.approximated("tools.custom.format", "the grammar is said in the description")
     let kind = grammar["syntax"]?.equals("regex") == true ? "regular expression" : "Lark grammar"
@@ -158,7 +158,7 @@ extension ChatRequestTranslator {
 
   private mutating func inputSchema(_ given: JSON?, _ path: String, _ field: String) throws(APIError) -> ToolSchema {
     let given = given.flatMap { $0.isNull ? nil : $0 } ?? ToolSchema.empty
-    guard given.isObject else { throw .invalid("\(path): is not an object", param: path) }
+    guard given.isObject else { throw .expected("an object", at: path, got: given) }
     guard let schema = ToolSchema(given) else {
       throw .invalid("\(path).type: expected object, since a tool's input is an object", param: "\(path).type")
     }

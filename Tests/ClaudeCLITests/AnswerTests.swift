@@ -48,6 +48,20 @@ struct AnswerTests {
     #expect(verdict == (goesOn ? .overAndKill : .over))
   }
 
+  /// Half of a surrogate pair is U+FFFD in a stream and in a whole answer: the delta that holds it is not lost.
+  @Test("halves of surrogate pairs", arguments: [true, false])
+  func halves(isStream: Bool) throws {
+    var recording = try Recording("text")
+    let start = #""type":"text_delta","text":""#
+    let text = String(decoding: recording.text, as: UTF8.self)
+    #expect(text.contains(start))
+    recording.text = Array(text.replacing(start, with: start + #"\ud83d\ude00\ud83d"#).utf8)
+    let (records, _, failure) = recording.answer(isStream: isStream)
+    #expect(failure == nil)
+    #expect(records.contains(isStream ? #""text":"\ud83d\ude00\ufffd"# : "😀\u{FFFD}"))
+    #expect(!records.contains(#"\ude00\ud83d"#))
+  }
+
   /// Errors keep the upstream's status and type, and lose the CLI's own words.
   @Test(
     "errors",

@@ -37,7 +37,7 @@ struct GoldenTests {
 
   @Test("sse-encode", arguments: try GoldenCase.all(of: "sse-encode"), [1, 7, .max])
   func sseEncode(_ golden: GoldenCase, pieceSize: Int) throws {
-    try golden.check(EventStreamEncoder(), pieceSize)
+    try golden.check(EventStreamEncoder(), isTranslated: true, pieceSize)
   }
 
   @Test("model-map", arguments: try GoldenCase.all(of: "model-map", but: ["table-that-is-wrong"]), [1, 7, .max])
@@ -112,8 +112,13 @@ extension GoldenCase {
   }
 
   /// Runs a filter on the case's input in pieces of that size, and holds what it says against what is expected.
-  func check(_ filter: some RecordFilter, dialect: String? = nil, _ pieceSize: Int) throws {
-    let dialect = (options.value("--dialect") ?? dialect).map { #","dialect":"\#($0)""# } ?? ""
+  func check(
+    _ filter: some RecordFilter, dialect: String? = nil, isTranslated: Bool = false, _ pieceSize: Int
+  ) throws {
+    let dialect =
+      (options.value("--dialect") ?? dialect).map {
+        #","dialect":"\#($0)""# + (isTranslated ? #","translated":"\#($0)""# : "")
+      } ?? ""
     let op = options.value("--op") ?? "messages"
     let (said, failure) = transcript(
       of: filter, on: input, inPiecesOf: pieceSize, defaultContext: #"{"op":"\#(op)"\#(dialect)}"#,

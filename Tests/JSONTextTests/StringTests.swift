@@ -60,6 +60,30 @@ struct StringTests {
     #expect(Self.unescaped(Array(inside.utf8)) == nil)
   }
 
+  @Test(
+    "half of a surrogate pair becomes U+FFFD, however the text is cut",
+    arguments: [
+      (#"\ud83d"#, #"\ufffd"#), (#"\ude00\ud83d"#, #"\ufffd\ufffd"#), (#"a\uD83D\uDE00b"#, #"a\uD83D\uDE00b"#),
+      (#"\ud83d\ud83d\ude00"#, #"\ufffd\ud83d\ude00"#), (#"\\ud83d\\\ud83d"#, #"\\ud83d\\\ufffd"#),
+      (#"\ud83d\n\udfff\""#, #"\ufffd\n\ufffd\""#), (#"\ud83dé\u00e9"#, #"\ufffdé\u00e9"#), (#"\ud83"#, #"\ud83"#),
+      (#"\ud83d\ude0"#, #"\ufffd\ude0"#), (#"\ud83d\"#, #"\ufffd\"#), ("", ""), (#"\uD7FF\uE000"#, #"\uD7FF\uE000"#),
+    ])
+  func mended(_ text: String, _ expected: String) {
+    let bytes = Array(text.utf8)
+    for size in 1...max(bytes.count, 1) {
+      var mender = SurrogateMender()
+      var made = Bytes()
+      for start in stride(from: 0, to: bytes.count, by: size) {
+        bytes[start..<min(start + size, bytes.count)].withUnsafeBufferPointer { mender.append($0, to: &made) }
+      }
+      mender.finish(to: &made)
+      #expect(made.text == expected)
+    }
+    var whole = Bytes()
+    bytes.withUnsafeBufferPointer { whole.append(mending: $0) }
+    #expect(whole.text == expected)
+  }
+
   @Test("bytes that are no UTF-8 are found, in any pieces", arguments: badUTF8)
   func utf8(_ bytes: [UInt8]) {
     #expect(!bytes.withUnsafeBufferPointer { UTF8Check.isValid($0) })

@@ -191,6 +191,22 @@ def test_lines_within_an_answer(run) -> None:
         assert backend.payloads("response") == [b'{    "a": 1.0,   "b": "\\n" } ']
 
 
+def test_halves_of_surrogate_pairs(run) -> None:
+    """An escape that stands for no character is U+FFFD: some clients can't read it, others can't write it again."""
+    said, kept = rb'a\ud83d\ude00b\ud83dc\ude00\\ud83d', rb'a\ud83d\ude00b\ufffdc\ufffd\\ud83d'
+    event = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%b"}}'
+    stop = b'{"type":"message_stop"}'
+    with Upstream(lambda wire, _: wire.answer(200, b'{"a":"%b"}' % said)) as upstream:
+        backend = run(upstream.url)
+        backend.ask("hi")
+        assert backend.payloads("response") == [b'{"a":"%b"}' % kept]
+    stream = b"".join(b"data: " + data + b"\n\n" for data in (event % said, stop))
+    with Upstream(lambda wire, _: wire.answer(200, stream, "text/event-stream")) as upstream:
+        backend = run(upstream.url)
+        backend.ask("hi", stream=True)
+        assert backend.payloads("event") == [event % kept, stop]
+
+
 def test_cancel_closes_the_upstream_at_once(run, api: MessagesAPI) -> None:
     backend = run(api.url)
     backend.request("c", ask_for("[[len:1000]][[slow:0.05]]", stream=True))

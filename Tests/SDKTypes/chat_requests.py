@@ -31,6 +31,7 @@ SAMPLES: dict[str, list[tuple[str, Any]]] = {
     "response_format.json_schema.schema": [("", SCHEMA)],
     "tool_choice.allowed_tools.tools": [("", [{"type": "function", "function": {"name": "look"}}])],
     "tool_choice.function.name": [("", "look")],
+    "tool_choice.custom.name": [("", "look")],
     "function_call.name": [("", "look")],
     "n": [("=1", 1), ("=2", 2)],
     "modalities": [("=text", ["text"]), ("=text,audio", ["text", "audio"])],

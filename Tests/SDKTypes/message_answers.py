@@ -79,8 +79,9 @@ def stream(event: Json) -> list[tuple[str, Any]]:
         "stop_sequence": None, "usage": {"input_tokens": 5, "output_tokens": 1}}}
     delta_kind = event["delta"]["type"] if kind == "content_block_delta" else ""
     block = BLOCK_OF_DELTA.get(delta_kind, {"type": delta_kind.removesuffix("_delta") or "text", "text": ""})
-    opened: Json = {"type": "content_block_start", "index": 0, "content_block": block}
-    closed: Json = {"type": "content_block_stop", "index": 0}
+    place = event["index"] if kind == "content_block_delta" else 0
+    opened: Json = {"type": "content_block_start", "index": place, "content_block": block}
+    closed: Json = {"type": "content_block_stop", "index": place}
     over: Json = {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None},
                   "usage": {"output_tokens": 7}}
     events = [start, opened, closed, over, {"type": "message_stop"}]

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""What a filter costs on an input, and on one of twice the size."""
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Callable
+
+BIN = Path(os.environ.get("BIN") or Path(__file__).resolve().parents[2] / os.environ.get("SCRATCH", ".build") / "release")
+# The cost at which it is measured, above that of starting, in seconds: enough to tell it from chance.
+ENOUGH = 0.015
+# The sizes that are tried for what is doubled, in bytes: what grows fast is slow on the first one already, and what is
+# cheaper than that on twice the last one harms nobody.
+SIZES = [16 << 10, 128 << 10, 512 << 10]
+# Twice the input costs twice as much; what is added is chance, and the logarithm of a sort.
+LIMIT = 2.5
+# From here on nobody else can be at fault.
+CLEAR = 3.2
+VALGRIND = shutil.which("valgrind")
+
+Make = Callable[[int, int], bytes]
+
+
+def cost(program: str, given: bytes) -> float:
+    """The CPU time of one run, in seconds."""
+    with tempfile.TemporaryFile() as file:
+        file.write(given)
+        file.seek(0)
+        child = subprocess.Popen([BIN / program], stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0, f"{program} ended with status {child.returncode}"
+    return used.ru_utime + used.ru_stime
+
+
+@functools.cache
+def start_up(program: str) -> float:
+    return min(cost(program, b"\n") for _ in range(5))
+
+
+def least(program: str, given: bytes, runs: int) -> float:
+    """The cost without starting: the least of some runs, since other processes can only add to it."""
+    return max(min(cost(program, given) for _ in range(runs)) - start_up(program), 1e-9)
+
+
+def sized(make: Make, length: int) -> int:
+    """How often something has to be there for an input of about that length."""
+    few, more = len(make(100, 1)), len(make(100, 2))
+    assert more > few, "nothing is doubled"
+    return max(1, (length - 2 * few + more) * 100 // (more - few))
+
+
+def ratio(program: str, make: Make, most: int = 1 << 30) -> tuple[float, float]:
+    """How many times as much twice the input costs, and what it costs.
+
+    ``make(size, times)`` gives the input; what is doubled is what goes by ``times``.
+    """
+    for length in SIZES:
+        size = min(sized(make, length), most)
+        double = least(program, make(size, 2), 1)
+        if double < ENOUGH:
+            continue
+        found = 0.0
+        for runs in (3, 6):
+            single, double = least(program, make(size, 1), runs), least(program, make(size, 2), runs)
+            found = min(found or double / single, double / single)
+            if found <= LIMIT:
+                break
+        if LIMIT < found < CLEAR and VALGRIND:
+            # A tenth of it: it takes some fifty times as long.
+            small = max(size // 10, 1)
+            found = instructions(program, make(small, 2)) / instructions(program, make(small, 1))
+        return found, double
+    return 0.0, 0.0
+
+
+def instructions(program: str, given: bytes) -> int:
+    """How many instructions a run takes, without starting.
+
+    Slow, but the same each time: what other processes do to the caches makes CPU time grow faster than the input.
+    """
+    def count(given: bytes) -> int:
+        said = subprocess.run([VALGRIND, "--tool=callgrind", "--callgrind-out-file=/dev/null", BIN / program], input=given,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True).stderr
+        return int(re.findall(rb"Collected : (\d+)", said)[-1])
+    return count(given) - count(b"\n")

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""Twice the input costs a filter twice the time, whatever of it is doubled.
+
+A filter serves all clients one after the other. What takes more than its share for one large input holds up all the
+others.
+"""
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import answer_kinds
+import conftest
+import pytest
+import request_kinds
+from measure import LIMIT, Make, ratio
+
+Json = dict[str, Any]
+# What is nested deeply is written by a function that calls itself.
+sys.setrecursionlimit(20_000)
+REQUEST_SIDE = ["rate-limit", "model-map", "oai2anth"]
+ANSWER_SIDE = ["anth2oai", "sse-encode"]
+CTX = {"op": "messages", "dialect": "openai", "http": {"time": 1_700_000_000_000_000, "peer": "127.0.0.1", "headers": {}},
+       "model": {"asked": "claude-sonnet-4-5", "effective": "claude-sonnet-4-5"}}
+
+
+# The inputs of the kind at hand, by size.
+INPUTS: dict[str, dict[tuple[int, int], bytes]] = {}
+
+
+def lines(records: list[Json], copies: int = 1) -> bytes:
+    text = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
+    return "".join(text.replace('{"rid":"R"', '{"rid":"r%d"' % number) for number in range(copies)).encode()
+
+
+def request(body: Json, copies: int = 1, **ctx: Any) -> bytes:
+    return lines([{"rid": "R", "ctx": CTX | ctx, "request": body}], copies)
+
+
+def answer(program: str, payloads: answer_kinds.Payloads, ctx: Json = {}, headers: Json = {}, end: Json = {}) -> bytes:
+    """An answer as that program gets it: to sse-encode it goes in Anthropic's words, which need no translation."""
+    ctx = CTX | {"dialect": "openai" if program == "anth2oai" else "anthropic"} | ctx
+    if payloads[0][0] == "error":
+        return lines([{"rid": "R", "ctx": ctx, "error": payloads[0][1]}, {"rid": "R", "end": end}])
+    return lines([{"rid": "R", "ctx": ctx, "begin": {"status": 200, "headers": headers}},
+                  *({"rid": "R", kind: payload} for kind, payload in payloads), {"rid": "R", "end": end}])
+
+
+def check(program: str, name: str, make: Make, most: int = 1 << 30) -> None:
+    # All programs of a side get the same inputs, one after the other.
+    inputs = INPUTS.setdefault(name, {})
+    if len(INPUTS) > 1:
+        INPUTS.clear()
+        INPUTS[name] = inputs
+
+    def made(size: int, times: int) -> bytes:
+        return inputs.get((size, times)) or inputs.setdefault((size, times), make(size, times))
+    found, cost = ratio(program, made, most)
+    conftest.FOUND.append((found, program, name))
+    assert found <= LIMIT, f"{program}: {found:.2f} times the cost for twice as much ({name}: {cost:.3f} s)"
+
+
+@pytest.mark.parametrize("program", REQUEST_SIDE)
+@pytest.mark.parametrize("name", request_kinds.KINDS)
+def test_requests(program: str, name: str) -> None:
+    check(program, name, lambda size, times: request(request_kinds.KINDS[name](size * times)))
+
+
+@pytest.mark.parametrize("program", REQUEST_SIDE)
+@pytest.mark.parametrize("name", request_kinds.DEEP)
+def test_deep_requests(program: str, name: str) -> None:
+    """The depth is doubled; it is limited, so there are as many requests as it takes to be measured."""
+    depth = request_kinds.MOST_DEEP // 2
+    check(program, name, lambda size, times: request(request_kinds.DEEP[name](depth * times), size))
+
+
+@pytest.mark.parametrize("program", REQUEST_SIDE)
+@pytest.mark.parametrize("name", [name for name, make in answer_kinds.CONTEXTS.items() if make(1)[0]])
+def test_contexts_of_requests(program: str, name: str) -> None:
+    check(program, name, lambda size, times: request(request_kinds.body(seed=1), **answer_kinds.CONTEXTS[name](size * times)[0]))
+
+
+@pytest.mark.parametrize("program", REQUEST_SIDE)
+def test_many_requests(program: str) -> None:
+    check(program, "requests", lambda size, times: request(request_kinds.body(), size * times))
+
+
+@pytest.mark.parametrize("program", ANSWER_SIDE)
+@pytest.mark.parametrize("name", answer_kinds.KINDS)
+def test_answers(program: str, name: str) -> None:
+    check(program, name, lambda size, times: answer(program, answer_kinds.KINDS[name](size * times)))
+
+
+@pytest.mark.parametrize("name, piece", [("keys", '"_a":[{"_a":'), ("keys", "x"), ("custom", '{"input":"'), ("custom", " "), ("custom", "x")])
+def test_inputs_that_go_back_in_the_clients_terms(name: str, piece: str) -> None:
+    """The names of properties are put back, and the text of a custom tool is taken out, while the input comes in."""
+    known = {"f": {"keys": {"_a": "$a"}} if name == "keys" else {"custom": True}}
+    check("anth2oai", f"{name} {piece}", lambda size, times: answer("anth2oai", answer_kinds.deltas(
+        answer_kinds.tool(1), [answer_kinds.json_part(piece)] * (size * times)), ctx={"oai2anth": {"tools": known}}))
+
+
+@pytest.mark.parametrize("program", ANSWER_SIDE)
+@pytest.mark.parametrize("name", answer_kinds.CONTEXTS)
+def test_contexts_of_answers(program: str, name: str) -> None:
+    def make(size: int, times: int) -> bytes:
+        ctx, headers, end = answer_kinds.CONTEXTS[name](size * times)
+        return answer(program, answer_kinds.whole([]), ctx=ctx, headers=headers, end=end)
+    check(program, name, make)
+
+
+@pytest.mark.parametrize("program", ANSWER_SIDE)
+def test_many_open_answers(program: str) -> None:
+    """All answers begin before the first one goes on."""
+    def make(size: int, times: int) -> bytes:
+        one = answer(program, answer_kinds.deltas(answer_kinds.TEXT, [answer_kinds.text("word")] * 5)).splitlines(True)
+        return b"".join(line.replace(b'{"rid":"r0"', b'{"rid":"r%d"' % number) for line in one for number in range(size * times))
+    check(program, "open answers", make, most=8_000)
