@@ -31,8 +31,10 @@ package struct ChatRequestToMessages: RecordFilter {
   }
 
   package mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
-    guard line.kind == .request, !Dialect.isForeign(line.ctx) else { return out.forward(line) }
-    let named = Dialect(of: line.ctx) ?? .openai
+    guard line.kind == .request else { return out.forward(line) }
+    let known = Dialect(of: line.ctx)
+    if known == nil, Dialect.isForeign(line.ctx) { return out.forward(line) }
+    let named = known ?? .openai
     let operation = Operation(of: line.ctx)
     let dialect = named == .auto ? DialectGuess.dialect(of: line, operation) : named
     guard dialect == .openai, operation == .messages else {
@@ -74,15 +76,20 @@ package struct ChatRequestToMessages: RecordFilter {
       throw .invalid("the request can't be translated exactly: \(loss.list)", param: loss.entries[0].field)
     }
 
-    var ctx = Bytes()
-    ctx.append(object: line.ctx, setting: "dialect") { $0.append(#""openai""#) }
+    let asksToCache =
+      cachesPrompts && translator.mayCache && line.ctx.flatMap { Scan.member("cache", of: $0) } == nil
+    var ctx = Bytes(capacity: (line.ctx?.count ?? 0) + 64)
+    ctx.append(object: line.ctx, setting: "dialect") {
+      // Two members by one splice: most requests have no loss.
+      $0.append(asksToCache && loss.isEmpty ? #""openai","cache":"auto""# : #""openai""#)
+    }
     if !loss.isEmpty {
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, adding: loss)
-    }
-    if cachesPrompts, translator.mayCache, line.ctx.flatMap({ Scan.member("cache", of: $0) }) == nil {
-      let earlier = ctx.take()
-      ctx.append(object: earlier.slice, setting: "cache") { $0.append(#""auto""#) }
+      if asksToCache {
+        ctx.removeLast(1)
+        ctx.append(#","cache":"auto"}"#)
+      }
     }
     let includesUsage = request["stream_options"]?["include_usage"]?.bool == true
     let tools = translator.toolNames.forTheAnswer

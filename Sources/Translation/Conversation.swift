@@ -22,6 +22,7 @@ struct Conversation {
   private var sawConversation = false
   /// Hoisted system text, as blocks.
   let system = JSON.array
+  private(set) var hasResults = false
   /// An assistant turn called tools without signed thinking before it: thinking can't be on for this conversation.
   private(set) var hasToolTurnWithoutThinking = false
   /// The names that are sent for the tools that were called, in order, each once.
@@ -92,7 +93,8 @@ struct Conversation {
     sawConversation = true
     let content = try required(message["content"], path)
     var rest: [JSON] = []
-    for block in marked(try parts.blocks(content, path: "\(path).content", of: .user), message) {
+    let given = try parts.blocks(content, path: "\(path).content", of: .user)
+    for block in marked(given, message) {
       // Anthropic's own results are results like any other.
       if block["type"]?.equals("tool_result") == true {
         guard let id = block["tool_use_id"]?.string else {
@@ -108,9 +110,12 @@ struct Conversation {
   }
 
   /// A `cache_control` on the message itself stands for one on its last block.
-  private func marked(_ blocks: [JSON], _ message: JSON) -> [JSON] {
-    guard let mark = message["cache_control"], !mark.isNull, let last = blocks.last, last["cache_control"] == nil
+  private mutating func marked(_ blocks: [JSON], _ message: JSON) -> [JSON] {
+    // Nearly every message is role and content alone.
+    guard message.count > 2, let mark = message["cache_control"], !mark.isNull, let last = blocks.last,
+      last["cache_control"] == nil
     else { return blocks }
+    parts.mayHaveMarks = true
     let copy = last.shallowCopy()
     copy["cache_control"] = mark
     return blocks.dropLast() + [copy]
@@ -177,12 +182,16 @@ struct Conversation {
       result["content"] = JSON(array: blocks)
     }
     if message["is_error"]?.bool == true { result["is_error"] = JSON(true) }
-    if let mark = message["cache_control"], !mark.isNull { result["cache_control"] = mark }
+    if let mark = message["cache_control"], !mark.isNull {
+      result["cache_control"] = mark
+      parts.mayHaveMarks = true
+    }
     return result
   }
 
   /// Puts a result of the call that asked for that id behind the calls; `result` is changed.
   private mutating func putResult(of asked: String, _ result: JSON) {
+    hasResults = true
     noteOvertaken()
     if turns.last?.role != .user { turns.append(Turn(role: .user)) }
     let last = turns.count - 1
@@ -195,7 +204,8 @@ struct Conversation {
 
   private mutating func takeSystem(_ message: JSON, _ path: String) throws(APIError) {
     let content = try required(message["content"], path)
-    let blocks = marked(try parts.blocks(content, path: "\(path).content", of: .system), message)
+    let given = try parts.blocks(content, path: "\(path).content", of: .system)
+    let blocks = marked(given, message)
     if sawConversation, takesSystemTurns {
       heldSystem += blocks
       return

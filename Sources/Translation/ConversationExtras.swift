@@ -14,6 +14,7 @@ extension Conversation {
       if !thinking.isArray { ownLoss.dropped("messages.thinking_blocks") }
       for block in thinking.elements {
         if Self.isThinking(block), let seal = Self.seal(of: block) {
+          parts.mayHaveMarks = true
           if kept.insert(seal).inserted { blocks.append(Self.bare(block)) }
         } else {
           ownLoss.dropped("messages.thinking_blocks")
