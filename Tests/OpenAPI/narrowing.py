@@ -14,7 +14,9 @@ INTEGER = {"type": "integer", "format": "int64", "minimum": -2**63, "maximum": 2
 # A picture or a document by its bytes or its place. The bytes are padded base64.
 BASE64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 WEB = r"https?://[!-~]+"
-IMAGE = rf"^(?:{WEB}|data:image/(?:jpeg|png|gif|webp);base64,{BASE64})$"
+# The first bytes of a PNG, a JPEG, a GIF and a WebP image, which decide what it is.
+HEADS = "(?:iVBORw0K|/9j/|R0lGODlh|UklGRgAAAABXRUJQ)"
+IMAGE = rf"^(?:{WEB}|data:image/(?:jpeg|png|gif|webp);base64,{HEADS}{BASE64})$"
 FILE = rf"^(?:{WEB}|data:application/pdf;base64,{BASE64})$"
 
 
@@ -33,10 +35,8 @@ def narrow(made: Json) -> None:
         made[name]["required"].remove("model")
     request = made["OpenAI.CompletionCreateParams"]["properties"]
     request["messages"]["minItems"] = 1
-    # One answer a request, of text.
+    # One answer a request.
     request["n"] = {"enum": [1, None]}
-    request["modalities"] = {"enum": [["text"], None]}
-    request["audio"] = {"type": "null"}
     for name in ("max_tokens", "max_completion_tokens"):
         request[name] = {"anyOf": [INTEGER, {"type": "null"}]}
     # Calls whose input is free text have no counterpart.
