@@ -45,6 +45,11 @@ def narrow(made: Json) -> None:
     assistant = made["OpenAI.ChatCompletionAssistantMessageParam"]["properties"]
     assistant["tool_calls"]["items"] = without(
         assistant["tool_calls"]["items"], "ChatCompletionMessageCustomToolCallParam")
+    # The SDK's type says nothing of what names a tool.
+    made["OpenAI.ChatCompletionAllowedToolsParam"]["properties"]["tools"]["items"] = {
+        "type": "object", "required": ["type", "function"], "properties": {
+            "type": {"const": "function"},
+            "function": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}}}
     # No sound.
     user = made["OpenAI.ChatCompletionUserMessageParam"]["properties"]["content"]["anyOf"]
     user[1]["items"] = without(user[1]["items"], "ChatCompletionContentPartInputAudioParam")
