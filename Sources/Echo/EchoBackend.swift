@@ -47,7 +47,7 @@ package final class EchoBackend: Backend {
     }
     guard request.isObject else { throw .invalid("the body is not a JSON object") }
     guard let messages = request["messages"], messages.isArray else {
-      throw .invalid("messages: Field required", param: "messages")
+      throw .expected("an array", at: "messages", got: request["messages"])
     }
     let tokens = max(1, line.payload.count / 4)
     if Operation(of: line.ctx) == .countTokens {

@@ -58,7 +58,7 @@ package struct ModelTable {
 
   package private(set) var models: [Model] = []
   package private(set) var defaultModel: String
-  private var ids: Set<String> = []
+  private var places: [String: Int] = [:]
   private var names: [(pattern: [UInt8], model: String)] = []
 
   /// The table that is built in.
@@ -91,7 +91,7 @@ package struct ModelTable {
           createdAt: model["created_at"]?.string ?? "1970-01-01T00:00:00Z",
           end: model["end"]?.string, capabilities: Capabilities(of: model)))
     }
-    ids = Set(self.models.map(\.id))
+    index()
     let lists: [StaticString] = foreignNames ? ["names", "foreign_names"] : ["names"]
     for list in lists {
       for entry in root[list]?.elements.map({ $0 }) ?? [] {
@@ -104,6 +104,11 @@ package struct ModelTable {
         names.append((Array(pattern.utf8), model))
       }
     }
+  }
+
+  private mutating func index() {
+    places = [:]
+    for (place, model) in models.enumerated() where places[model.id] == nil { places[model.id] = place }
   }
 
   /// What to ask for when a client asks for that name.
@@ -122,7 +127,7 @@ package struct ModelTable {
 
   /// A name that nothing matches stays, unless it is one of Claude's in another vendor's dress.
   package func resolve(_ name: String) -> Resolution {
-    if ids.contains(name) { return Resolution(model: name) }
+    if places[name] != nil { return Resolution(model: name) }
     let asked = AskedModel(name)
     let found = asked.candidates.lazy.compactMap { model(named: $0) }.first
     guard let found = found ?? (asked.plain.hasPrefix("claude-") ? asked.plain : nil) else {
@@ -133,13 +138,13 @@ package struct ModelTable {
   }
 
   private func model(named name: String) -> String? {
-    if ids.contains(name) { return name }
+    if places[name] != nil { return name }
     let bytes = Array(name.utf8)
     return names.first { Self.matches(bytes[...], $0.pattern[...]) }?.model
   }
 
   package func capabilities(of name: String) -> Capabilities {
-    models.first { $0.id == name }?.capabilities ?? Capabilities()
+    places[name].map { models[$0].capabilities } ?? Capabilities()
   }
 
   /// Whether the name is of that pattern, in which `*` stands for any text.
@@ -192,7 +197,7 @@ extension ModelTable {
     let unknown = "1970-01-01T00:00:00Z"
     models.insert(
       Model(id: id, displayName: displayName ?? id, createdAt: unknown, end: nil, capabilities: Capabilities()), at: 0)
-    ids.insert(id)
+    index()
   }
 
   private static func entry(_ model: Model) -> JSON {

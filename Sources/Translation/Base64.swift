@@ -114,13 +114,10 @@ enum Base64 {
   @inline(__always)
   private static func suspicious(_ words: SIMD2<UInt64>) -> SIMD2<UInt64> {
     let ones = SIMD2<UInt64>(repeating: 0x0101_0101_0101_0101)
-    let hyphen = words ^ (ones &* 0x2D)
-    let underscore = words ^ (ones &* 0x5F)
-    let backslash = words ^ (ones &* 0x5C)
-    let padding = words ^ (ones &* 0x3D)
-    let equal =
-      ((hyphen &- ones) & ~hyphen) | ((underscore &- ones) & ~underscore) | ((backslash &- ones) & ~backslash)
-      | ((padding &- ones) & ~padding)
+    // With that bit `-` and `=` are one, and with those `\`, `]`, `^` and `_`; no letter or digit becomes the same.
+    let first = (words | (ones &* 0x10)) ^ (ones &* 0x3D)
+    let second = (words | (ones &* 0x03)) ^ (ones &* 0x5F)
+    let equal = ((first &- ones) & ~first) | ((second &- ones) & ~second)
     return (equal | ((words &- (ones &* 0x2B)) & ~words) | words) & (ones &* 0x80)
   }
 }

@@ -23,13 +23,20 @@ struct CacheMarks {
   /// Corrects the marks of a body that is otherwise done.
   ///
   /// Blocks may be the request's own: its tree belongs to the translator, and nobody reads it after this.
-  init(correcting body: JSON) {
+  ///
+  /// - Parameter isInContent: some block of the messages or the system text may have one.
+  init(correcting body: JSON, isInContent: Bool) {
     whole = body["cache_control"].flatMap { $0.isNull ? nil : $0 }
-    for tool in (body["tools"] ?? .null).elements { find(in: tool, "tools.cache_control") }
-    for block in (body["system"] ?? .null).elements { find(in: block, "system.cache_control") }
-    for message in (body["messages"] ?? .null).elements {
-      for block in (message["content"] ?? .null).elements { find(in: block, "messages.content.cache_control") }
+    if let tools = body["tools"] {
+      for tool in tools.elements { find(in: tool, "tools.cache_control") }
     }
+    if isInContent {
+      for block in (body["system"] ?? .null).elements { find(in: block, "system.cache_control") }
+      for message in (body["messages"] ?? .null).elements {
+        for block in (message["content"] ?? .null).elements { find(in: block, "messages.content.cache_control") }
+      }
+    }
+    guard !places.isEmpty else { return }
     // One for the whole request is set by the API itself, on the last block.
     let room = TranslationLimits.maxCacheMarks - (whole == nil ? 0 : 1)
     for place in places.dropLast(room) {

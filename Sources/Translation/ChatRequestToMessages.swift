@@ -95,15 +95,19 @@ package struct ChatRequestToMessages: RecordFilter {
       throw .invalid("the request can't be translated exactly: \(loss.list)", param: loss.entries[0].field)
     }
 
-    var ctx = Bytes()
-    ctx.append(object: line.ctx, setting: "dialect") { $0.append(#""openai""#) }
+    let asksToCache = cachesPrompts && made.mayCache && line.ctx.flatMap { Scan.member("cache", of: $0) } == nil
+    var ctx = Bytes(capacity: (line.ctx?.count ?? 0) + 64)
+    ctx.append(object: line.ctx, setting: "dialect") {
+      // Two members by one splice: most requests have no loss.
+      $0.append(asksToCache && loss.isEmpty ? #""openai","cache":"auto""# : #""openai""#)
+    }
     if !loss.isEmpty {
       let earlier = ctx.take()
       ctx.append(object: earlier.slice, adding: loss)
-    }
-    if cachesPrompts, made.mayCache, line.ctx.flatMap({ Scan.member("cache", of: $0) }) == nil {
-      let earlier = ctx.take()
-      ctx.append(object: earlier.slice, setting: "cache") { $0.append(#""auto""#) }
+      if asksToCache {
+        ctx.removeLast(1)
+        ctx.append(#","cache":"auto"}"#)
+      }
     }
     if made.includesUsage || made.tools != nil {
       let note = JSON(object: ["include_usage": made.includesUsage ? JSON(true) : nil, "tools": made.tools])

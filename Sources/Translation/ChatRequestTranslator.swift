@@ -13,6 +13,8 @@ struct ChatRequestTranslator {
   var loss = LossLedger()
   /// The client set no cache mark and did not switch caching off: the backend may set one.
   private(set) var mayCache = false
+  /// Some block may have a cache mark.
+  private var mayHaveMarks = false
   /// The body that is being made.
   let body = JSON.object
 
@@ -55,6 +57,7 @@ struct ChatRequestTranslator {
     let turns = conversation.finish()
     toolNames = conversation.tools
     loss.add(conversation.loss)
+    mayHaveMarks = conversation.parts.mayHaveMarks
 
     let system = try systemBlocks(conversation.system)
     try translateTools(called: conversation.called)
@@ -78,6 +81,7 @@ struct ChatRequestTranslator {
     var parts = ContentParts()
     let blocks = JSON(array: try parts.blocks(own, path: "system", of: .system))
     loss.add(parts.loss)
+    mayHaveMarks = mayHaveMarks || parts.mayHaveMarks
     for block in hoisted.elements { blocks.append(block) }
     return blocks
   }
@@ -146,7 +150,7 @@ struct ChatRequestTranslator {
   ///
   /// - SeeAlso: <https://platform.openai.com/docs/guides/prompt-caching>
   private mutating func translateCaching() {
-    let marks = CacheMarks(correcting: body)
+    let marks = CacheMarks(correcting: body, isInContent: mayHaveMarks)
     loss.add(marks.loss)
     mayCache = marks.isEmpty
     guard let options = field("prompt_cache_options") else { return }
@@ -211,9 +215,9 @@ struct ChatRequestTranslator {
   ]
 
   private func passNative() {
-    for name in Self.native.sorted() {
-      if let value = request[name], !value.isNull { body[name] = value }
-    }
+    var names: [String] = []
+    for (name, value) in request.members where !value.isNull && Self.native.contains(name) { names.append(name) }
+    for name in names.sorted() { body[name] = request[name] }
   }
 
   /// Fields that are translated somewhere above.

@@ -7,6 +7,8 @@ import Records
 struct ContentParts {
   private let textType = JSON("text")
   var loss = LossLedger()
+  /// Some block may have a cache mark. In most requests none has, and then nobody needs to look.
+  var mayHaveMarks = false
 
   /// A text block; nil for text that has nothing to see, which the Messages API refuses.
   func text(_ text: JSON, _ mark: JSON?) -> JSON? {
@@ -64,7 +66,10 @@ struct ContentParts {
       throw .invalid(
         "\(path).type: \(type) can't stand in a message of role \(speaker.rawValue)", param: "\(path).type")
     }
-    if Self.native.contains(type) { return try native(part, type, path: path) }
+    if Self.native.contains(type) {
+      mayHaveMarks = true
+      return try native(part, type, path: path)
+    }
     let mark = mark(of: part)
     switch type {
     // The second and third are the Responses API's names, which some clients use here too.
@@ -99,8 +104,12 @@ struct ContentParts {
         loss.add("messages.content.\(name)", "dropped", isKnown: false)
       }
     }
-    if let own = part["cache_control"], !own.isNull { return own }
+    if let own = part["cache_control"], !own.isNull {
+      mayHaveMarks = true
+      return own
+    }
     guard let breakpoint = part["prompt_cache_breakpoint"], !breakpoint.isNull else { return nil }
+    mayHaveMarks = true
     // OpenAI's shortest lifetime is half an hour; of Anthropic's two the hour holds that.
     loss.approximated("messages.content.prompt_cache_breakpoint", "a cache mark of one hour")
     return JSON(object: ["type": JSON("ephemeral"), "ttl": JSON("1h")])

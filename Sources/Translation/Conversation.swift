@@ -9,24 +9,25 @@ import Records
 struct Conversation {
   private let takesSystemTurns: Bool
   /// What the tools are called; calls of tools that aren't declared add to it.
-  private(set) var tools: ToolNames
+  var tools: ToolNames
   /// Whether the model goes on with an assistant's message at the end.
   let takesPrefill: Bool
   var turns: [Turn] = []
   /// System messages that wait for their place: behind a whole user turn, and nowhere else, may a system turn stand.
   private var heldSystem: [JSON] = []
   var parts = ContentParts()
-  private var calls = ToolCalls()
+  var calls = ToolCalls()
   /// The last call of the legacy form, which has no id, by its position.
   private var legacyCall: String?
   private var sawConversation = false
   /// Hoisted system text, as blocks.
   let system = JSON.array
+  private(set) var hasResults = false
   /// An assistant turn called tools without signed thinking before it: thinking can't be on for this conversation.
   private(set) var hasToolTurnWithoutThinking = false
   /// The names that are sent for the tools that were called, in order, each once.
-  private(set) var called: [String] = []
-  private var calledNames: Set<String> = []
+  var called: [String] = []
+  var calledNames: Set<String> = []
   /// The conversation ends in an assistant's message, whose text the answer is to go on with.
   private(set) var endsInPrefill = false
   /// The answer is to go on with the last turn: the API refuses to think then.
@@ -40,7 +41,7 @@ struct Conversation {
   }
 
   /// How many JSON values the arguments of calls may still hold: their trees stand in memory with the request's.
-  private var nodesLeft: Int
+  var nodesLeft: Int
 
   init(takesSystemTurns: Bool, takesPrefill: Bool, _ tools: ToolNames, nodesLeft: Int) {
     self.nodesLeft = nodesLeft
@@ -96,7 +97,8 @@ struct Conversation {
     sawConversation = true
     let content = try required(message["content"], path)
     var rest: [JSON] = []
-    for block in marked(try parts.blocks(content, path: "\(path).content", of: .user), message) {
+    let given = try parts.blocks(content, path: "\(path).content", of: .user)
+    for block in marked(given, message) {
       // Anthropic's own results are results like any other.
       if block["type"]?.equals("tool_result") == true {
         guard let id = block["tool_use_id"]?.string else {
@@ -112,9 +114,12 @@ struct Conversation {
   }
 
   /// A `cache_control` on the message itself stands for one on its last block.
-  private func marked(_ blocks: [JSON], _ message: JSON) -> [JSON] {
-    guard let mark = message["cache_control"], !mark.isNull, let last = blocks.last, last["cache_control"] == nil
+  private mutating func marked(_ blocks: [JSON], _ message: JSON) -> [JSON] {
+    // Nearly every message is role and content alone.
+    guard message.count > 2, let mark = message["cache_control"], !mark.isNull, let last = blocks.last,
+      last["cache_control"] == nil
     else { return blocks }
+    parts.mayHaveMarks = true
     let copy = last.shallowCopy()
     copy["cache_control"] = mark
     return blocks.dropLast() + [copy]
@@ -153,84 +158,6 @@ struct Conversation {
     put(marked(blocks, message), as: .assistant)
   }
 
-  private mutating func toolUse(_ call: JSON, _ path: String) throws(APIError) -> JSON {
-    guard call.isObject else { throw .expected("an object", at: path, got: call) }
-    let kind = call["type"]?.equals("custom") == true ? "custom" : "function"
-    // The name may stand beside the type, as in the Responses API.
-    let isFlat = call[kind] == nil && call["name"] != nil
-    guard let function = isFlat ? call : call[kind], function.isObject else {
-      throw .expected("an object", at: "\(path).\(kind)", got: call[kind])
-    }
-    guard let id = call["id"]?.string else { throw .expected("a string", at: "\(path).id", got: call["id"]) }
-    let block = try toolUse(
-      id: callID(id, ToolIDs.accepted(id)), function: function, isFlat ? path : "\(path).\(kind)",
-      isCustom: kind == "custom")
-    for name in ToolCallMembers.own { if let value = call[name], !value.isNull { block[name] = value } }
-    return block
-  }
-
-  /// Anthropic's own form of a call: all of it stays but an id that can't.
-  private mutating func toolUse(own call: JSON, _ path: String) throws(APIError) -> JSON {
-    guard let id = call["id"]?.string, let name = call["name"]?.string else {
-      throw .invalid("\(path): a tool_use lacks its id or its name", param: path)
-    }
-    let made = call.shallowCopy()
-    made["id"] = JSON(callID(id, ToolIDs.accepted(id)))
-    made["name"] = JSON(sentName(of: name))
-    made["input"] = tools.input(arguments(call["input"]), of: name)
-    return made
-  }
-
-  /// The id to send for a call of the assistant turn at hand.
-  private mutating func callID(_ asked: String, _ accepted: String) -> String {
-    let id = calls.add(asked, accepted, turn: turns.last?.role == .assistant ? turns.count - 1 : turns.count)
-    if id != accepted { ownLoss.approximated("messages.tool_calls.id", "an id that came twice is sent as another") }
-    return id
-  }
-
-  private mutating func toolUse(
-    id: String, function: JSON, _ path: String, isCustom: Bool = false
-  ) throws(APIError) -> JSON {
-    guard let name = function["name"]?.string else {
-      throw .expected("a string", at: "\(path).name", got: function["name"])
-    }
-    let input: JSON
-    if isCustom {
-      guard let text = function["input"], text.isString else {
-        throw .expected("a string", at: "\(path).input", got: function["input"])
-      }
-      input = JSON(object: ["input": text])
-    } else if tools.isCustom(name), let text = function["arguments"], text.isString {
-      // Some clients know a custom tool's calls as those of a function.
-      let object = text.string.flatMap { try? JSON.parse($0) }
-      input = object?["input"]?.isString == true ? object! : JSON(object: ["input": text])
-    } else {
-      input = tools.input(arguments(function["arguments"]), of: name)
-    }
-    return JSON(object: [
-      "type": JSON("tool_use"), "id": JSON(id), "name": JSON(sentName(of: name)), "input": input,
-    ])
-  }
-
-  /// The name to send for a tool that is called.
-  private mutating func sentName(of name: String) -> String {
-    let sent = tools.sent(name)
-    if calledNames.insert(sent).inserted { called.append(sent) }
-    return sent
-  }
-
-  /// A model's slip in the history must not kill the conversation: what is no JSON object is kept as text.
-  private mutating func arguments(_ given: JSON?) -> JSON {
-    guard let given, !given.isNull else { return .object }
-    if given.isObject { return given }
-    if given.isString, !given.hasVisibleText { return .object }
-    let parsed = given.withUTF8 { try? JSON.parse($0, nodesLeft: &nodesLeft) }
-    if let parsed, let arguments = parsed, arguments.isObject { return arguments }
-    let text = given.string ?? given.text
-    ownLoss.approximated("messages.tool_calls.function.arguments", "not a JSON object, sent as raw_arguments")
-    return JSON(object: ["raw_arguments": JSON(text)])
-  }
-
   private mutating func takeTool(_ message: JSON, _ path: String) throws(APIError) {
     sawConversation = true
     guard let id = message["tool_call_id"]?.string else {
@@ -259,12 +186,16 @@ struct Conversation {
       result["content"] = JSON(array: blocks)
     }
     if message["is_error"]?.bool == true { result["is_error"] = JSON(true) }
-    if let mark = message["cache_control"], !mark.isNull { result["cache_control"] = mark }
+    if let mark = message["cache_control"], !mark.isNull {
+      result["cache_control"] = mark
+      parts.mayHaveMarks = true
+    }
     return result
   }
 
   /// Puts a result of the call that asked for that id behind the calls; `result` is changed.
   private mutating func putResult(of asked: String, _ result: JSON) {
+    hasResults = true
     noteOvertaken()
     if turns.last?.role != .user { turns.append(Turn(role: .user)) }
     let last = turns.count - 1
@@ -277,7 +208,8 @@ struct Conversation {
 
   private mutating func takeSystem(_ message: JSON, _ path: String) throws(APIError) {
     let content = try required(message["content"], path)
-    let blocks = marked(try parts.blocks(content, path: "\(path).content", of: .system), message)
+    let given = try parts.blocks(content, path: "\(path).content", of: .system)
+    let blocks = marked(given, message)
     if sawConversation, takesSystemTurns {
       heldSystem += blocks
       return

@@ -14,6 +14,7 @@ extension Conversation {
       if !thinking.isArray { ownLoss.dropped("messages.thinking_blocks") }
       for block in thinking.elements {
         if Self.isThinking(block), let seal = Self.seal(of: block) {
+          parts.mayHaveMarks = true
           if kept.insert(seal).inserted { blocks.append(Self.bare(block)) }
         } else {
           ownLoss.dropped("messages.thinking_blocks")
@@ -25,11 +26,12 @@ extension Conversation {
     }
   }
 
-  /// What a thinking block is known by: its signature, or its data where it is redacted; nil for one that the API
-  /// would refuse.
+  /// What a thinking block is known by: its signature and text, or its data where it is redacted; nil for one that the
+  /// API would refuse.
   private static func seal(of block: JSON) -> String? {
-    let seal = block["type"]?.equals("thinking") == true ? block["signature"]?.string : block["data"]?.string
-    return seal?.isEmpty == false ? seal : nil
+    let isOpen = block["type"]?.equals("thinking") == true
+    guard let seal = isOpen ? block["signature"]?.string : block["data"]?.string, !seal.isEmpty else { return nil }
+    return isOpen ? seal + "\n" + (block["thinking"]?.string ?? "") : seal
   }
 
   /// An accumulated stream has the index that its parts had.

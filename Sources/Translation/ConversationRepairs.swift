@@ -35,6 +35,8 @@ extension Conversation {
 
   /// Holds each call to one result in the turn after it, and each result to a call in the turn before it.
   private mutating func matchResults() {
+    // Without either, no turn is without content, and roles take turns already.
+    if called.isEmpty, !hasResults { return }
     var made: [Turn] = []
     made.reserveCapacity(turns.count + 1)
     var calls: [String] = []

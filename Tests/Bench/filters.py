@@ -57,7 +57,7 @@ def request(size: int) -> str:
 
 
 def image_request(size: int) -> str:
-    data = base64.b64encode(random.Random(1).randbytes(size * 3 // 4)).decode()
+    data = base64.b64encode(b"\x89PNG\r\n\x1a\n" + random.Random(1).randbytes(size * 3 // 4 - 8)).decode()
     return line({"model": "claude-sonnet-4-5", "messages": [{"role": "user", "content": [
         {"type": "text", "text": "What is this?"},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64," + data}}]}]})

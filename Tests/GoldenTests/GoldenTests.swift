@@ -23,7 +23,9 @@ struct GoldenTests {
     let models = try golden.models()
     let maxTokens = options.number("--max-tokens") ?? TranslationLimits.defaultMaxTokens
     try golden.check(
-      ChatRequestToMessages(models: models, maxTokens: maxTokens, isStrict: options.has("--strict")),
+      ChatRequestToMessages(
+        models: models, maxTokens: maxTokens, isStrict: options.has("--strict"),
+        cachesPrompts: options.value("--prompt-cache") != "off"),
       dialect: "openai", pieceSize)
   }
 

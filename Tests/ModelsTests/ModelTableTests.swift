@@ -66,6 +66,31 @@ struct ModelTableTests {
     #expect(ids { $0.output == 128_000 } == all.subtracting(before46))
   }
 
+  @Test(
+    "names in another vendor's dress",
+    arguments: [
+      ("anthropic/claude-opus-4-7", "claude-opus-4-7"), ("openrouter/anthropic/claude-sonnet-4.5", "claude-sonnet-4-5"),
+      ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5-20250929"),
+      ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5-20250929"), ("claude:opus", "claude-opus-5-5"),
+      ("CLAUDE-OPUS-5", "claude-opus-5"), ("claude-haiku-latest", "claude-haiku-5-5"),
+      ("claude-4-6-sonnet", "claude-sonnet-4-6"), ("openai/gpt-4o", "claude-sonnet-5-5"),
+      ("claude-new-7.1", "claude-new-7-1"), ("mistral/large:free", "mistral/large:free"), ("", ""), (":", ":"),
+      ("/", "/"), ("[1m]", "[1m]"), ("anthropic.", "anthropic."), ("@", "@"),
+    ])
+  func dressedNames(_ name: String, _ model: String) throws {
+    #expect(try ModelTable.builtIn().effective(name) == model)
+  }
+
+  @Test("what a name asks for besides")
+  func wishes() throws {
+    let table = try ModelTable.builtIn()
+    #expect(table.resolve("sonnet[1m]").wantsMillion && table.resolve("claude-opus-5:1m").wantsMillion)
+    #expect(table.resolve("claude-opus-5:thinking").wantsThinking && !table.resolve("claude-opus-5").wantsThinking)
+    #expect(table.resolve("claude-opus-5:online").routing == ":online")
+    let long = String(repeating: "claude-", count: 100_000)
+    #expect(table.effective(long) == long)
+  }
+
   @Test("nothing is assumed of a model that isn't known")
   func unknown() throws {
     let capabilities = try ModelTable.builtIn().capabilities(of: "llama-3")

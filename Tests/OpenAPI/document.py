@@ -180,7 +180,9 @@ def text(about: str) -> Json:
 def paths() -> Json:
     anthropic_request, openai_request = schema("Anthropic.MessageCreateParams"), schema("OpenAI.CompletionCreateParams")
     message, completion = schema("Anthropic.Message"), schema("OpenAI.ChatCompletion")
-    both = {"anyOf": [anthropic_request, openai_request]}
+    # A system message in the first place is a mark of OpenAI's.
+    begins = {"properties": {"messages": {"prefixItems": [{"properties": {"role": {"enum": ["user", "assistant"]}}}]}}}
+    both = {"anyOf": [{"allOf": [anthropic_request, begins]}, openai_request]}
     either = events("The events of the API that the request was taken for.", "Anthropic.Event", "OpenAI.Event")
     which = [ref("parameters", "model-id")]
     return {
@@ -201,11 +203,11 @@ def paths() -> Json:
         "/v1/chat/completions": {"post": chat(
             "Either", "createByEither", "A message or a chat completion, by what the request looks like",
             both, {"anyOf": [message, completion]}, either, parameters=version_headers(), description=(
-                "An `anthropic-version` or `x-api-key` header means Anthropic. The User-Agent of an OpenAI client, an "
-                "`authorization` header, a body without `max_tokens`, a first message of role system, a message of role "
-                "developer or tool, `tool_calls`, `image_url`, a model named `gpt-…`, a tool of type function, or a field "
-                "that only OpenAI has (such as `stop`, `seed`, `user` or `response_format`) means OpenAI. "
-                "Else it is Anthropic. `CHAT_COMPLETIONS_DIALECT` fixes it."))},
+                "An `anthropic-version` or `x-api-key` header means Anthropic. Else these mean OpenAI: the User-Agent of an "
+                "OpenAI client, an `authorization` header, a body without `max_tokens`, a first message of role system, "
+                "and what only OpenAI's bodies have, such as a message of role developer or tool, `tool_calls`, "
+                "`image_url`, `max_completion_tokens`, `n`, `stop`, `seed`, `user`, `stream_options`, `response_format`, "
+                "`functions` or a function among the tools. All else is Anthropic. `CHAT_COMPLETIONS_DIALECT` fixes it."))},
         "/v1/models": {"get": lists("Either", "listModels", "The models, with both vendors' members", "ModelList")},
         "/v1/models/{id}": {"get": lists(
             "Either", "getModel", "One model, with both vendors' members", "Model", parameters=which)},
@@ -248,7 +250,7 @@ def own_schemas() -> Json:
                             "host", "port"),
         "authentication": thing({"required": {"type": "boolean"}, "tokens": number}),
         "pipelines": thing({"state": string, "restarts": number, "in_flight": number})}, "claude_cli")
-    bounds = ["max_body", "max_nodes", "max_header", "max_in_flight", "max_connections", "max_connections_per_address",
+    bounds = ["max_body", "max_header", "max_in_flight", "max_connections", "max_connections_per_address",
               "request_timeout", "grace_period", "header_timeout", "body_timeout", "keep_alive_timeout"]
     lacks = ["claude_cli_available", "claude_cli_status", "backend", "error", "details"]
     error = thing({"type": {"const": "error"}, "request_id": string, "error": thing({

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Changes what schemathesis makes where no schema can rule out what is refused, or taken for the other API's."""
+"""Changes what schemathesis makes where no schema can rule out what is refused."""
 from __future__ import annotations
 
 from typing import Any
@@ -9,11 +9,7 @@ import schemathesis
 
 @schemathesis.hook
 def map_body(context: Any, body: Any) -> Any:
-    """Gives each tool a name of its own, and begins no message of Anthropic's with a system turn: only OpenAI's do."""
-    messages = body.get("messages") if isinstance(body, dict) else None
-    if isinstance(messages, list) and messages and isinstance(messages[0], dict) and messages[0].get("role") == "system":
-        if "max_tokens" in body:
-            messages[0]["role"] = "user"
+    """Gives each tool a name of its own."""
     tools = body.get("tools") if isinstance(body, dict) else None
     for number, tool in enumerate(tools if isinstance(tools, list) else []):
         # The vendor's own tools have their names.

@@ -5,8 +5,7 @@ Short by default: made-up requests alone. LONG=1 (make test-schema) goes through
 are some fifty thousand requests. What is left out, and why:
 
 - NUL in generated text: the JSON library refuses it in the name of a member (400).
-- Two tools of one name, which are refused, and a first turn of role system beside max_tokens, which is taken for
-  OpenAI's (requests_hook.py).
+- Two tools of one name, which are refused (requests_hook.py).
 - negative_data_rejection, for chat, where nothing judges them. claude-echo takes nearly anything, so Anthropic's
   requests are asked again of claude-http, before a stand-in for the API that refuses what isn't of the SDK's types;
   there the check is on. For OpenAI's, the proxy takes more than the SDK's types on purpose: wrong values in fields that

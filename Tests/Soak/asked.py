@@ -214,7 +214,7 @@ class Maker:
             prompt = asked.text = marks + due
         content: Any = prompt
         if image:
-            data = base64.b64encode(rng.randbytes(1000) * (image // 1000)).decode()
+            data = base64.b64encode(b"\x89PNG\r\n\x1a\n" + rng.randbytes(1000) * (image // 1000)).decode()
             part = ({"type": "image_url", "image_url": {"url": "data:image/png;base64," + data}} if is_openai else
                     {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}})
             content = [part, {"type": "text", "text": prompt}]

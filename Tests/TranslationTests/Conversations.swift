@@ -123,12 +123,15 @@ struct Conversations {
     case "image_url":
       part["image_url"] = JSON(object: [
         "url": JSON(
-          random.any(of: ["data:image/png;base64,", "data:image/jpg;base64,", "https://x/"]) + word(excuse)),
+          random.one(in: 3)
+            ? "https://x/" + word(excuse)
+            : random.any(of: ["data:image/png;base64,", "DATA:image/jpg;charset=x;Base64,"])
+              + base64(random.any(of: ["iVBORw0KGgoA", "/9j/"]), excuse)),
         "detail": random.one(in: 4) ? JSON("high") : nil,
       ])
     case "file":
       part["file"] = JSON(object: [
-        "file_data": JSON("data:application/pdf;base64," + word(excuse)), "filename": JSON(word(excuse)),
+        "file_data": JSON("data:application/pdf;base64," + base64("JVBERi0x", excuse)), "filename": JSON(word(excuse)),
       ])
     case "image": part["source"] = JSON(object: ["type": JSON("url"), "url": JSON("https://x/" + word(excuse))])
     case "tool_use":
@@ -166,6 +169,12 @@ struct Conversations {
     let word = "w\(count)w"
     words.append((word, excuse))
     return word
+  }
+
+  /// Base64 with a word in it, after the first bytes of a file, whose padding may be missing.
+  private mutating func base64(_ head: String, _ excuse: String?) -> String {
+    let text = head + word(excuse)
+    return text + String(repeating: "A", count: (4 - text.utf8.count % 4) % 4) + random.any(of: ["", "AA", "AA=="])
   }
 
   /// Text with a word in it, among what text may hold; or nothing to see.

@@ -64,6 +64,8 @@ private struct Structure {
   let capabilities: ModelTable.Capabilities
   let isLimitNamed: Bool
   let isThinkingOwn: Bool
+  /// The roles of the messages that the client sent.
+  let asked: [String]
   var ids: Set<String> = []
 
   init(_ body: JSON, _ capabilities: ModelTable.Capabilities, of request: JSON) {
@@ -71,6 +73,7 @@ private struct Structure {
     self.capabilities = capabilities
     isLimitNamed = request["max_tokens"]?.isNull == false
     isThinkingOwn = request["thinking"]?.isNull == false
+    asked = request["messages"]?.elements.map { $0["role"]?.string ?? "" } ?? []
   }
 
   func check() throws {
@@ -146,7 +149,11 @@ private struct Structure {
     if last == "assistant", let block = turns.last?["content"]?.elements.map({ $0 }).last, Self.type(block) == "text" {
       let text = block["text"]?.string ?? ""
       try hold("no white space at the end", text.unicodeScalars.last?.properties.isWhitespace == false)
+      try hold("an assistant's text ends it only where the model goes on with it", capabilities.prefill)
+      try hold("the client wanted that", asked.last == "assistant")
     }
+    let marks = turns.flatMap { $0["content"]?.elements.map { $0 } ?? [] }.filter { $0["cache_control"] != nil }
+    try hold("at most four cache marks", marks.count <= 4)
   }
 
   private func check(_ block: JSON, in role: String) throws {
