@@ -30,7 +30,11 @@ final class RecordReader: ChannelInboundHandler {
     }
   }
 
-  func channelReadComplete(context: ChannelHandlerContext) { front.flush() }
+  func channelReadComplete(context: ChannelHandlerContext) {
+    front.flush()
+    // An answer that came whole may be as large as a record; the next one is small again.
+    splitter.release()
+  }
 
   func channelInactive(context: ChannelHandlerContext) {
     front.flush()

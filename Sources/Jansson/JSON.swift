@@ -131,6 +131,16 @@ package struct JSON {
     (0..<json_array_size(raw)).lazy.map { self[$0] }
   }
 
+  /// The elements of an array, each of which leaves it as it is handed over: what is done with is freed before the next
+  /// one is looked at. In the array null stands in their places.
+  package var leavingElements: some Sequence<JSON> {
+    (0..<json_array_size(raw)).lazy.map { index in
+      let element = self[index]
+      json_array_set_new(raw, index, json_null())
+      return element
+    }
+  }
+
   /// The member of an object; nil where there is none and for other kinds. Set to nil to remove it.
   package subscript(key: StaticString) -> JSON? {
     get {

@@ -26,6 +26,8 @@ struct ChatRequestTranslator {
   /// What the tools lose; they are looked at before the conversation, and told of after it.
   var toolLoss = LossLedger()
   var schemaBudget = OutputSchema.Budget()
+  /// The schema of all tools that have none of their own: one node.
+  let emptySchema = ToolSchema.empty
 
   init(_ request: JSON, capabilities: ModelTable.Capabilities, maxTokens: Int, nodesLeft: Int) {
     self.nodesLeft = nodesLeft

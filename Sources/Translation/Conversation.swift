@@ -51,7 +51,8 @@ struct Conversation {
   }
 
   mutating func take(_ messages: JSON) throws(APIError) {
-    for (index, message) in messages.elements.enumerated() {
+    // A long conversation and its translation are not in memory together.
+    for (index, message) in messages.leavingElements.enumerated() {
       let path = "messages[\(index)]"
       guard message.isObject else { throw .expected("an object", at: path, got: message) }
       guard let role = message["role"]?.string else {
@@ -140,7 +141,7 @@ struct Conversation {
     }
     if let calls = message["tool_calls"], !calls.isNull {
       guard calls.isArray else { throw .expected("an array", at: "\(path).tool_calls", got: calls) }
-      for (number, call) in calls.elements.enumerated() {
+      for (number, call) in calls.leavingElements.enumerated() {
         blocks.append(try toolUse(call, "\(path).tool_calls[\(number)]"))
       }
     }

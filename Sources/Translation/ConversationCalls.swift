@@ -54,7 +54,7 @@ extension Conversation {
       input = JSON(object: ["input": text])
     } else if tools.isCustom(name), let text = function["arguments"], text.isString {
       // Some clients know a custom tool's calls as those of a function.
-      let object = text.withUTF8 { try? JSON.parse($0, nodesLeft: &nodesLeft) }
+      let object = text.withUTF8 { try? JSON.parse($0, nodesLeft: &nodesLeft) } ?? nil
       input = object?["input"]?.isString == true ? object! : JSON(object: ["input": text])
     } else {
       input = tools.input(arguments(function["arguments"]), of: name)
@@ -75,9 +75,10 @@ extension Conversation {
   private mutating func arguments(_ given: JSON?) -> JSON {
     guard let given, !given.isNull else { return .object }
     if given.isObject { return given }
+    if given.isString, !given.hasVisibleText { return .object }
+    let parsed = given.withUTF8 { try? JSON.parse($0, nodesLeft: &nodesLeft) } ?? nil
+    if let parsed, parsed.isObject { return parsed }
     let text = given.string ?? given.text
-    if text.allSatisfy(\.isWhitespace) { return .object }
-    if let parsed = try? JSON.parse(text), parsed.isObject { return parsed }
     ownLoss.approximated("messages.tool_calls.function.arguments", "not a JSON object, sent as raw_arguments")
     return JSON(object: ["raw_arguments": JSON(text)])
   }

@@ -157,7 +157,7 @@ extension ChatRequestTranslator {
   }
 
   private mutating func inputSchema(_ given: JSON?, _ path: String, _ field: String) throws(APIError) -> ToolSchema {
-    let given = given.flatMap { $0.isNull ? nil : $0 } ?? ToolSchema.empty
+    let given = given.flatMap { $0.isNull ? nil : $0 } ?? emptySchema
     guard given.isObject else { throw .expected("an object", at: path, got: given) }
     guard let schema = ToolSchema(given) else {
       throw .invalid("\(path).type: expected object, since a tool's input is an object", param: "\(path).type")
@@ -171,9 +171,13 @@ extension ChatRequestTranslator {
   /// Asks the API to hold the model to the tool's schema, where it can.
   private mutating func holdStrictly(_ tool: JSON, _ field: String, takesNothing: Bool) {
     guard capabilities.structuredOutput else { return toolLoss.dropped("\(field).strict") }
-    let schema = tool["input_schema"]!
+    var schema = tool["input_schema"]!
     // A function that declares no parameters takes none.
-    if takesNothing { schema["additionalProperties"] = JSON(false) }
+    if takesNothing {
+      schema = schema.shallowCopy()
+      schema["additionalProperties"] = JSON(false)
+      tool["input_schema"] = schema
+    }
     do throws(OutputSchema.Refusal) {
       let compiled = try OutputSchema(compiling: schema)
       try schemaBudget.spend(compiled, isTool: true)
