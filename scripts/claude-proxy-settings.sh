@@ -106,17 +106,17 @@ for name in MAX_BODY MAX_NODES MAX_HEADER MAX_CONNECTIONS MAX_CONNECTIONS_PER_AD
   *[!0-9]* | ???????????????*) problem "$name is a number, of bytes, seconds or how many, not $value" && unset "$name" ;;
   esac
 done
-# Why not to be open to others. Which addresses are, and whether a proxy brings others, is for http-frontd to tell.
+# Why the server must not be open to other machines. http-frontd decides which addresses and proxies make it so.
 closed=
 [ "${ALLOW_UNAUTHENTICATED-}" != 0 ] || ALLOW_UNAUTHENTICATED=
 if [ "${AUTH_TOKEN-}${BEARER_TOKEN-}${AUTH_TOKENS_FILE-}${ALLOW_UNAUTHENTICATED-}" ]; then
   # A login is its owner's alone. A stage of PIPELINE may use it too.
   case ${ALLOW_SHARED_LOGIN:-0},$backend${PIPELINE:+ $PIPELINE},${CLAUDE_AUTH:-auto} in
   0,*claude-exec*,key) ;;
-  0,*claude-exec*) closed="the login is yours; set CLAUDE_AUTH=key, ALLOW_SHARED_LOGIN=1, or a HOST of this machine alone" ;;
+  0,*claude-exec*) closed="the login is yours; set CLAUDE_AUTH=key, ALLOW_SHARED_LOGIN=1, or HOST=127.0.0.1 without TRUSTED_PROXIES" ;;
   esac
 else
-  closed="set AUTH_TOKEN, a HOST of this machine alone, or ALLOW_UNAUTHENTICATED=1 if that is meant"
+  closed="set AUTH_TOKEN, HOST=127.0.0.1 without TRUSTED_PROXIES, or ALLOW_UNAUTHENTICATED=1 if that is meant"
 fi
 case $host in localhost) host=127.0.0.1 ;; esac
 case $host in unix:*) listen=$host ;; *:*) listen="[$host]:$port" ;; *) listen=$host:$port ;; esac

@@ -40,7 +40,7 @@ package struct Answer: ~Copyable {
   private let limit: LoginLimit
   /// The API's last error for this request, in its own words.
   private var refusal: APIError?
-  /// The CLI has said that the request failed; its last line says how.
+  /// The CLI has reported that the request failed; its last line says how.
   private var isRefused = false
   /// The stream may have broken: what comes is forwarded only when a real end follows.
   private var isInDoubt = false
@@ -121,7 +121,7 @@ package struct Answer: ~Copyable {
     return .more
   }
 
-  /// Seconds until the login's window opens again, as far as the CLI told; no time of its can be too large.
+  /// Seconds until the login's window opens again, if the CLI reported it. A time that is too large is cut.
   private func resetsIn(_ now: Int) -> Int? {
     resetsAt.map { min(max($0, now), now + CLIError.longestWait) - now }
   }
@@ -227,7 +227,7 @@ package struct Answer: ~Copyable {
       complete(#"{"type":"message_stop"}"#, to: &out)
       return .overAndKill
     case .messageStop:
-      // The CLI's own end of a stream that broke off. Where it hasn't said that the request failed, it asks again.
+      // The CLI's own end of a stream that broke off. Unless it has reported that the request failed, it asks again.
       if isAbandoned, timeToFirst != nil, !isRefused, !isComplete { return breakOff(to: &out) }
       guard isComplete, !isAbandoned else { break }
       complete(event, to: &out)

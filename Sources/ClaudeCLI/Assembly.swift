@@ -18,7 +18,7 @@ package struct Assembly: ~Copyable {
     let value: JSON
     var texts: [String: GrowingText] = [:]
     var input: GrowingText?
-    /// The citations of its own, once one was added.
+    /// The block's citations, once one was added.
     var citations: JSON?
 
     init(_ index: Int, _ value: JSON) { (self.index, self.value) = (index, value) }

@@ -8,13 +8,13 @@ import Records
 /// Status and type are the upstream's own where there was an upstream; the message is the CLI's wording of it, freed
 /// of what speaks to a person at the CLI's own prompt.
 package enum CLIError {
-  /// The most seconds that a client is told to wait: a login's longest window is a week.
+  /// The longest `retry-after`, in seconds: the longest limit of a login lasts a week.
   static let longestWait = 31 * 86_400
 
   /// - Parameters:
   ///   - result: the CLI's `result` line.
-  ///   - resetsIn: seconds until the login's window opens again, where the CLI told.
-  ///   - refusal: the API's own error, where the CLI's log told it.
+  ///   - resetsIn: seconds until the login's window opens again, if the CLI reported them.
+  ///   - refusal: the API's own error, if the CLI's log has it.
   package static func of(
     result line: ByteSlice, auth: Auth, resetsIn: Int?, refusal: APIError? = nil
   ) -> APIError {

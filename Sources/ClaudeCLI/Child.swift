@@ -265,7 +265,7 @@ final class Child {
       Glibc.kill(-pid, number)
       return true
     }
-    // While it stands still, it can't begin to renew behind our look.
+    // While it is stopped, it can't begin to renew after we have looked.
     clinux_hold(pid)
     if lock.isHeld(by: pid) {
       let since = spared ?? Reactor.now

@@ -49,7 +49,7 @@ package enum Contract {
   /// Where the CLI keeps its login, and what it knows of its running sessions.
   package static let configuration = "CLAUDE_CONFIG_DIR"
   package static let temporary = "TMPDIR"
-  /// Beside the lock of the login, in its configuration: who holds it.
+  /// A file beside the lock of the login: it names the process that holds the lock.
   package static let loginLockOwner = ".oauth_refresh.lock.owner"
 
   package static let inheritedPrefix = "LC_"
@@ -139,8 +139,8 @@ package enum Contract {
 
   /// Whether the API lets a model think where the request says nothing of it, and the CLI would turn that off.
   ///
-  /// Of later models the CLI leaves it on by itself, and of earlier ones it is off. A name may have a date or a window
-  /// behind it.
+  /// Of later models the CLI leaves it on by itself, and of earlier ones it is off. A name may end in a date or
+  /// a window.
   package static func thinksByDefault(_ name: String) -> Bool {
     ["claude-opus-5", "claude-sonnet-5"].contains { model in
       guard name.hasPrefix(model) else { return false }

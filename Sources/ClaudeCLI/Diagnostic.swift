@@ -24,7 +24,7 @@ package enum Diagnostic {
   case uncounted(APIError?)
   /// Another line of the debug log.
   case log
-  /// Not of the debug log: meant for whoever started the CLI.
+  /// A line for the person that started the CLI, not of the debug log.
   case notice
 
   package init(_ line: ByteSlice) {

@@ -153,7 +153,7 @@ package struct MessagesRequest {
     return traits
   }
 
-  /// Whether a stage before asks that the conversation be cached, since its client said nothing of that.
+  /// Whether an earlier stage wants the conversation cached, because the client set no cache mark.
   package let wantsCaching: Bool
 
   /// Whether the client marks what is to be cached, which the CLI's own marks must not disturb.

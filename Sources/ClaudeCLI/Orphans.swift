@@ -2,14 +2,14 @@
 import CLinux
 import Glibc
 
-/// What a CLI started and left behind: it becomes our child when the CLI has ended, whatever group or session it is in.
+/// Processes that outlive the CLI that started them. They become our children, whatever group or session they are in.
 enum Orphans {
-  /// Children that we had before: whoever started us by `exec` may have left them.
+  /// Children that we had at the start: the program that became this one by `exec` may have left them.
   private nonisolated(unsafe) static var inherited: Set<pid_t> = []
   /// The processes that we started and have not collected. Only the reactor's thread comes here.
   private nonisolated(unsafe) static var ours: Set<pid_t> = []
 
-  /// From now on what our children leave behind comes to us.
+  /// From now on we become the parent of processes that outlive our children.
   static func adopt() {
     inherited = children()
     clinux_adopt_orphans()
@@ -18,7 +18,7 @@ enum Orphans {
   static func started(_ pid: pid_t) { ours.insert(pid) }
   static func collected(_ pid: pid_t) { ours.remove(pid) }
 
-  /// Kills all of them, and what they leave behind in turn.
+  /// Kills all of them, and the processes that outlive them.
   static func end() {
     // Each round may show the children of those before.
     for _ in 0..<8 {

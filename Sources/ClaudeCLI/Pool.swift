@@ -80,7 +80,7 @@ final class Pool {
     backend.pump()
   }
 
-  /// Ends what a process has left behind, a little later and for all that ended meanwhile.
+  /// Ends processes that outlived their CLI: a little later, for all CLIs that ended meanwhile.
   func endOrphans() {
     guard orphans == nil, !isStopped else { return }
     orphans = reactor.after(milliseconds: limits.pauses.refill) { [unowned self] in

@@ -9,7 +9,7 @@ import Records
 /// Where the API gives it none, the CLI says an estimate of its own, and doesn't tell. So it is asked for the estimate
 /// as well: what equals that is none of the API's.
 package struct TokenCount {
-  /// What the API says to whoever sends tools, in tokens: it has no other form in which it could be counted.
+  /// The tokens that the API adds to a request with tools. There is no way to count them here.
   static let wordsOfTools = 346
 
   /// Whether the number is not the API's own for this request.
@@ -75,7 +75,7 @@ extension MessagesRequest {
 
 extension Conversation {
   /// A conversation that has about as many tokens, in a form that the CLI can be asked for: all of it in one turn, with
-  /// the tools as text behind the system text.
+  /// the tools as text after the system text.
   init(estimating request: MessagesRequest) {
     self.init()
     takeSystem(request.body["system"])

@@ -45,7 +45,7 @@ package struct EventStreamEncoder: RecordFilter {
   }
 
   private var answers = OpenAnswers<Answer>()
-  /// The operator has been told that a stage is missing.
+  /// The log already says that a stage is missing.
   private var hasToldOfMissingStage = false
 
   package init() {}

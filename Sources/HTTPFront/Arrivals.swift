@@ -4,12 +4,12 @@ import NIOCore
 /// Stands before the decoder, and hands it no more bytes than the connection can take now.
 ///
 /// A client may send many requests at once. The decoder would make all of them at once, tens of times as large as the
-/// bytes they came in; so bytes behind a request that is being answered wait here, and nothing more is read. The decoder
+/// bytes they came in; so bytes after a request that is being answered wait here, and nothing more is read. The decoder
 /// gets small pieces, but for the rest of a body whose length is known. All of this also goes for a client that doesn't
 /// take its answers: see ``Connection/end(_:)``.
 ///
-/// It also asks for the next read before anybody else does: while an answer is under way the handlers behind it ask for
-/// none, and the channel would turn to the system twice with each request, to be told of bytes no more, and then again.
+/// It also asks for the next read before anybody else does: while an answer is under way the handlers after it ask for
+/// none, and the channel would call the system twice for each request, to stop watching for bytes and to start again.
 final class Arrivals: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
@@ -105,7 +105,7 @@ final class Arrivals: ChannelDuplexHandler {
       guard held != nil else { return context.fireUserInboundEventTriggered(event) }
       owesEnd = true
     } else if held != nil || !connection.takesBytes {
-      // The client is gone, whatever it has sent ahead: its request must not go on for nobody. The handlers behind this
+      // The client is gone, whatever it has sent ahead: its request must not go on for nobody. The handlers after this
       // one would tell it only after the answers to all that.
       held = nil
       context.close(promise: nil)

@@ -3,7 +3,7 @@ import Glibc
 
 /// The environment that we were started with, and what of it each program that we start gets.
 package struct Environment: Sendable {
-  /// Who gets it.
+  /// The kind of program that gets it.
   enum Audience {
     /// The program that tells the settings anew: all of it.
     case inquiry
@@ -21,7 +21,7 @@ package struct Environment: Sendable {
   private var variables: [Variable] = []
   /// Which stages get which secrets.
   package var secrets = Secrets()
-  /// Variables that a stage gets in the place of ours.
+  /// Variables that a stage gets instead of the server's.
   private var overrides: [(name: String, value: String)] = []
 
   /// Meant for this process alone: its sockets, and its line to the service manager.

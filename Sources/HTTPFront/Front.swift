@@ -33,7 +33,7 @@ final class Front {
   private(set) var submittedBytes = 0
   /// Bytes of answers that clients have not yet taken.
   var answerBytes = 0
-  /// A look at who leaves too much is due.
+  /// A check for clients that leave too much unread is due.
   var shedIsScheduled = false
   /// Lines of the log that wait for the end of this wake-up.
   var logLines = Bytes()

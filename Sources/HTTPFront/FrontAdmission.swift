@@ -128,7 +128,7 @@ extension Front {
   /// What is wrong with the headers behind a body.
   func wrongTrailers(_ trailers: HTTPHeaders) -> APIError? {
     guard let wrong = trailers.first(where: { Self.notTrailers.contains($0.name.lowercased()) }) else { return nil }
-    return .invalid("\(echo(wrong.name.lowercased())) can't come behind the body")
+    return .invalid("\(echo(wrong.name.lowercased())) can't come after the body")
   }
 
   /// Lets in who has a token, where there are any; else why not.

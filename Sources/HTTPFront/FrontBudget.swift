@@ -55,7 +55,7 @@ extension Front {
     guard worst.counted > FrontLimits.maxWaiting || answerBytes > settings.maxBuffered else { return }
     var fields: [(name: String, value: Log.Value)] = [("bytes", .number(worst.counted))]
     if let id = worst.current?.rid.text { fields.insert(("id", .text(id)), at: 0) }
-    log.write(.warning, "clients take too little: the slowest is given up", fields: fields)
+    log.write(.warning, "clients read too slowly: the connection of the slowest is closed", fields: fields)
     worst.giveUpClient()
     if answerBytes > settings.maxBuffered { shedLater() }
   }

@@ -45,7 +45,7 @@ extension Front {
     let exchange = RID(line.rid).flatMap { exchanges[$0] }
     let fault =
       line.form == .record
-      ? "wrote a record that can't stand where it stands (kind \(Line.key(of: line.kind)))"
+      ? "wrote a record out of order (kind \(Line.key(of: line.kind)))"
       : StageTrial.complaint(of: line)
     if let exchange {
       log.write(.warning, "the pipeline \(fault)", ["id": exchange.rid.text])

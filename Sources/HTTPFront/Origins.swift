@@ -82,7 +82,7 @@ package struct Origins: Sendable {
       !name.isEmpty && name.utf8.allSatisfy(isHostByte)
     }
     let list = names.joined(separator: ", ")
-    // A page that asks for more than that asks for nothing of ours.
+    // No page needs more than that for this server.
     if !names.isEmpty, list.utf8.count <= FrontLimits.maxAnswerHeader {
       answer.headers.append(("access-control-allow-headers", list))
     }

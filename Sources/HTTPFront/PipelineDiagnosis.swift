@@ -11,7 +11,7 @@ final class PipelineDiagnosis {
   private let front: Front
   /// The trial that runs, in a thread.
   private var trial: StageTrial?
-  /// One for each set of stages: what was said is not said again.
+  /// The stages that were tried last: one line of the log is enough for them.
   private var tried: [[String]]?
 
   static let answeredByError = "the pipeline answered a health request with an error of a stage"

@@ -53,7 +53,7 @@ extension Supervisor {
   }
 
   private func noAnswer(of pipeline: Pipeline, since asked: NIODeadline, _ now: NIODeadline) {
-    // A pipeline of the user's own may know nothing of health: then the requests' own time-outs have to do.
+    // The stages may not know health requests: then the time-outs of the requests have to do.
     if !answersHealth { diagnosis.begin(PipelineDiagnosis.neverAnswered) }
     guard answersHealth || pipeline.isLate else { return pipeline.isWell(at: now) }
     front.log.write(
@@ -61,7 +61,7 @@ extension Supervisor {
       fields: [("in_flight", .number(pipeline.open))])
     (pipeline.stuckAt, pipeline.movedAt) = (now, now)
     replaceStuck(pipeline)
-    // What was written after the health request stands behind it in the pipe, and is not answered either.
+    // Requests that were written after the health request wait in the same pipe, and are not answered either.
     front.failWaiting(in: pipeline, since: asked)
     let stuck = leaving.filter { $0.isStuck && $0.takesRecords }
     if stuck.count > FrontLimits.maxStuck, let oldest = stuck.min(by: { $0.startedAt < $1.startedAt }) { oldest.kill() }

@@ -59,7 +59,7 @@ final class Reloader {
       guard front.tokens.isEmpty || !tokens.isEmpty || settings.allowsUnauthenticated else {
         throw Failure(
           .configuration,
-          "there is no token any more, so everybody would be let in; set AUTH_TOKEN, or ALLOW_UNAUTHENTICATED=1 if that is meant"
+          "the last token is gone, so every client would be accepted; set AUTH_TOKEN, or ALLOW_UNAUTHENTICATED=1 if that is meant"
         )
       }
       front.supervisor.replace(by: settings) { [self] failure in

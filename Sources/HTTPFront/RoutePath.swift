@@ -20,7 +20,7 @@ package struct RoutePath: Equatable {
   /// version out by themselves: Anthropic's always write it.
   private static let bare: [Substring: String] = ["chat": "/openai/v1/", "messages": "/v1/", "models": "/v1/"]
 
-  /// Nil where it is canonical already, names both APIs, or asks for nothing behind its prefix.
+  /// Nil where it is canonical already, names both APIs, or ends with its prefix.
   package init?(_ path: String) {
     guard path.utf8.first == UInt8(ascii: "/") else { return nil }
     var rest = path.split(separator: "/")[...]

@@ -25,7 +25,7 @@ extension Server {
 
   private func listenAgain(_ index: Int, _ path: String) {
     if let slash = path.lastIndex(of: "/"), slash != path.startIndex { mkdir(String(path[..<slash]), 0o700) }
-    // First that one: NIO removes the file of a socket that it closes, whoever has made it.
+    // The old one is closed first: NIO removes the file of a socket that it closes, even one that another server made.
     listeners[index].close().assumeIsolated().whenComplete { [self] _ in bindAgain(index, path) }
   }
 

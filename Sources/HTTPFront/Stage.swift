@@ -70,7 +70,7 @@ final class Stage {
   private static func failure(toStart path: String, _ words: [String], _ code: Int32) -> Failure {
     let reason =
       switch code {
-      case ENOEXEC: "\(path) is no program: its first line must be like #!/bin/sh"
+      case ENOEXEC: "\(path) is not a program: its first line must be like #!/bin/sh"
       case ENOENT: "the program that the first line of \(path) names does not exist"
       default: "\(path) can't be started: \(String(cString: strerror(code)))"
       }

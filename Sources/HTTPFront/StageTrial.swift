@@ -6,8 +6,8 @@ import Records
 
 /// Tries the stages of a pipeline one by one, with a health request, and finds the one that is wrong.
 ///
-/// Each stage gets what the stage before it wrote, while its input stays open: so a stage that keeps its output in a
-/// buffer shows. It blocks, so a server runs it in a thread of its own.
+/// Each stage gets what the stage before it wrote, while its input stays open: so a stage that buffers its output
+/// is found. The trial blocks, so a server runs it in a separate thread.
 package final class StageTrial: @unchecked Sendable {
   package enum Verdict: Equatable {
     case healthy
@@ -153,7 +153,7 @@ package final class StageTrial: @unchecked Sendable {
     }
   }
 
-  /// Whether a stage has said all: it handed the request on, or ended an answer; or what it wrote is wrong.
+  /// Whether a stage is done: it handed the request on, or ended an answer, or what it wrote is wrong.
   private func isComplete(_ output: borrowing Bytes) -> Bool {
     if wrongLine(output) != nil { return true }
     var isComplete = false
@@ -182,7 +182,7 @@ package final class StageTrial: @unchecked Sendable {
     return wrong
   }
 
-  /// What is said of a line that is no record: how it starts, and what to do about it.
+  /// The message about a line that is not a record: how the line starts, and what to do about it.
   static func complaint(of line: Line) -> String {
     let start = Self.start(of: line.bytes)
     if line.rid.count > 0, line.bytes.starts(with: #"{"rid""#) {

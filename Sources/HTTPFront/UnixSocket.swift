@@ -7,7 +7,7 @@ import Records
 /// A listening socket at a path, which belongs to this server alone as long as it runs.
 ///
 /// A file beside it, `PATH.lock`, is locked meanwhile: of two servers that start at once only one gets the path. A socket
-/// that a server left behind is replaced, one that somebody answers at never is.
+/// at which no server listens any more is replaced. One at which a server listens never is.
 final class UnixSocket {
   let descriptor: Int32
   let path: String
@@ -45,7 +45,7 @@ final class UnixSocket {
     isRemoved = true
     var status = stat()
     if lstat(path, &status) == 0, status.st_dev == made.device, status.st_ino == made.inode { unlink(path) }
-    // Whoever waits for the lock looks whether its file is still there.
+    // Another server that waits for the lock looks whether its file is still there.
     unlink(path + ".lock")
     close(lock)
   }
@@ -92,7 +92,7 @@ final class UnixSocket {
   private static func checkFree(_ path: String, _ address: SocketAddress) throws(Failure) -> Bool {
     var status = stat()
     guard lstat(path, &status) == 0 else { return false }
-    guard status.st_mode & S_IFMT == S_IFSOCK else { throw failure(path, EEXIST, "there is a file that is no socket") }
+    guard status.st_mode & S_IFMT == S_IFSOCK else { throw failure(path, EEXIST, "the file is not a socket") }
     let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
     guard probe >= 0 else { throw failure(path, errno) }
     defer { close(probe) }

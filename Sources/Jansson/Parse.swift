@@ -50,7 +50,7 @@ extension JSON {
     return try parse(bytes.slice)
   }
 
-  /// Parses what a model said, where half of a surrogate pair stands for U+FFFD.
+  /// Parses the output of a model; half of a surrogate pair becomes U+FFFD.
   ///
   /// A model writes text in pieces, and nobody can send it back for a better one; a request is refused for the same.
   package static func parse(mending text: ByteSlice) throws(JSONError) -> JSON {

@@ -2,7 +2,7 @@
 import Glibc
 import JSONText
 
-/// Writes lines to standard error, and never waits for whoever reads them.
+/// Writes lines to standard error, and never waits for their reader.
 ///
 /// Standard error is shared with other processes, so its own flags stay as they are. A pipe or a terminal is opened anew
 /// with `O_NONBLOCK`, and a socket is written with `MSG_DONTWAIT`. Where neither works, a thread does all the writing.
@@ -38,7 +38,7 @@ final class LogWriter: @unchecked Sendable {
   /// SIGPIPE would end this process.
   private var isMortal = true
   private var waiting = Bytes()
-  /// Lines that were dropped and not yet told of.
+  /// The number of dropped lines that the log doesn't mention yet.
   private var untold = 0
   private var allDropped = 0
   private var hasThread = false

@@ -67,7 +67,7 @@ package struct Answer: ~Copyable {
   /// Returns false where no more is to be taken: the transfer has to end, and its connection with it.
   package mutating func take(header line: ByteSlice, to out: inout Output) -> Bool {
     head.take(line)
-    // libcurl says nothing of what comes behind such a head in the same read.
+    // libcurl does not report what comes after such a head in the same read.
     if head.isComplete, head.isWithoutBody { isConnectionSpoilt = true }
     guard head.isTooLong else { return true }
     fail(APIError(status: 502, "the API's answer has headers of more than \(HTTPLimits.maxHead >> 10) KiB"), to: &out)
@@ -101,7 +101,7 @@ package struct Answer: ~Copyable {
       while let data = try chunks.next() { take(content: data, elapsed: elapsed, to: &out) }
     } catch {
       fail(
-        APIError(status: 502, "the API's answer comes in chunks that are malformed or have too much around them"),
+        APIError(status: 502, "the API's answer has malformed chunks, or chunks with too long sizes or trailers"),
         to: &out)
       return false
     }

@@ -62,7 +62,7 @@ package struct ChunkDecoder: ~Copyable {
     return nil
   }
 
-  /// Takes what nearly always stands between two chunks at once: the end of the data, or a size with nothing behind it.
+  /// Takes what nearly always stands between two chunks at once: the end of the data, or a size with nothing after it.
   private mutating func skipUsual() -> Bool {
     if state == .dataReturn {
       guard piece.count - at >= 2, piece[at] == 0x0D, piece[at + 1] == 0x0A else { return false }

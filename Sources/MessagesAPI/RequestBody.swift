@@ -16,7 +16,7 @@ struct RequestBody: ~Copyable {
   private let addition: StaticString
   /// What is added needs a comma before it.
   private let needsComma: Bool
-  /// Where the addition can't stand behind the body in `kept`, a short body is put together here.
+  /// If `kept` has no room for the addition after the body, a short body is put together here.
   private var joined: Bytes
   let count: Int
   private(set) var sent = 0

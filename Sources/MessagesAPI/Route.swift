@@ -71,7 +71,7 @@ struct Route {
   /// Whether libcurl is right to send the request again. What the upstream may have is not sent again.
   private func mayGoOutAgain(_ handle: EasyHandle, isSent: Bool) -> Bool {
     if !isSent { return true }
-    // With HTTP/2 libcurl goes on without a complaint only where the upstream has said that it did not begin with it. With
+    // With HTTP/2 libcurl goes on without a complaint only if the upstream reported that it did not begin with it. With
     // HTTP/1 it does where the upstream has closed its side; a reset tells nothing, as it need not wait for its
     // acknowledgements.
     return !handle.hasReason && (isHTTP2 || wasUnreceived)

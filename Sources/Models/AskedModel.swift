@@ -29,7 +29,7 @@ struct AskedModel {
       wantsMillion = true
       text = Self.trimmed(String(text.dropLast(4)))
     }
-    // Whoever sells it stands in front: `openrouter/anthropic/…`, or in a cloud's resource name.
+    // The name of the seller comes first: `openrouter/anthropic/…`, or a cloud's resource name.
     if let slash = text.lastIndex(of: "/") { text = String(text[text.index(after: slash)...]) }
     takeColons(&text)
     takeCloud(&text)

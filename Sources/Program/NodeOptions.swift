@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 import ArgumentParser
+import JSONText
 import Jansson
 
-/// What every program takes that makes trees of bodies.
+/// The options of every program that makes trees of bodies.
 package struct NodeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How many JSON values a body may hold.", valueName: "n"))
-  package var maxNodes = JSON.maxNodes
+  package var maxNodes = JSONCheck.maxNodes
 
   package init() {}
 

@@ -11,7 +11,7 @@ package struct LossLedger: Sendable {
     package var field: String
     /// What became of it: `dropped`, `approximated: …`, `clamped A to B`. The first word is the kind.
     package var fate: String
-    /// Whether some table of ours names the field; if not, its name is the client's own words.
+    /// Whether one of the proxy's tables names the field; if not, the client made up the name.
     package var isKnown: Bool
   }
 

@@ -36,7 +36,7 @@ struct AcceptedNames {
 
   let form: Form
   private var taken: Set<String> = []
-  /// The last number that was given out behind a name, so that many alike don't search from the start.
+  /// The last number that was appended to a name, so that many equal names don't search from the start.
   private var numbers: [String: Int] = [:]
 
   init(_ form: Form) { self.form = form }
@@ -112,7 +112,7 @@ struct PropertyNames {
     }
   }
 
-  /// The schema with the names that are sent; what a replaced property is called is said in its description.
+  /// The schema with the names that are sent; the description of a renamed property has its original name.
   func renamed(schema: JSON) -> JSON {
     guard schema.isObject else { return schema }
     let made = JSON.object

@@ -4,7 +4,7 @@ import JSONText
 
 /// Base64 as clients write it, and as the Messages API takes it.
 ///
-/// White space, missing padding and the URL-safe alphabet are forgiven: none of them can be read in two ways.
+/// White space, missing padding and the URL-safe alphabet are accepted: each of them can be read in only one way.
 ///
 /// - SeeAlso: RFC 4648
 enum Base64 {

@@ -157,7 +157,7 @@ final class ChatAnswer {
       guard let part = delta["partial_json"], part.isString, part != JSON("") else { return }
       switch block?.kind {
       case .tool(let call): fragment(part, of: block!, call: call, to: &out)
-      // Parts of server tools belong to no call of the client's; that they are dropped was said at the start.
+      // Parts of server tools belong to no call of the client's; the ledger names them since their start.
       case .other: break
       case .text, .thinking, .redacted: loss.dropped("content_block_delta.input_json_delta")
       case nil:

@@ -23,7 +23,7 @@ struct ChatRequestTranslator {
   var toolNames = ToolNames()
   /// The declared tools as they came, by the client's names.
   var declared: [String: JSON] = [:]
-  /// What the tools lose; they are looked at before the conversation, and told of after it.
+  /// The losses of the tools. Tools are translated before the conversation, but their losses are listed after it.
   var toolLoss = LossLedger()
   var schemaBudget = OutputSchema.Budget()
   /// The schema of all tools that have none of their own: one node.

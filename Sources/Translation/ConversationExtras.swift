@@ -53,7 +53,7 @@ extension Conversation {
     for (name, value) in message.members where !Self.handled.contains(name) {
       if value.isNull || ((value.isArray || value.isObject) && value.count == 0) { continue }
       let isKnown = ["name", "audio", "annotations", "reasoning"].contains(name)
-      // A function's result names its function, which the call behind its id says too.
+      // A function's result names its function, which the call with its id names too.
       if name == "name", message["role"]?.equals("function") == true || message["role"]?.equals("tool") == true {
         continue
       }

@@ -42,7 +42,7 @@ extension ContentParts {
     }
     guard let data else { throw .invalid("\(path): the data is not valid base64", param: path) }
     guard let type = MediaTypes.shown(by: data), type.hasPrefix("image/") else {
-      throw .invalid("\(path): the data is no image of type \(MediaTypes.images)", param: path)
+      throw .invalid("\(path): the data is not an image of type \(MediaTypes.images)", param: path)
     }
     return Self.base64(type, data)
   }
@@ -101,7 +101,7 @@ extension ContentParts {
     guard let base64 else { throw .invalid("\(path): the data is not valid base64", param: path) }
     if let source = try Self.source(type, base64, name: name, path: path) { return source }
     throw .invalid(
-      "\(path): the type \(type.clipped) can't be taken; expected application/pdf, text or an image", param: path)
+      "\(path): the type \(type.clipped) is not supported; expected application/pdf, text or an image", param: path)
   }
 
   /// The source of a document or an image by what its data shows, is called and is named; nil for another file.
@@ -124,7 +124,7 @@ extension ContentParts {
 
   // MARK: Anthropic's own blocks
 
-  /// An image block with a source that the API takes; what can't be told is left to the API to judge.
+  /// An image block with a source that the API takes; the API judges what can't be found out here.
   mutating func accepted(image block: JSON) -> JSON {
     guard let source = block["source"], let type = source["type"] else { return block }
     let isURL = type.equals("url")
@@ -158,7 +158,7 @@ extension ContentParts {
         array: content.elements.map { $0["type"]?.equals("image") == true ? accepted(image: $0) : $0 })
     } else if let data = type.equals("url") ? Self.data(of: source["url"]) : Self.data(source) {
       let said = data.type.isEmpty ? source["media_type"]?.string ?? "" : data.type
-      // What can't be told is left to the API to judge.
+      // The API judges what can't be found out here.
       if said.lowercased() == "application/pdf", MediaTypes.shown(by: data.base64) == nil { return made }
       let told = try? Self.source(said.lowercased(), data.base64, name: block["title"]?.string ?? "", path: "")
       if let told, told["media_type"]?.hasPrefix("image/") == false,

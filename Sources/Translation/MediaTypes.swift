@@ -9,7 +9,7 @@ enum MediaTypes {
 
   /// The type that the first bytes show, of those that the Messages API takes in base64; nil for any other.
   ///
-  /// What clients say of an image is often wrong, and the API refuses an image that isn't what is said of it.
+  /// Clients often name a wrong type for an image, and the API refuses an image whose type is wrong.
   static func shown(by base64: JSON) -> String? {
     let bytes = base64.withStoredText { Base64.decode($0.cut(0, min($0.count, 16))) ?? [] } ?? []
     if bytes.starts(with: [0xFF, 0xD8, 0xFF]) { return "image/jpeg" }

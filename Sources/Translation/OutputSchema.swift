@@ -113,7 +113,7 @@ struct SchemaCompiler {
   /// The definition being compiled, by its number; -1 for the schema itself.
   var current = -1
   private var edges: [(from: Int, to: Int)] = []
-  /// References inside of a schema with an `$id` of its own lead elsewhere.
+  /// References inside of a schema that has an `$id` have another base.
   private(set) var hasInnerID = false
 
   /// A schema nested deeper than this is no use to a model, and the stack has an end.
@@ -144,7 +144,7 @@ struct SchemaCompiler {
 
   // MARK: References
 
-  /// A reference to a definition at the top. What stands beside it is said in the part around it.
+  /// A reference to a definition at the top. The part around it describes the keywords beside it.
   private mutating func refer(_ reference: String, _ schema: JSON) throws(Refusal) -> Part {
     guard reference != "#" else { throw Refusal("a schema that holds itself") }
     let steps = reference.hasPrefix("#/") ? SchemaPointer.steps(of: reference) : []

@@ -106,7 +106,7 @@ struct SchemaRepairs {
     }
   }
 
-  /// Leaves a keyword out, and has the description say what it said.
+  /// Moves a keyword from the schema to the description.
   private mutating func remove(_ key: String, _ value: JSON, _ edit: inout Edit) {
     repaired.add(key)
     edit.set(key, nil)

@@ -99,7 +99,7 @@ extension SchemaCompiler {
     let key = schema["anyOf"] != nil ? "anyOf" : "oneOf"
     let hasOwn = SchemaTypes.structural.contains { schema[$0] != nil }
     if hasOwn {
-      // The choice only narrows what the schema itself says, or it can't be said at all.
+      // The choice only narrows the schema, or it can't be sent at all.
       guard types.count == 1 else { throw Refusal("\(key) beside other keywords") }
       let other = schema.shallowCopy()
       var words: [String] = []
@@ -137,7 +137,7 @@ extension SchemaCompiler {
 
   // MARK: Words
 
-  /// A keyword about no structure: kept where the API takes it, else said.
+  /// A keyword that is not about structure: kept if the API takes it, else moved to the description.
   private mutating func annotate(_ key: String, _ value: JSON, _ made: JSON, _ words: inout [String]) {
     switch key {
     case "title", "description": made[key] = value

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Jansson
 
-/// What can be told of a schema without its parts.
+/// Properties of a schema that don't depend on its parts.
 enum SchemaTypes {
   /// The types that a schema names, or that its keywords are about.
   static func types(of schema: JSON) -> [String] {

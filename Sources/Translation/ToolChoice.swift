@@ -34,7 +34,7 @@ extension ChatRequestTranslator {
     if let choice = field("tool_choice") {
       if let word = choice.string { return try choiceOf(word: word, "tool_choice") }
       guard choice.isObject, let type = choice["type"]?.string else {
-        throw .invalid("tool_choice: expected a word or an object with a type", param: "tool_choice")
+        throw .invalid("tool_choice: expected a string or an object with a type", param: "tool_choice")
       }
       switch type {
       case "function": return try named(choice["function"], in: choice, "tool_choice", "function")
@@ -63,7 +63,7 @@ extension ChatRequestTranslator {
     }
   }
 
-  /// The choice of one tool, whose name stands in an object of its own or beside the type.
+  /// The choice of one tool, whose name is in an inner object or beside the type.
   private mutating func named(
     _ nested: JSON?, in choice: JSON, _ path: String, _ kind: String
   ) throws(APIError) -> JSON {

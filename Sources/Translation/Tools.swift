@@ -18,7 +18,7 @@ extension ChatRequestTranslator {
       if let name = Self.name(of: tool) {
         if let other = declared[name] {
           guard other == tool else {
-            throw .invalid("\(path): another tool is called \(name.clipped), and is declared otherwise", param: path)
+            throw .invalid("\(path): another tool named \(name.clipped) is declared differently", param: path)
           }
           toolLoss.approximated("tools", "a tool that is declared twice is sent once")
           continue
@@ -131,7 +131,7 @@ extension ChatRequestTranslator {
     guard let definition = grammar["definition"]?.string else {
       throw .expected("a string", at: "\(path).definition", got: grammar["definition"])
     }
-    toolLoss.approximated("tools.custom.format", "the grammar is said in the description")
+    toolLoss.approximated("tools.custom.format", "the grammar moved to the description")
     let kind = grammar["syntax"]?.equals("regex") == true ? "regular expression" : "Lark grammar"
     return "The input must match this \(kind):\n\n\(definition)"
   }
@@ -194,7 +194,7 @@ extension ChatRequestTranslator {
     if !schema.repaired.isEmpty {
       ledger.approximated(field, "sent in a form that the API takes: \(schema.repaired.joined)")
     }
-    if !schema.inWords.isEmpty { ledger.approximated(field, "\(schema.inWords.joined) said in the description") }
+    if !schema.inWords.isEmpty { ledger.approximated(field, "\(schema.inWords.joined) moved to the description") }
   }
 
   private static let nativeToolMembers = [

@@ -39,7 +39,8 @@ struct ExecOptions: ParsableArguments {
   @Option(help: ArgumentHelp("CLI processes started ahead (CLAUDE_WARM_PROCESSES; 2).", valueName: "count"))
   var warmProcesses: Int?
 
-  @Option(help: ArgumentHelp("Bytes of all requests that wait for one (MAX_BUFFERED; 268435456).", valueName: "bytes"))
+  @Option(
+    help: ArgumentHelp("Bytes of all requests that wait for a process (MAX_BUFFERED; 268435456).", valueName: "bytes"))
   var maxBuffered: Int?
 
   @Option(help: ArgumentHelp("How long a request waits for a process (QUEUE_TIMEOUT; 30).", valueName: "seconds"))

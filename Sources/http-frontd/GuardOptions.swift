@@ -9,7 +9,7 @@ struct GuardOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Let in who has one of the tokens in this file, lines of NAME:TOKEN.", valueName: "file"))
   var tokens: String?
 
-  @Flag(help: "Let a reload take the last token away, so that everybody is let in.")
+  @Flag(help: "Let a reload remove the last token, so that every client is accepted.")
   var allowUnauthenticated = false
 
   @Option(

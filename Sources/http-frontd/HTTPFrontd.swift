@@ -96,7 +96,7 @@ struct HTTPFrontd: ParsableCommand {
   /// Prints one line: `healthy`, `unhealthy` and why, or `wrong` and which stage.
   private func tryStages(_ settings: FrontSettings) throws(Failure) {
     guard let stages = settings.pipeline else {
-      throw Failure(.usage, "--check-stages needs the stages, as --pipeline")
+      throw Failure(.usage, "--check-stages: expected the stages to try, as --pipeline 'STAGE | STAGE'")
     }
     switch StageTrial(stages, environment: settings.environment).run() {
     case .healthy: print("healthy")

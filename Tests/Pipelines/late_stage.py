@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A stage that passes records on, but for a request with "hold": it waits so many seconds, and everybody behind it."""
+"""A stage that passes records on. A request with "hold" stops it for so many seconds, and all later requests wait."""
 
 import json
 import sys

@@ -104,7 +104,7 @@ def test_a_hundred_requests_at_once_behind_a_slow_one(start):
 
 
 def test_memory_of_what_is_sent_ahead(start):
-    """Many clients, each with as many small requests behind an answer under way as are taken from it."""
+    """Many clients, each with as many small requests as the server accepts while an answer is under way."""
     server = start("--log-level", "error", "--grace", "1")
     before = memory(server.process.pid, "Pss_Anon")
     with contextlib.ExitStack() as held:
@@ -123,7 +123,7 @@ def test_a_client_that_ends_with_much_sent_ahead(start, how):
     with server.socket() as client:
         client.sendall(request({"model": "hang"}))
         eventually(lambda: len(server.seen()) == 1)
-        # More than is read from it, and no more than the system takes for us: its end would stand behind the rest.
+        # More than is read from it, and no more than the system takes for us: its end would come after the rest.
         client.sendall(GET % b"/" * 3_000)
         if how == "ended":
             client.shutdown(socket.SHUT_WR)

@@ -91,7 +91,7 @@ def test_a_stage_that_is_stuck(start):
     streams = Streams(server, 20, 30)
     began = time.monotonic()
     hold(server, 1000).close()
-    # It was asked whether it is well after 5 s, and had 15 s. Who waits behind that question is told to ask again.
+    # It was asked whether it is well after 5 s, and had 15 s. Requests that came after the health request get 503.
     waiting = server.socket()
     eventually(lambda: says(server, GIVEN_UP) == 1, 10)
     waiting.sendall(request({}, "connection: close"))
@@ -105,7 +105,7 @@ def test_a_stage_that_is_stuck(start):
     assert set(before) < set(server.stages())
     assert streams.are_whole()
     assert all(not gone(pid) for pid in before), "the last stream has only just ended"
-    # The one stream that stands still is told so.
+    # The one stream that has stopped gets an error.
     rest = read_until(still, b"0\r\n\r\n")
     assert b"event: error" in rest and says(server, STILL) == 1
     eventually(lambda: all(gone(pid) for pid in before), 10)

@@ -30,7 +30,7 @@ BAD = b'{"rid":"r1"}\n'
 
 
 class Reader:
-    """What standard error is, and its other end, which reads when it is told to."""
+    """One kind of standard error, and its other end, which reads only on request."""
 
     def __init__(self, kind: str, folder: Path):
         self.kind = kind
@@ -103,7 +103,7 @@ def server(reader: Reader, home: Path, **settings: str) -> Iterator[tuple[int, s
 
 
 def test_a_server_whose_log_is_not_read(reader: Reader, tmp_path: Path) -> None:
-    """It serves on, says it is alive, counts what it drops, tells of it when it is read again, and ends when told to."""
+    """It goes on serving, stays live, counts dropped lines, logs their number when it is read again, and ends on SIGTERM."""
     with server(reader, tmp_path) as (port, process):
         long = "/" + "x" * 3_000
         for _ in range(1_000):

@@ -130,7 +130,7 @@ def test_counts_are_of_one_conversation(run) -> None:
         one.request(f"c{number}", {"model": "m", "messages": messages[:1 + number // 2 * 2]}, op="count_tokens")
         assert one.answer(f"c{number}")[1]["response"] == {"input_tokens": 1000 * (1 + number // 2 * 2)}
     one.request("t", {"model": "m", "messages": messages, "tools": [{"name": "f"}]}, op="count_tokens")
-    # In one turn, and with what the API says to whoever has tools.
+    # In one turn, and with the tokens that the API adds for tools.
     begin, response, _ = one.answer("t")
     assert begin["begin"]["headers"] == {"x-proxy-estimate": "tokens"} and response["response"] == {"input_tokens": 1346}
     assert one.who("1") == (pid, 6)

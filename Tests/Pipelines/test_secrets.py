@@ -75,7 +75,7 @@ def test_a_backend_within_another_program(start: Callable[..., Proxy], wrapper: 
 
 
 def test_stages_of_ones_own(start: Callable[..., Proxy], tmp_path: Path) -> None:
-    """STAGE_ENV names the secrets of a program; another one gets none of them."""
+    """STAGE_ENV names the secrets of a program; other programs don't get them."""
     own = tmp_path / "my-backend"
     own.write_text("#!/bin/sh\nexec cat\n")
     own.chmod(0o755)

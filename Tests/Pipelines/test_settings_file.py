@@ -80,7 +80,7 @@ NO_COLOR=$HOME `id`
     # What no longer stands in the file is no longer in force.
     file.write_text("")
     # But for the last token: nobody loses that by a file that was cut short.
-    hang_up(proxy, "the settings and the tokens stay as they are: there is no token any more")
+    hang_up(proxy, "the settings and the tokens stay as they are: the last token is gone")
     assert chat(proxy).status == 401
     file.write_text("ALLOW_UNAUTHENTICATED=1\n")
     hang_up(proxy, "the settings were read again")

@@ -190,7 +190,7 @@ def test_stopped_stage(start, victim: str) -> None:
 
 
 def test_stopped_stage_long_before_the_time_out(start) -> None:
-    """A pipeline at work is asked whether it is well: whoever waits for a stuck one is told so in seconds."""
+    """A pipeline at work gets health requests: requests that wait for a stuck one fail within seconds."""
     proxy = start(BACKEND="claude-echo")
     assert proxy.ask("GET", "/health/ready").status == 200
     old = proxy.stages()
