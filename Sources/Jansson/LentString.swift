@@ -57,7 +57,7 @@ extension JSON {
         }
       } else if byte >= 0x80 {
         return hasVisibleScalar
-      } else if Scan.isSpace(byte) || byte == 0x0B || byte == 0x0C {
+      } else if Scan.isSpace(byte) || byte == 0x0B || byte == 0x0C || (0x1C...0x1F).contains(byte) {
         at += 1
       } else {
         return true
@@ -66,7 +66,12 @@ extension JSON {
     return false
   }
 
-  private var hasVisibleScalar: Bool { string?.unicodeScalars.contains { !$0.properties.isWhitespace } ?? false }
+  private var hasVisibleScalar: Bool {
+    string?.unicodeScalars.contains { !$0.properties.isWhitespace && !Self.separators.contains($0.value) } ?? false
+  }
+
+  /// What separates files, groups, records and units: white space to Python, in which the Messages API judges it.
+  private static let separators: ClosedRange<UInt32> = 0x1C...0x1F
 
   /// Whether a string begins so.
   package func hasPrefix(_ prefix: StaticString) -> Bool {

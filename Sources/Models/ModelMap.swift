@@ -43,8 +43,11 @@ package struct ModelMap: RecordFilter {
     if let last = named.last, !last.equals("null") {
       var name = Bytes()
       guard name.append(unescaped: last.cut(1, last.count - 1)) else { return out.forward(line) }
-      asked = name.text
-      isNamed = true
+      // An empty name is no name either.
+      if !name.text.allSatisfy(\.isWhitespace) {
+        asked = name.text
+        isNamed = true
+      }
     }
     let resolved = resolve(asked)
     if line.isBare, isNamed, resolved.model == asked { return out.forward(line) }

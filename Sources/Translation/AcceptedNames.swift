@@ -18,7 +18,7 @@ struct AcceptedNames {
 
     func accepts(_ name: ByteSlice) -> Bool { !name.isEmpty && name.count <= limit && name.allSatisfy(allows) }
 
-    fileprivate func allows(_ byte: UInt8) -> Bool {
+    func allows(_ byte: UInt8) -> Bool {
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
         UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
@@ -118,7 +118,7 @@ struct PropertyNames {
     let made = JSON.object
     for (key, value) in schema.members {
       switch SchemaKeyword.all[key] {
-      case .schema: made[key] = renamed(schema: value)
+      case .schema: made[key] = key == "propertyNames" ? renamed(namesIn: value) : renamed(schema: value)
       case .schemas: made[key] = JSON(array: value.elements.map { renamed(schema: $0) })
       case .named, .dependencies, .nameLists: made[key] = renamed(named: value, key)
       case .required: made[key] = renamed(list: value)
@@ -145,6 +145,14 @@ struct PropertyNames {
       }
       made[holdsNames ? sent[name]?.string ?? name : name] = renamed
     }
+    return made
+  }
+
+  /// A schema of names: those that it lists are names of properties.
+  private func renamed(namesIn schema: JSON) -> JSON {
+    let made = renamed(schema: schema)
+    if let list = made["enum"] { made["enum"] = renamed(list: list) }
+    if let name = made["const"]?.string, let other = sent[name] { made["const"] = other }
     return made
   }
 

@@ -63,7 +63,7 @@ struct CacheMarks {
       for part in content.elements { find(in: part, field) }
     }
     guard let mark = block["cache_control"], !mark.isNull else { return }
-    if Self.mayStand(on: block) {
+    if Self.mayStand(on: block), mark.isObject {
       places.append(Place(block: block, field: field))
     } else {
       block["cache_control"] = nil

@@ -41,7 +41,8 @@ struct ChatMarks {
     } else if let value = value() {
       isFound = Self.fields.contains { key.equals($0) }
       if key.equals("model"), value.count > 5 {
-        isFound = isFound || value.cut(1, value.count).startsWithoutCase("gpt-")
+        let name = value.cut(1, value.count)
+        isFound = isFound || name.startsWithoutCase("gpt-") || name.startsWithoutCase("openai/")
       } else if key.equals("tool_choice") {
         // Anthropic's is an object.
         isFound = isFound || value[0] == UInt8(ascii: "\"")
@@ -55,20 +56,24 @@ struct ChatMarks {
   private static let fields: [StaticString] = [
     "n", "stop", "seed", "user", "store", "logprobs", "functions", "logit_bias", "modalities", "prediction",
     "function_call", "stream_options", "response_format", "reasoning_effort", "presence_penalty", "frequency_penalty",
-    "parallel_tool_calls", "max_completion_tokens",
+    "parallel_tool_calls", "max_completion_tokens", "top_logprobs", "verbosity", "prompt_cache_key",
+    "prompt_cache_retention", "safety_identifier", "web_search_options", "audio",
   ]
+
+  /// What the parts of its messages have beside a type.
+  private static let members: [StaticString] = ["image_url", "input_audio", "file", "refusal"]
 
   private mutating func member(ofMessage key: ByteSlice, _ index: Int) {
     if key.equals("content"), next == UInt8(ascii: "[") {
       array { marks, _ in
         marks.object { marks, key in
-          if key.equals("image_url") { marks.isFound = true } else { _ = marks.value() }
+          if Self.members.contains(where: { key.equals($0) }) { marks.isFound = true } else { _ = marks.value() }
         }
       }
       return
     }
     guard let value = value() else { return }
-    if key.equals("tool_calls") {
+    if key.equals("tool_calls") || key.equals("function_call") {
       isFound = true
     } else if key.equals("role") {
       isFound =

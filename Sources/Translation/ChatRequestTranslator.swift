@@ -41,6 +41,12 @@ struct ChatRequestTranslator {
     request[name].flatMap { $0.isNull ? nil : $0 }
   }
 
+  func flag(_ name: StaticString) throws(APIError) -> Bool? {
+    guard let value = field(name) else { return nil }
+    guard let flag = value.bool else { throw .expected("a boolean", at: "\(name)", got: value) }
+    return flag
+  }
+
   mutating func translate() throws(APIError) -> JSON {
     let model = field("model")
     guard let model, model.isString else { throw .expected("a string", at: "model", got: model) }
@@ -92,6 +98,7 @@ struct ChatRequestTranslator {
     for name in ["max_completion_tokens", "max_tokens"] {
       guard let value = request[name], !value.isNull else { continue }
       guard let count = value.wholeNumber else { throw .expected("an integer", at: name, got: value) }
+      guard count >= 0 else { throw .invalid("\(name): \(count) is no limit", param: name) }
       return count
     }
     let usual = min(capabilities.output ?? fallbackMaxTokens, fallbackMaxTokens)
@@ -124,9 +131,9 @@ struct ChatRequestTranslator {
       guard let number = n.wholeNumber else { throw .expected("an integer", at: "n", got: n) }
       guard number == 1 else { throw .invalid("n: only 1 is possible here", param: "n") }
     }
-    if let stream = field("stream") {
-      guard stream.bool != nil else { throw .expected("a boolean", at: "stream", got: stream) }
-      body["stream"] = stream
+    if let stream = try flag("stream") { body["stream"] = JSON(stream) }
+    if let options = field("stream_options"), !options.isObject {
+      throw .expected("an object", at: "stream_options", got: options)
     }
     translateUser()
     if let tier = field("service_tier") {

@@ -32,6 +32,8 @@ struct Conversation {
   private(set) var endsInPrefill = false
   /// The answer is to go on with the last turn: the API refuses to think then.
   var isPrefilled = false
+  /// The thinking of the assistant turn at hand, by what it is known by.
+  var thought: (turn: Int, seals: Set<String>) = (-1, [])
   var ownLoss = LossLedger()
 
   var loss: LossLedger {
@@ -151,7 +153,9 @@ struct Conversation {
       legacyCall = "call \(index)"
       blocks.append(
         try toolUse(id: callID("call \(index)", "call_\(index)"), function: call, "\(path).function_call"))
+      noteRest(ofCall: .object, call, isFlat: false)
     }
+    blocks = withThinkingOnce(blocks)
     if blocks.contains(where: Self.isCall), !blocks.contains(where: Self.isThinking) {
       hasToolTurnWithoutThinking = true
     }

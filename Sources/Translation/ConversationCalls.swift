@@ -18,6 +18,11 @@ extension Conversation {
       id: callID(id, ToolIDs.accepted(id)), function: function, isFlat ? path : "\(path).\(kind)",
       isCustom: kind == "custom")
     for name in ToolCallMembers.own { if let value = call[name], !value.isNull { block[name] = value } }
+    if let mark = call["cache_control"], !mark.isNull {
+      parts.mayHaveMarks = true
+      block["cache_control"] = mark
+    }
+    noteRest(ofCall: call, function, isFlat: isFlat)
     return block
   }
 

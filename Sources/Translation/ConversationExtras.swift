@@ -15,7 +15,7 @@ extension Conversation {
       for block in thinking.elements {
         if Self.isThinking(block), let seal = Self.seal(of: block) {
           parts.mayHaveMarks = true
-          if kept.insert(seal).inserted { blocks.append(Self.bare(block)) }
+          if kept.insert(seal).inserted { blocks.append(block) }
         } else {
           ownLoss.dropped("messages.thinking_blocks")
         }
@@ -34,13 +34,55 @@ extension Conversation {
     return isOpen ? seal + "\n" + (block["thinking"]?.string ?? "") : seal
   }
 
-  /// An accumulated stream has the index that its parts had.
-  private static func bare(_ block: JSON) -> JSON {
-    guard block["index"] != nil else { return block }
-    let made = block.shallowCopy()
-    made["index"] = nil
+  /// The blocks of an assistant's message, each thinking with what the API takes of it, and once in its turn: clients
+  /// that make a message of each call repeat the thinking in front of all.
+  mutating func withThinkingOnce(_ blocks: [JSON]) -> [JSON] {
+    guard blocks.contains(where: Self.isThinking) else { return blocks }
+    let turn = turns.last?.role == .assistant ? turns.count - 1 : turns.count
+    if turn != thought.turn { thought = (turn, []) }
+    var made: [JSON] = []
+    for block in blocks {
+      guard Self.isThinking(block), let seal = Self.seal(of: block) else {
+        made.append(block)
+        continue
+      }
+      if thought.seals.insert(seal).inserted { made.append(bare(block)) }
+    }
     return made
   }
+
+  /// Thinking without the members that clients add to it, which the API refuses.
+  private mutating func bare(_ block: JSON) -> JSON {
+    let made = JSON.object
+    for (name, value) in block.members {
+      if Self.ownOfThinking.contains(name) {
+        made[name] = value
+      } else if name != "index", !value.isNull {
+        // An accumulated stream has the index that its parts had.
+        ownLoss.add("messages.thinking_blocks.\(name)", "dropped", isKnown: false)
+      }
+    }
+    return made.count == block.count ? block : made
+  }
+
+  private static let ownOfThinking: Set<String> = ["type", "thinking", "signature", "data", "cache_control"]
+
+  /// Puts what a call carries beside the members that are sent into the ledger.
+  mutating func noteRest(ofCall call: JSON, _ function: JSON, isFlat: Bool) {
+    for (name, value) in call.members where !Self.ofCalls.contains(name) && !value.isNull {
+      if isFlat, Self.ofFunctions.contains(name) { continue }
+      ownLoss.add("messages.tool_calls.\(name)", "dropped", isKnown: false)
+    }
+    if isFlat { return }
+    for (name, value) in function.members where !Self.ofFunctions.contains(name) && !value.isNull {
+      ownLoss.add("messages.tool_calls.function.\(name)", "dropped", isKnown: false)
+    }
+  }
+
+  /// The index is the one that the call had in a stream.
+  private static let ofCalls = Set(
+    ToolCallMembers.own + ["id", "type", "function", "custom", "index", "cache_control"])
+  private static let ofFunctions: Set<String> = ["name", "arguments", "input"]
 
   private static let handled: Set<String> = [
     "role", "content", "tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_content", "thinking_blocks",

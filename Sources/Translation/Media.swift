@@ -107,7 +107,9 @@ extension ContentParts {
   /// The source of a document or an image by what its data shows, is called and is named; nil for another file.
   private static func source(_ type: String, _ data: JSON, name: String, path: String) throws(APIError) -> JSON? {
     if let shown = MediaTypes.shown(by: data) { return base64(shown, data) }
-    if type == "application/pdf" { return base64(type, data) }
+    // Readers take a PDF that begins with something else, and the API may.
+    let isNamedPDF = MediaTypes.saysNothing(type) && name.lowercased().hasSuffix(".pdf")
+    if type == "application/pdf" || isNamedPDF { return base64("application/pdf", data) }
     let isNamedText = MediaTypes.isText(type) || MediaTypes.isText(fileName: name)
     guard isNamedText || MediaTypes.saysNothing(type) else { return nil }
     let text = data.withUTF8 { Base64.decode($0) ?? [] } ?? []

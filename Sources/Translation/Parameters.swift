@@ -12,6 +12,10 @@ extension ChatRequestTranslator {
     if let own = field("output_config") { body["output_config"] = own.isObject ? own.shallowCopy() : own }
     if let own = field("thinking") {
       body["thinking"] = own
+      if let budget = own["budget_tokens"], budget.integer == nil, let tokens = budget.wholeNumber {
+        body["thinking"] = own.shallowCopy()
+        body["thinking"]?["budget_tokens"] = JSON(tokens)
+      }
       if field("reasoning_effort") != nil { loss.dropped("reasoning_effort") }
       return
     }
@@ -98,8 +102,9 @@ extension ChatRequestTranslator {
       }
     }
     if let topK = field("top_k") {
+      guard let count = topK.wholeNumber else { throw .expected("an integer", at: "top_k", got: topK) }
       if capabilities.sampling, !thinks {
-        body["top_k"] = topK.wholeNumber.map { JSON($0) } ?? topK
+        body["top_k"] = JSON(count)
       } else {
         loss.dropped("top_k")
       }

@@ -18,12 +18,16 @@ enum SchemaKeyword {
   case nameLists
   case type, required, values, examples
   case text, flag
+  /// A name within a schema: `^[A-Za-z_][-A-Za-z0-9._]*$`.
+  case anchor
+  /// An address without a fragment, but for an empty one.
+  case identifier
   /// A whole number that is not negative.
   case count
   case number
   /// A number; draft 4 has a boolean here, which says how to read `minimum` or `maximum`.
   case bound
-  /// The draft that the schema is written in.
+  /// How the schema is to be read: its draft, the vocabularies of a draft.
   case draft
 
   /// Other keywords say nothing to a validator, and may have any value.
@@ -35,12 +39,14 @@ enum SchemaKeyword {
     "properties": .named, "patternProperties": .named, "dependentSchemas": .named, "$defs": .named,
     "definitions": .named, "dependencies": .dependencies, "dependentRequired": .nameLists,
     "type": .type, "required": .required, "enum": .values, "examples": .examples, "title": .text,
-    "description": .text, "pattern": .text, "format": .text, "$ref": .text, "$id": .text, "$anchor": .text,
-    "$dynamicRef": .text, "$dynamicAnchor": .text, "$comment": .text, "contentEncoding": .text,
+    "description": .text, "pattern": .text, "format": .text, "$ref": .text, "$id": .identifier,
+    "$anchor": .anchor, "$dynamicRef": .text, "$dynamicAnchor": .anchor, "$recursiveRef": .text,
+    "$recursiveAnchor": .anchor, "$comment": .text, "contentEncoding": .text,
     "contentMediaType": .text, "uniqueItems": .flag, "deprecated": .flag, "readOnly": .flag, "writeOnly": .flag,
     "minLength": .count, "maxLength": .count, "minItems": .count, "maxItems": .count, "minProperties": .count,
     "maxProperties": .count, "minContains": .count, "maxContains": .count, "minimum": .number, "maximum": .number,
     "multipleOf": .number, "exclusiveMinimum": .bound, "exclusiveMaximum": .bound, "$schema": .draft,
+    "$vocabulary": .draft,
   ]
 
   /// Whether a keyword that stands in nearly every schema has a value that is right, without a look into any table.

@@ -95,6 +95,8 @@ struct SchemaRepairs {
       edit.set(key, JSON(array: [value]))
     case .examples: if !value.isArray { remove(key, value, &edit) }
     case .text: if !value.isString { remove(key, value, &edit) }
+    case .anchor: if !Self.isAnchor(value) { remove(key, value, &edit) }
+    case .identifier: if !Self.isIdentifier(value) { remove(key, value, &edit) }
     case .flag: if value.bool == nil { remove(key, value, &edit) }
     case .count: if !isCount(value) { remove(key, value, &edit) }
     case .number:
@@ -202,7 +204,27 @@ struct SchemaRepairs {
     }
   }
 
-  private func isNames(_ value: JSON) -> Bool { value.isArray && value.elements.allSatisfy(\.isString) }
+  /// The names of properties, each once.
+  private func isNames(_ value: JSON) -> Bool {
+    guard value.isArray, value.elements.allSatisfy(\.isString) else { return false }
+    if value.count < 2 { return true }
+    var names = WordList()
+    for name in value.elements { if let name = name.string { names.add(name) } }
+    return names.words.count == value.count
+  }
+
+  /// Draft 2019-09 has a boolean for one, and older drafts write an address.
+  private static func isAnchor(_ value: JSON) -> Bool {
+    guard let name = value.string, let first = name.utf8.first else { return false }
+    return first != UInt8(ascii: "-") && first != UInt8(ascii: ".") && !(0x30...0x39).contains(first)
+      && name.utf8.allSatisfy { AcceptedNames.property.allows($0) }
+  }
+
+  /// Drafts 4 to 7 have `#name` here, which is an anchor now.
+  private static func isIdentifier(_ value: JSON) -> Bool {
+    guard let address = value.string else { return false }
+    return !(address.hasSuffix("#") ? address.dropLast() : address[...]).utf8.contains(UInt8(ascii: "#"))
+  }
 
   private func isCount(_ value: JSON) -> Bool {
     guard let number = value.number else { return false }

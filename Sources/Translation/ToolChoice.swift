@@ -8,6 +8,7 @@ extension ChatRequestTranslator {
   /// - Parameter called: the names of the tools that the conversation has calls of, as they are sent.
   mutating func translateTools(called: [String]) throws(APIError) {
     loss.add(toolLoss)
+    let isParallel = try flag("parallel_tool_calls")
     var choice = try translateChoice()
     if tools.isEmpty, !called.isEmpty {
       // The API refuses calls in the history without tools; the client wants no more of them.
@@ -22,7 +23,7 @@ extension ChatRequestTranslator {
       choice = JSON(object: ["type": JSON("auto")])
       loss.approximated("tool_choice", "auto, since the model refuses a forced one")
     }
-    if field("parallel_tool_calls")?.bool == false {
+    if isParallel == false {
       let made = choice?.shallowCopy() ?? JSON(object: ["type": JSON("auto")])
       if made["type"]?.equals("none") == false { made["disable_parallel_tool_use"] = JSON(true) }
       choice = made
@@ -33,7 +34,9 @@ extension ChatRequestTranslator {
   private mutating func translateChoice() throws(APIError) -> JSON? {
     if let choice = field("tool_choice") {
       if let word = choice.string { return try choiceOf(word: word, "tool_choice") }
-      guard choice.isObject, let type = choice["type"]?.string else {
+      // A choice that names a tool and nothing else means a function.
+      let meant = choice["function"] != nil || choice["name"] != nil ? "function" : nil
+      guard choice.isObject, let type = choice["type"]?.string ?? meant else {
         throw .invalid("tool_choice: expected a string or an object with a type", param: "tool_choice")
       }
       switch type {
@@ -45,6 +48,7 @@ extension ChatRequestTranslator {
         made["name"] = try named(nil, in: choice, "tool_choice", "tool")["name"]
         return made
       case "auto", "any", "none": return choice
+      case "required": return try choiceOf(word: type, "tool_choice")
       default: throw .invalid("tool_choice.type: \(type.clipped) is not supported", param: "tool_choice.type")
       }
     }
@@ -67,6 +71,7 @@ extension ChatRequestTranslator {
   private mutating func named(
     _ nested: JSON?, in choice: JSON, _ path: String, _ kind: String
   ) throws(APIError) -> JSON {
+    let nested = nested.flatMap { $0.isNull ? nil : $0 }
     let isFlat = nested == nil && choice["name"] != nil
     let path = isFlat || kind == "tool" || kind.isEmpty ? "\(path).name" : "\(path).\(kind).name"
     guard let name = (nested ?? choice)["name"]?.string else {

@@ -38,8 +38,8 @@ extension ChatRequestTranslator {
     let type = tool["type"].flatMap { $0.isNull ? nil : $0 }
     if tool["input_schema"] != nil, type == nil || type!.equals("custom") { return try translate(own: tool, path) }
     if type?.equals("custom") == true { return try translate(custom: tool, path) }
-    if type == nil || type!.equals("function") {
-      if let function = tool["function"] {
+    if type == nil || type!.equals("function") || (type!.string ?? "").lowercased() == "function" {
+      if let function = tool["function"], !function.isNull {
         let made = try translate(function: function, "\(path).function", "tools.function")
         if let mark = tool["cache_control"], !mark.isNull { made["cache_control"] = mark }
         return made
@@ -50,7 +50,8 @@ extension ChatRequestTranslator {
       }
       return try translate(function: tool, path, "tools")
     }
-    guard let name = tool["name"]?.string else {
+    // Anthropic's tools that run on a server declare no schema.
+    guard let name = tool["name"]?.string, tool["parameters"] == nil, tool["function"] == nil else {
       throw .invalid("\(path).type: expected function, custom or one of Anthropic's tools", param: "\(path).type")
     }
     _ = toolNames.declare(name)
@@ -68,8 +69,11 @@ extension ChatRequestTranslator {
     let schema = try inputSchema(function["parameters"], "\(path).parameters", "\(field).parameters")
     let made = JSON.object
     made["name"] = JSON(declare(name, schema.names, field))
-    made["description"] = Self.description(function["description"], schema.rule)
+    made["description"] = try Self.description(function["description"], schema.rule, path)
     made["input_schema"] = schema.schema
+    if let strict = function["strict"], !strict.isNull, strict.bool == nil {
+      throw .expected("a boolean", at: "\(path).strict", got: strict)
+    }
     if function["strict"]?.bool == true {
       holdStrictly(made, field, takesNothing: function["parameters"].map(\.isNull) ?? true)
     }
@@ -90,7 +94,7 @@ extension ChatRequestTranslator {
     let schema = try inputSchema(tool["input_schema"], "\(path).input_schema", "tools.input_schema")
     let made = tool.shallowCopy()
     made["name"] = JSON(declare(name, schema.names, "tools"))
-    made["description"] = Self.description(tool["description"], schema.rule)
+    made["description"] = try Self.description(tool["description"], schema.rule, path)
     made["input_schema"] = schema.schema
     renameExamples(made, schema.names)
     return made
@@ -107,7 +111,8 @@ extension ChatRequestTranslator {
     }
     let made = JSON.object
     made["name"] = JSON(declare(name, nil, isNested ? "tools.custom" : "tools", isCustom: true))
-    made["description"] = Self.description(custom["description"], try grammar(custom["format"], "\(path).format"))
+    let rule = try grammar(custom["format"], "\(path).format")
+    made["description"] = try Self.description(custom["description"], rule, path)
     made["input_schema"] = JSON(object: [
       "type": JSON("object"),
       "properties": JSON(object: ["input": JSON(object: ["type": JSON("string")])]),
@@ -144,8 +149,9 @@ extension ChatRequestTranslator {
     return sent
   }
 
-  private static func description(_ given: JSON?, _ words: String?) -> JSON? {
+  private static func description(_ given: JSON?, _ words: String?, _ path: String) throws(APIError) -> JSON? {
     let given = given.flatMap { $0.isNull ? nil : $0 }
+    if let given, !given.isString { throw .expected("a string", at: "\(path).description", got: given) }
     guard let words else { return given }
     let own = given?.string ?? ""
     return JSON(own.isEmpty ? words : own + "\n\n" + words)
