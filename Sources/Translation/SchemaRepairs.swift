@@ -166,6 +166,8 @@ struct SchemaRepairs {
     let words = value.elements.map(\.string)
     var types = WordList()
     for case let word? in words { if let meant = SchemaKeyword.type(meantBy: word) { types.add(meant) } }
+    // An empty list allows nothing, and the API refuses it; no type at all is what was meant.
+    if value.count == 0 { return remove("type", .null, &edit) }
     if types.words == words { return }
     let allowsAll = words.contains { $0.map { SchemaKeyword.anyType.contains($0.lowercased()) } ?? false }
     guard !types.isEmpty, !allowsAll else { return remove("type", allowsAll ? .null : value, &edit) }

@@ -94,12 +94,17 @@ extension ChatRequestTranslator {
       throw .expected("an array", at: path, got: allowed["tools"], param: "tool_choice")
     }
     var names: Set<String> = []
+    // A list may name thousands of types; none is looked for among all tools.
+    var namesByType: [String: [String]] = [:]
+    for tool in tools {
+      if let type = tool["type"]?.string { namesByType[type, default: []].append(tool["name"]?.string ?? "") }
+    }
     for (index, tool) in list.elements.enumerated() {
       let name = Self.name(of: tool) ?? tool["type"]?.string
       guard let name else { throw .invalid("\(path)[\(index)].name: Field required", param: "\(path)[\(index)]") }
       // A tool of the server may be named by its type alone.
       if Self.name(of: tool) == nil {
-        for tool in tools where tool["type"]?.string == name { names.insert(tool["name"]?.string ?? "") }
+        names.formUnion(namesByType.removeValue(forKey: name) ?? [])
       } else {
         names.insert(try declared(name, "\(path)[\(index)].name"))
       }

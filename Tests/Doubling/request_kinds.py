@@ -125,6 +125,7 @@ KINDS: dict[str, Make] = {
     "strict tools": lambda n: body(tools=[tool(f"f{number}", strict=True) for number in range(n)]),
     "flat tools": lambda n: body(tools=[{"type": "function", "name": f"f{number}", "parameters": {"type": "object"}} for number in range(n)]),
     "custom tools": lambda n: body(tools=[{"type": "custom", "custom": {"name": f"f{number}"}} for number in range(n)]),
+    "tools that are allowed by their types": lambda n: body(tools=[{"type": f"web_search_{number}", "name": f"f{number}"} for number in range(n)], tool_choice={"type": "allowed_tools", "mode": "auto", "tools": [{"type": f"web_search_{number}"} for number in range(n)]}),
     "tools that are allowed": lambda n: body(tools=[tool()], tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": f"f{number}"}} for number in range(n)]}}),
     "properties": lambda n: body(tools=[tool(parameters=properties(n))]),
     "properties of a strict tool": lambda n: body(tools=[tool(parameters=properties(n), strict=True)]),
