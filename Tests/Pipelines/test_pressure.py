@@ -73,7 +73,7 @@ def test_the_slowest_client_is_given_up(start):
     slow = server.socket()
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     slow.sendall(head(18) + b'{"model":"flood" }')
-    eventually(lambda: any("the slowest is given up" in line["msg"] for line in server.log()), 20)
+    eventually(lambda: any("the connection of the slowest is closed" in line["msg"] for line in server.log()), 20)
     for _ in range(5):
         assert server.post({})[0] == 200
     slow.close()
