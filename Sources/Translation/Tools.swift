@@ -41,7 +41,7 @@ extension ChatRequestTranslator {
     if type == nil || type!.equals("function") || (type!.string ?? "").lowercased() == "function" {
       if let function = tool["function"], !function.isNull {
         let made = try translate(function: function, "\(path).function", "tools.function")
-        noteRest(of: tool, "tools", known: ["type", "function", "cache_control"])
+        if tool.count > 2 || type == nil { noteRest(of: tool, "tools", known: ["type", "function", "cache_control"]) }
         if let mark = tool["cache_control"], !mark.isNull { made["cache_control"] = mark }
         return made
       }
