@@ -69,6 +69,8 @@ extension Conversation {
 
   /// Puts what a call carries beside the members that are sent into the ledger.
   mutating func noteRest(ofCall call: JSON, _ function: JSON, isFlat: Bool) {
+    // Nearly every call is an id, a type and a function of a name and arguments.
+    if !isFlat, call.count == 3, function.count == 2, call["type"] != nil, function["arguments"] != nil { return }
     for (name, value) in call.members where !Self.ofCalls.contains(name) && !value.isNull {
       if isFlat, Self.ofFunctions.contains(name) { continue }
       ownLoss.add("messages.tool_calls.\(name)", "dropped", isKnown: false)

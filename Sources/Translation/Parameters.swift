@@ -134,11 +134,14 @@ extension ChatRequestTranslator {
     guard let type = format["type"], type.isString else {
       throw .expected("a string", at: "response_format.type", got: format["type"])
     }
+    // The form of the Responses API, which some clients send here too.
+    let isFlat = format["json_schema"] == nil && format["schema"] != nil && type.equals("json_schema")
+    noteRest(of: format, "response_format", known: isFlat ? Self.ofAnswerSchema : ["type", "json_schema"])
     if type.equals("text") || type.equals("json_object") { return nil }
     guard type.equals("json_schema") else {
       throw .invalid("response_format.type: expected text, json_object or json_schema", param: "response_format")
     }
-    guard let asked = format["json_schema"], asked.isObject else {
+    guard let asked = isFlat ? format : format["json_schema"], asked.isObject else {
       throw .expected(
         "an object", at: "response_format.json_schema", got: format["json_schema"], param: "response_format")
     }
@@ -146,6 +149,7 @@ extension ChatRequestTranslator {
       throw .expected(
         "an object", at: "response_format.json_schema.schema", got: asked["schema"], param: "response_format")
     }
+    if !isFlat { noteRest(of: asked, "response_format.json_schema", known: Self.ofAnswerSchema) }
     var answer = AnswerSchema(asked: schema)
     // The name is a label of the client's; what the answer is for has its place in a schema.
     if let description = asked["description"], !description.isNull {
@@ -165,6 +169,15 @@ extension ChatRequestTranslator {
       answer.reason = error.reason
     }
     return answer
+  }
+
+  private static let ofAnswerSchema: Set<String> = ["type", "name", "description", "schema", "strict"]
+
+  /// Puts the members that nothing translates into the ledger.
+  mutating func noteRest(of object: JSON, _ path: String, known: Set<String>) {
+    for (name, value) in object.members where !known.contains(name) && !value.isNull {
+      loss.add("\(path).\(name)", "dropped", isKnown: false)
+    }
   }
 
   /// The form of the answer; what the model can't be held to by the API is asked of it in words, which are returned.

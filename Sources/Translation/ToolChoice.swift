@@ -73,6 +73,8 @@ extension ChatRequestTranslator {
   ) throws(APIError) -> JSON {
     let nested = nested.flatMap { $0.isNull ? nil : $0 }
     let isFlat = nested == nil && choice["name"] != nil
+    if kind != "tool" { noteRest(of: choice, path, known: ["type", "name", "function", "custom"]) }
+    if let nested { noteRest(of: nested, "\(path).\(kind)", known: ["name"]) }
     let path = isFlat || kind == "tool" || kind.isEmpty ? "\(path).name" : "\(path).\(kind).name"
     guard let name = (nested ?? choice)["name"]?.string else {
       throw .expected("a string", at: path, got: (nested ?? choice)["name"])

@@ -41,6 +41,7 @@ extension ChatRequestTranslator {
     if type == nil || type!.equals("function") || (type!.string ?? "").lowercased() == "function" {
       if let function = tool["function"], !function.isNull {
         let made = try translate(function: function, "\(path).function", "tools.function")
+        if tool.count > 2 || type == nil { noteRest(of: tool, "tools", known: ["type", "function", "cache_control"]) }
         if let mark = tool["cache_control"], !mark.isNull { made["cache_control"] = mark }
         return made
       }
@@ -119,6 +120,7 @@ extension ChatRequestTranslator {
       "required": JSON(array: [JSON("input")]),
     ])
     if let mark = tool["cache_control"], !mark.isNull { made["cache_control"] = mark }
+    if isNested { noteRest(of: tool, "tools", known: ["type", "custom", "cache_control"]) }
     let known = ["name", "description", "format", "type", "cache_control"]
     for (name, value) in custom.members where !known.contains(name) && !value.isNull {
       toolLoss.add(isNested ? "tools.custom.\(name)" : "tools.\(name)", "dropped", isKnown: false)
