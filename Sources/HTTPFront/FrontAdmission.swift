@@ -268,6 +268,8 @@ extension APIError {
     status: 503, "the pipeline did not take this request in time; a new one is being started",
     headers: [("retry-after", "1")])
   static let brokenRecord = APIError(status: 502, "the pipeline's answer can't be read")
+  static let noContext = APIError(
+    status: 502, "the answer lacks the \"ctx\" of its request; does a filter drop it?")
   static let noAnswer = APIError(status: 502, "the pipeline ended this request without an answer")
   static let stopping = APIError(status: 503, "the server is shutting down", headers: [("retry-after", "5")])
   static let timeout = APIError(status: 504, "the answer took too long")
