@@ -46,9 +46,10 @@ package final class EchoBackend: Backend {
       throw APIError(body: error)
     }
     guard request.isObject else { throw .invalid("the body is not a JSON object") }
-    guard let messages = request["messages"], messages.isArray else {
+    guard let messages = request["messages"] else {
       throw .invalid("messages: Field required", param: "messages")
     }
+    guard messages.isArray else { throw .invalid("messages: Input should be a valid list", param: "messages") }
     let tokens = max(1, line.payload.count / 4)
     if Operation(of: line.ctx) == .countTokens {
       return port.respond(line, JSON(object: ["input_tokens": JSON(tokens)]))
