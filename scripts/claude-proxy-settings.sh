@@ -106,6 +106,14 @@ for name in MAX_BODY MAX_NODES MAX_HEADER MAX_CONNECTIONS MAX_CONNECTIONS_PER_AD
   *[!0-9]* | ???????????????*) problem "$name is a number, of bytes, seconds or how many, not $value" && unset "$name" ;;
   esac
 done
+# A word such as "no" must not switch on what it would switch off.
+for name in ALLOW_UNAUTHENTICATED ALLOW_SHARED_LOGIN STRICT; do
+  eval "value=\${$name-}"
+  case $value in
+  '' | 0 | 1) ;;
+  *) problem "$name=$value: expected 0 or 1" && unset "$name" ;;
+  esac
+done
 # Why the server must not be open to other machines. http-frontd decides which addresses and proxies make it so.
 closed=
 [ "${ALLOW_UNAUTHENTICATED-}" != 0 ] || ALLOW_UNAUTHENTICATED=

@@ -249,7 +249,7 @@ extension APIError {
     APIError(status: 429, "\(limit) requests are being answered already", headers: [("retry-after", "1")])
   }
   static func notJSON(_ fault: JSONCheck.Fault) -> APIError {
-    .invalid("the body is not JSON: at byte \(fault.offset), \(fault.reason)")
+    .invalid("the body is not valid JSON: at byte \(fault.offset), \(fault.reason)")
   }
   static func malformed(_ error: HTTPParserError) -> APIError {
     error == .headerOverflow
@@ -268,6 +268,8 @@ extension APIError {
     status: 503, "the pipeline did not take this request in time; a new one is being started",
     headers: [("retry-after", "1")])
   static let brokenRecord = APIError(status: 502, "the pipeline's answer can't be read")
+  static let noContext = APIError(
+    status: 502, "the answer lacks the \"ctx\" of its request; does a filter drop it?")
   static let noAnswer = APIError(status: 502, "the pipeline ended this request without an answer")
   static let stopping = APIError(status: 503, "the server is shutting down", headers: [("retry-after", "5")])
   static let timeout = APIError(status: 504, "the answer took too long")

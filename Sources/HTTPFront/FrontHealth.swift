@@ -42,10 +42,10 @@ extension Front {
     let type = start.headers.first(name: "content-type") ?? "application/json"
     if exchange.route?.purpose != .relay {
       metrics.cli = Metrics.CLI(health: exchange.pending.bytes)
-      if start.status == Supervisor.brokenRecord {
-        supervisor.diagnosis.begin(PipelineDiagnosis.answeredByError)
-      } else {
+      if Supervisor.isOfHealth(start.status) {
         supervisor.sawHealth()
+      } else {
+        supervisor.diagnosis.begin(PipelineDiagnosis.answeredByError)
       }
     }
     switch exchange.route?.purpose {

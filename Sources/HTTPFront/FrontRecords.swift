@@ -27,7 +27,12 @@ extension Front {
 
   /// A record for a request that is over: cancelled, or not ours at all.
   private func takeStray(_ line: Line, from pipeline: Pipeline) {
-    let status = line.kind == .http ? Scan.member("status", of: line.payload).flatMap { Int($0.text) } : nil
+    // Without its ctx it is no answer of the backend's.
+    let status =
+      line.kind != .http
+      ? nil
+      : Self.hasContext(line)
+        ? Scan.member("status", of: line.payload).flatMap { Int($0.text) } : Supervisor.brokenRecord
     guard let rid = RID(line.rid), !supervisor.take(line.kind, of: rid, from: pipeline, status: status) else { return }
     guard let cancelled = pipeline.cancelled[rid] else {
       if log.isWritten(.debug) { log.write(.debug, "a record of an unknown request", ["id": line.rid.text]) }
@@ -55,6 +60,12 @@ extension Front {
     }
     // Some stage is wrong; which of them is found out once.
     if line.form != .record { supervisor.diagnosis.begin("the pipeline wrote a line that is not a record") }
+  }
+
+  /// Whether an answer has the ctx that its request had. A filter that gets a record without ctx makes one of defaults;
+  /// only the front's own has what was asked by HTTP.
+  private static func hasContext(_ line: Line) -> Bool {
+    line.ctx.flatMap { Scan.member("http", of: $0) } != nil
   }
 
   /// Logs what was nobody's; one that writes many such lines doesn't fill the log.
@@ -85,6 +96,11 @@ extension Front {
 
   private func take(start line: Line, of exchange: Exchange) {
     guard exchange.stage == .submitted, let start = AnswerStart(line.payload) else { return takeBroken(line) }
+    // Without the ctx no stage knows the client's API: the body may be in the other one.
+    guard Self.hasContext(line) else {
+      supervisor.diagnosis.begin("the pipeline wrote an answer without the ctx of its request")
+      return fail(exchange, .noContext)
+    }
     releaseBody(of: exchange)
     if let pipeline = exchange.pipeline { pipeline.passedAt = max(pipeline.passedAt, exchange.submittedAt) }
     if let ctx = line.ctx {

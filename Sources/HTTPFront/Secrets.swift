@@ -10,8 +10,8 @@ package struct Secrets: Sendable {
 
   /// A variable that has such a word in its name is a secret, or says where one is.
   private static let words: Set<Substring> = [
-    "APIKEY", "AUTHORIZATION", "CREDENTIAL", "CREDENTIALS", "KEY", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET",
-    "SECRETS", "TOKEN",
+    "APIKEY", "AUTHORIZATION", "COOKIE", "CREDENTIAL", "CREDENTIALS", "KEY", "PASS", "PASSPHRASE", "PASSWD", "PASSWORD",
+    "SECRET", "SECRETS", "TOKEN", "WEBHOOK",
   ]
   /// Names that end like this are written without an underscore: `PGPASSWORD`.
   private static let ends = ["APIKEY", "PASSWD", "PASSWORD"]

@@ -49,7 +49,7 @@ final class Stage {
     if name.contains("/") {
       let found = look(name)
       if found.isProgram { return name }
-      throw found.isFile ? notExecutable(name) : fail("there is no file \(name)")
+      throw found.isFile ? notExecutable(name) : fail("there is no file \(name). Correct the path in PIPELINE")
     }
     let path = environment.value(of: "PATH") ?? "/usr/local/bin:/usr/bin:/bin"
     var passedOver: String?
@@ -63,7 +63,7 @@ final class Stage {
     if look("./" + name).isFile {
       throw fail("command not found in PATH. For the file in this folder, write ./\(name)")
     }
-    throw fail("command not found in PATH")
+    throw fail("command not found in PATH. Install it, or write the path of its file")
   }
 
   /// Why the system can't start a file that is there and executable.
@@ -71,7 +71,8 @@ final class Stage {
     let reason =
       switch code {
       case ENOEXEC: "\(path) is not a program: its first line must be like #!/bin/sh"
-      case ENOENT: "the program that the first line of \(path) names does not exist"
+      case ENOENT:
+        "the program that the first line of \(path) names does not exist. Correct that line, or install the program"
       default: "\(path) can't be started: \(String(cString: strerror(code)))"
       }
     return Failure(.unavailable, "the stage `\(words[0])`: \(reason)", errno: code)

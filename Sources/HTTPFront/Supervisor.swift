@@ -162,6 +162,9 @@ final class Supervisor {
   /// The status by which a stage refuses a record that another stage has spoilt; no backend says so of its health.
   static let brokenRecord = 502
 
+  /// Whether a backend answers a health request with this status; any other is an error of some stage.
+  static func isOfHealth(_ status: Int) -> Bool { status == 200 || status == 503 }
+
   /// Whether a record was for a health request that a candidate was asked.
   ///
   /// - Parameter status: of an `http` record.
@@ -174,7 +177,13 @@ final class Supervisor {
       diagnosis.begin(PipelineDiagnosis.answeredByError, by: isCandidate ? candidateSettings : nil)
       guard isCandidate else { break }
       reject(Failure(.unavailable, "the new pipeline answered a health request with an error of a stage"))
-    case (.asked(rid), .http): pipeline.trial = .answering(rid)
+    case (.asked(rid), .http):
+      pipeline.trial = .answering(rid)
+      // One that knows nothing of health may serve well, so it is not refused.
+      if let status, !Self.isOfHealth(status) {
+        let isCandidate = candidates.contains { $0 === pipeline }
+        diagnosis.begin(PipelineDiagnosis.answeredByError, by: isCandidate ? candidateSettings : nil)
+      }
     case (.answering(rid), .data): break
     case (.answering(rid), .end):
       pipeline.trial = .passed

@@ -7,7 +7,7 @@ extension APIError {
   package init(body error: JSONError) {
     self =
       error.isTooLarge
-      ? .tooManyNodes(JSON.maxNodes) : .invalid("the body is not JSON: \(error.reason) at byte \(error.offset)")
+      ? .tooManyNodes(JSON.maxNodes) : .invalid("the body is not valid JSON: \(error.reason) at byte \(error.offset)")
   }
 
   /// What a request is answered with where its answer is not JSON, or holds too many values.
@@ -16,7 +16,7 @@ extension APIError {
       status: 502,
       error.isTooLarge
         ? "the backend's answer holds more than \(JSON.maxNodes) JSON values (MAX_NODES)"
-        : "the backend's answer is not JSON: \(error.reason) at byte \(error.offset)")
+        : "the backend's answer is not valid JSON: \(error.reason) at byte \(error.offset)")
   }
 
   /// A body of few bytes may hold so many values that its tree would fill the memory.

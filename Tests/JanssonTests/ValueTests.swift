@@ -74,7 +74,9 @@ struct ValueTests {
 
   @Test("of repeated keys the last value counts, in the first place", arguments: [3, 16, 17, 400])
   func repeatedKeys(_ count: Int) throws {
-    let members = (0..<count).map { #""key-\($0 % 3)":\($0)"# } + (0..<count).map { #""a long key: \($0 % 2)":\($0)"# }
+    let short = (0..<count).map { "\"key-\($0 % 3)\":\($0)" }
+    let long = (0..<count).map { "\"a long key: \($0 % 2)\":\($0)" }
+    let members = short + long
     let object = try JSON.parse("{" + members.joined(separator: ",") + "}")
     let expected = ["key-0", "key-1", "key-2", "a long key: 0", "a long key: 1"]
     #expect(object.members.map { $0.key } == expected)
@@ -95,7 +97,7 @@ struct ValueTests {
     let list = JSON.array
     for _ in 0..<100 { list.append(inner!) }
     inner = nil
-    #expect(list.count == 100 && list[99]["text"]?.string?.count == 35)
+    #expect(list.count == 100 && list[99]["text"]?.string == "a string of more than fourteen bytes")
     #expect(list[100].isNull)
   }
 

@@ -22,6 +22,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "jq that sorts": ("jq -S -c --unbuffered .", ["stage 2, ", 'whose first member is not "rid" (starts with: {"ctx"', "not -S"]),
     "an object made anew": ("jq -c --unbuffered '{request, ctx, rid}'", ["stage 2, ", 'whose first member is not "rid"', '{"request"']),
     "no ctx": ("jq -c --unbuffered 'del(.ctx)'", ["stage 2, ", 'dropped the "ctx"']),
+    "no object for the ctx": ("jq -c --unbuffered '.ctx = null'", ["stage 2, ", "not well formed"]),
     "another rid": ("jq -c --unbuffered '.rid = \"mine\"'", ["stage 2, ", 'changed the "rid"']),
     "noise": ("{python} {dir}/noise.py", ["stage 2, ", "starts with: got a line", "print to stdout"]),
     "a banner": ("{python} {dir}/banner.py", ["stage 2, ", "starts with: Loading", "print to stdout"]),
@@ -29,12 +30,12 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "ends well, too early": ("head -n 0", ["stage 2, `head -n 0`, exited with status 0"]),
     "says nothing": ("sleep 1000", ["stage 2, `sleep 1000`, wrote nothing within 5 s", "hand on each record"]),
     "fails on records that are not requests": ("jq -c --unbuffered '.request.messages |= map(.)'", ["stage 2, ", "wrote nothing within 5 s"]),
-    "no such command": ("no-such-filter", ["`no-such-filter`: command not found in PATH"]),
-    "no such file": ("{dir}/none.py", ["{dir}/none.py`: there is no file"]),
+    "no such command": ("no-such-filter", ["`no-such-filter`: command not found in PATH", "Install it"]),
+    "no such file": ("{dir}/none.py", ["{dir}/none.py`: there is no file", "Correct the path"]),
     "a file that is not executable": ("{dir}/plain.py", ["{dir}/plain.py is not executable", "chmod +x {dir}/plain.py"]),
     "a command that is not executable": ("plain.py", ["{dir}/plain.py is not executable", "chmod +x"]),
     "no first line": ("{dir}/headless", ["`{dir}/headless`", "#!/bin/sh"]),
-    "no interpreter": ("{dir}/typo.py", ["`{dir}/typo.py`", "first line"]),
+    "no interpreter": ("{dir}/typo.py", ["`{dir}/typo.py`", "first line", "install the program"]),
 }
 FILES = {
     "buffers.py": "import sys\nfor line in sys.stdin:\n    sys.stdout.write(line)\n",
@@ -46,7 +47,7 @@ FILES = {
 }
 # What a server says only when its pipeline has had its time, and what it says at once.
 SLOW = ["jq that buffers", "says nothing"]
-QUICK = ["jq that prints for people", "jq that sorts", "noise", "ends at once"]
+QUICK = ["jq that prints for people", "jq that sorts", "noise", "ends at once", "no ctx", "no object for the ctx"]
 
 
 @pytest.fixture
@@ -79,7 +80,8 @@ def test_the_check_names_it(name: str, folder: Path) -> None:
     # A line of the log has its quotes escaped.
     lines = [line.replace('\\"', '"') for line in said.stderr.splitlines()]
     lines = [line for line in lines if all(placed(text, folder) in line for text in wanted)]
-    assert lines, said.stderr
+    # No other line speaks of it, but for what the stage itself writes.
+    assert len(lines) == 1 and said.stderr.count("the pipeline: ") == 1 and '"level":"error"' not in said.stderr, said.stderr
 
 
 @pytest.mark.parametrize("stage", ["cat", "jq -c --unbuffered .", "jq --unbuffered -c '.x = 1 | {rid, ctx} + .'", "tee /dev/null",
@@ -128,6 +130,25 @@ def test_a_reordered_record_is_answered_at_once(start: Callable[..., Proxy], fol
         answer = proxy.ask("POST", path, body)
         assert answer.status == 502 and "reorder members" in answer.json["error"]["message"], answer.body
     assert "secret" not in proxy.log.read_text()
+
+
+@pytest.mark.parametrize("place", range(1, 6))
+def test_an_answer_without_ctx_is_refused(start: Callable[..., Proxy], place: int) -> None:
+    """Wherever the ctx is lost, no client gets the other API's answer with status 200, and the log names the stage once."""
+    stages = ["model-map", "oai2anth", "claude-echo", "anth2oai", "sse-encode"]
+    stages.insert(place, "jq -c --unbuffered 'del(.ctx)'")
+    proxy = start(PIPELINE=" | ".join(stages))
+    body = {"model": "claude-sonnet-5-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    for path in ("/v1/messages", "/openai/v1/chat/completions"):
+        for stream in (False, True):
+            answer = proxy.ask("POST", path, body | {"stream": stream})
+            assert answer.status == 502 and "ctx" in answer.json["error"]["message"], answer.body
+
+    def named() -> list[str]:
+        return [line for line in own_lines(proxy) if f"stage {place + 1}, " in line and 'dropped the "ctx"' in line]
+
+    wait_for("the log names the stage", named, 15)
+    assert len(named()) == 1
 
 
 def test_settings_without_effect(start: Callable[..., Proxy]) -> None:

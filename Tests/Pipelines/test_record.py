@@ -130,6 +130,8 @@ class TestTheStage:
         ("curl -H 'x-goog-api-key: abc' -H 'a: b'", "curl -H 'x-goog-api-key: [redacted]' -H 'a: b'"),
         ("'Authorization: Basic YWJj'", "'Authorization: Basic [redacted]'"),
         ("why? token counts; a basic understanding of it, my key: none", "why? token counts; a basic understanding of it, my key: none"),
+        ("/b?%6bey=abc&acces%73_token=def", "/b?%6bey=[redacted]&acces%73_token=[redacted]"),
+        ("/b?%62eta=true&a%20b=c", "/b?%62eta=true&a%20b=c"),
         ("?monkey=banana&tokens=5", "?monkey=banana&tokens=5"),
     ])
     def test_secrets(self, tmp_path: Path, text: str, kept: str) -> None:
@@ -145,6 +147,8 @@ class TestTheStage:
         subprocess.run([RECORD, tmp_path / "f"], input=line, capture_output=True, text=True)
         kept = (tmp_path / "f").read_text()
         assert '"query":"key=[redacted]&beta=true&access_token=[redacted]"' in kept, kept
+        subprocess.run([RECORD, tmp_path / "g"], input=line.replace("key", "k%65y"), capture_output=True, text=True)
+        assert '"query":"k%65y=[redacted]&' in (tmp_path / "g").read_text()
 
     def test_it_dies_with_what_it_runs(self, tmp_path: Path) -> None:
         """The backend's status is its own, and a signal goes to the backend: nothing is left behind."""

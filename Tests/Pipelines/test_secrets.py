@@ -20,9 +20,10 @@ KEYS = {
     "GOOGLE_APPLICATION_CREDENTIALS": "sk-secret-8", "DATABASE_URL": "postgres://ann:sk-secret-9@db/x", "MY_API_KEY_FILE": "sk-secret-10",
     "ANTHROPIC_CUSTOM_HEADERS": "authorization: sk-secret-11", "https_proxy": "http://ann:sk-secret-12@127.0.0.1:9",
     "AUTH_TOKEN": "sk-secret-13", "BEARER_TOKEN": "sk-secret-14",
+    "SMTP_PASS": "sk-secret-15", "SLACK_WEBHOOK": "https://hooks.example/sk-secret-16", "SESSION_COOKIE": "sk-secret-17",
 }
 # What is no secret, though it looks a little like one.
-PLAIN = {"MAX_TOKENS": "5", "KEYBOARD": "us", "no_proxy": "127.0.0.1", "MONKEY": "x", "DOCS_URL": "https://a.example/x@y", "TOKENIZER": "bpe"}
+PLAIN = {"MAX_TOKENS": "5", "KEYBOARD": "us", "no_proxy": "127.0.0.1", "MONKEY": "x", "DOCS_URL": "https://a.example/x@y", "TOKENIZER": "bpe", "BYPASS": "1"}
 BACKENDS = {
     "claude-http": {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "https_proxy"},
     "claude-exec": {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "https_proxy"},

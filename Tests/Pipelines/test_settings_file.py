@@ -90,7 +90,8 @@ NO_COLOR=$HOME `id`
 
 
 @pytest.mark.parametrize("text, says", [
-    ("MAX_BODY=big\n", "MAX_BODY is a number"), ("MAX_BODYY=1\n", "line 1: MAX_BODYY is no setting"),
+    ("MAX_BODY=big\n", "MAX_BODY is a number"), ("ALLOW_UNAUTHENTICATED=no\n", "ALLOW_UNAUTHENTICATED=no: expected 0 or 1"),
+    ("STRICT=false\n", "STRICT=false: expected 0 or 1"), ("ALLOW_SHARED_LOGIN=off\n", "ALLOW_SHARED_LOGIN=off: expected 0 or 1"), ("MAX_BODYY=1\n", "line 1: MAX_BODYY is no setting"),
     ("\n\nsecret\n", "line 3 is not NAME=value"), ("PATH=/tmp\n", "line 1: PATH is no setting"),
     ('DEFAULT_MODEL="x\n', "line 1: the value of DEFAULT_MODEL has a quote too many or too few"),
     ("AUTH_TOKEN=secret\n", "line 1: AUTH_TOKEN is a secret, and others may read the file"),

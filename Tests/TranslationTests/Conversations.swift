@@ -194,8 +194,9 @@ struct Conversations {
   private mutating func addTools(to request: JSON) {
     if random.one(in: 2) {
       let tools = JSON.array
-      for _ in 0..<random.below(3) {
-        let function = JSON(object: ["name": JSON(random.any(of: ["f", "g"]))])
+      // Two tools of one name that differ are refused.
+      for name in ["f", "g"].prefix(random.below(3)) {
+        let function = JSON(object: ["name": JSON(name)])
         if random.one(in: 2) {
           function["parameters"] = random.any(of: [.object, .null, JSON(object: ["type": JSON("object")])])
         }
@@ -204,7 +205,7 @@ struct Conversations {
       }
       request["tools"] = tools
     }
-    if random.one(in: 8) { request["functions"] = JSON(array: [JSON(object: ["name": JSON("f")])]) }
+    if random.one(in: 8) { request["functions"] = JSON(array: [JSON(object: ["name": JSON("h")])]) }
     if random.one(in: 3) {
       request["tool_choice"] = random.any(of: [
         JSON("auto"), JSON("none"), JSON("required"),
