@@ -24,7 +24,7 @@ enum ChatError {
     return body(
       status: status, type: error?["type"]?.string ?? APIError.type(of: status),
       message: error?["message"]?.string ?? anthropic.string ?? anthropic.text, param: error?["param"],
-      code: error?["code"].flatMap { $0.isNull ? nil : $0 })
+      code: error?["code"].flatMap { $0.isNull ? nil : $0 } ?? error?["details"]?["error_code"])
   }
 
   /// The reasons that clients of OpenAI's act on: OpenAI's codes.

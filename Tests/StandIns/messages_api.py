@@ -32,7 +32,8 @@ last user message; any number may be given:
     [[sse_error:TYPE]]        an error event after the first delta
     [[disconnect]]            the connection is reset after the second delta
     [[disconnect0]]           the connection is reset before any byte of an answer
-    [[break:HOW N]]           the first time this very text is seen, the stream ends within block N (0 without it),
+    [[break:HOW N]]           the first time this very text is seen, the stream ends within block N (0 without it;
+                              end: only message_stop is missing),
                               one delta after its start: by `reset`, by `eof` (its formal end, without the events
                               that are missing), or by an error event of the type HOW
     [[gap:N]]                 block N and those after it have an index that is one too high
@@ -405,8 +406,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         headers |= {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache",
                     "transfer-encoding": "chunked"}
-        for name, text in headers.items():
-            self.send_header(name, text)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         deltas, failed = 0, None
         how, _, place = marks.get("break").partition(" ")
@@ -427,7 +428,9 @@ class Handler(BaseHTTPRequestHandler):
                 break
             if deltas == 2 and "disconnect" in marks:
                 return self.reset(n)
-            if how and event["type"] == "content_block_delta" and event["index"] == int(place or "0"):
+            ends = event["type"] == "message_delta" if place == "end" else (
+                event["type"] == "content_block_delta" and event["index"] == int(place or "0"))
+            if how and ends:
                 if how == "reset":
                     return self.reset(n)
                 if how != "eof":
