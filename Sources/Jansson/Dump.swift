@@ -9,17 +9,17 @@ extension Bytes {
   /// Reals are written as the shortest text that reads back the same, which Jansson's own dumper doesn't do (0.7
   /// comes out as 0.69999999999999996); all else is as Jansson writes it with `JSON_COMPACT`.
   package mutating func append(_ value: JSON) {
-    append(node: value.raw)
+    append(node: value.raw, releasing: false)
   }
 
   /// The same, and frees each part as soon as it is written: a large tree and its text are not in memory together.
   package mutating func append(consuming value: consuming JSON) {
-    append(releasing: value.raw)
+    append(node: value.raw, releasing: true)
   }
 
-  private mutating func append(releasing node: UnsafeMutablePointer<json_t>) {
-    // What others hold too stays as it is.
-    guard node.pointee.refcount == 1 else { return append(node: node) }
+  /// - Parameter releasing: frees each part that nobody else holds when it is written.
+  private mutating func append(node: UnsafeMutablePointer<json_t>, releasing: Bool) {
+    let releasing = releasing && node.pointee.refcount == 1
     switch node.pointee.type {
     case JSON_OBJECT:
       append(UInt8(ascii: "{"))
@@ -33,8 +33,8 @@ extension Bytes {
             start: UnsafeRawPointer(json_object_iter_key(here)!).assumingMemoryBound(to: UInt8.self),
             count: json_object_iter_key_len(here)))
         append(UInt8(ascii: ":"))
-        append(releasing: json_object_iter_value(here))
-        json_object_iter_set_new(node, here, json_null())
+        append(node: json_object_iter_value(here), releasing: releasing)
+        if releasing { json_object_iter_set_new(node, here, json_null()) }
         at = json_object_iter_next(node, here)
       }
       append(UInt8(ascii: "}"))
@@ -42,37 +42,8 @@ extension Bytes {
       append(UInt8(ascii: "["))
       for index in 0..<json_array_size(node) {
         if index > 0 { append(UInt8(ascii: ",")) }
-        append(releasing: json_array_get(node, index))
-        json_array_set_new(node, index, json_null())
-      }
-      append(UInt8(ascii: "]"))
-    default: append(node: node)
-    }
-  }
-
-  private mutating func append(node: UnsafeMutablePointer<json_t>) {
-    switch node.pointee.type {
-    case JSON_OBJECT:
-      append(UInt8(ascii: "{"))
-      var at = json_object_iter(node)
-      var isFirst = true
-      while let here = at {
-        if !isFirst { append(UInt8(ascii: ",")) }
-        isFirst = false
-        append(
-          quoted: ByteSlice(
-            start: UnsafeRawPointer(json_object_iter_key(here)!).assumingMemoryBound(to: UInt8.self),
-            count: json_object_iter_key_len(here)))
-        append(UInt8(ascii: ":"))
-        append(node: json_object_iter_value(here))
-        at = json_object_iter_next(node, here)
-      }
-      append(UInt8(ascii: "}"))
-    case JSON_ARRAY:
-      append(UInt8(ascii: "["))
-      for index in 0..<json_array_size(node) {
-        if index > 0 { append(UInt8(ascii: ",")) }
-        append(node: json_array_get(node, index))
+        append(node: json_array_get(node, index), releasing: releasing)
+        if releasing { json_array_set_new(node, index, json_null()) }
       }
       append(UInt8(ascii: "]"))
     case JSON_STRING:
