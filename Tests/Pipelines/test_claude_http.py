@@ -194,17 +194,19 @@ def test_lines_within_an_answer(run) -> None:
 def test_halves_of_surrogate_pairs(run) -> None:
     """An escape that stands for no character is U+FFFD: some clients can't read it, others can't write it again."""
     said, kept = rb'a\ud83d\ude00b\ud83dc\ude00\\ud83d', rb'a\ud83d\ude00b\ufffdc\ufffd\\ud83d'
+    message = b'{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"%b"}]}'
     event = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%b"}}'
-    stop = b'{"type":"message_stop"}'
-    with Upstream(lambda wire, _: wire.answer(200, b'{"a":"%b"}' % said)) as upstream:
+    start = b'{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[]}}'
+    end = [b'{"type":"message_delta","delta":{"stop_reason":"end_turn"}}', b'{"type":"message_stop"}']
+    with Upstream(lambda wire, _: wire.answer(200, message % said)) as upstream:
         backend = run(upstream.url)
         backend.ask("hi")
-        assert backend.payloads("response") == [b'{"a":"%b"}' % kept]
-    stream = b"".join(b"data: " + data + b"\n\n" for data in (event % said, stop))
+        assert backend.payloads("response") == [message % kept]
+    stream = b"".join(b"data: " + data + b"\n\n" for data in (start, event % said, *end))
     with Upstream(lambda wire, _: wire.answer(200, stream, "text/event-stream")) as upstream:
         backend = run(upstream.url)
         backend.ask("hi", stream=True)
-        assert backend.payloads("event") == [event % kept, stop]
+        assert backend.payloads("event") == [start, event % kept, *end]
 
 
 def test_cancel_closes_the_upstream_at_once(run, api: MessagesAPI) -> None:
