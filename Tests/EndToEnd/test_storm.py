@@ -132,7 +132,8 @@ def test_through_the_server(start: Callable[..., Proxy], api: Any, cli: str, way
             killed.append(wait_for("a pipeline runs", lambda: proxy.stages().get("claude-exec"), 10))
             orphans = proxy.cli_processes()
             os.kill(killed[-1], signal.SIGKILL)
-            wait_for("its children are dead", lambda: not any(map(alive, orphans)), 1)
+            # Those with a login end by themselves: killed while one renews its login, it would lose it.
+            wait_for("its children are dead", lambda: not any(map(alive, orphans)), 30 if way.startswith("login") else 1)
         ends = [one.result(300) for one in asked]
     print(f"\n{way}: {killer.killed} processes and claude-exec twice killed; {ends.count('answer')} of {count} answered")
     assert ends.count("answer") > count // 8 and killer.killed >= count // 20

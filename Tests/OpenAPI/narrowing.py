@@ -38,7 +38,7 @@ def narrow(made: Json) -> None:
     # One answer a request.
     request["n"] = {"enum": [1, None]}
     for name in ("max_tokens", "max_completion_tokens"):
-        request[name] = {"anyOf": [INTEGER, {"type": "null"}]}
+        request[name] = {"anyOf": [INTEGER | {"minimum": 0}, {"type": "null"}]}
     # A choice names a tool that is declared, which no schema can say.
     request["tool_choice"] = without(
         request["tool_choice"], "ChatCompletionNamedToolChoiceParam", "ChatCompletionNamedToolChoiceCustomParam",
