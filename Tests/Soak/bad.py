@@ -264,10 +264,12 @@ async def quadratic(s: Session, client: Client) -> None:
 
 
 async def surplus(s: Session, client: Client) -> None:
-    """Its upstream says more than was asked for; the answer is good, and what is too much reaches nobody."""
+    """Its upstream says more than was asked for; the answer is good, and what is too much reaches nobody.
+
+    Both come in one piece. What comes when the next request is under way can't be told from its answer.
+    """
     asked = s.make.chat(s.rng.randint(1, 9))
-    mark = f"[[surplus:{s.rng.choice([0, 0, 0.001, 0.05])}]]"
-    asked.body = asked.body.replace(b"[[say:", mark.encode() + b"[[say:", 1)
+    asked.body = asked.body.replace(b"[[say:", b"[[surplus]][[say:", 1)
     await s.chat(client, asked)
 
 

@@ -38,7 +38,7 @@ last user message; any number may be given:
                               that are missing), or by an error event of the type HOW
     [[gap:N]]                 block N and those after it have an index that is one too high
     [[ratelimit]]             the rate limit headers of a subscription
-    [[surplus:S]]             S seconds after the answer another one, that nobody asked for, on the same connection
+    [[surplus]]               with the answer another one, that nobody asked for, on the same connection
 
 A last user message that holds only tool results is answered with their text.
 
@@ -56,6 +56,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
+import io
 import itertools
 import json
 import re
@@ -344,24 +345,23 @@ class Handler(BaseHTTPRequestHandler):
         if path.endswith("count_tokens"):
             return self.send_json(200, {"input_tokens": tokens(body)})
         try:
-            self.answer(n, body)
-            self.send_surplus(body)
+            self.send_with_surplus(n, body) if "surplus" in Marks(last_user(body)[0]) else self.answer(n, body)
         except (ClientGone, OSError) as error:
             self.api.note("client_abort", n, error=type(error).__name__)
             self.close_connection = True
 
-    def send_surplus(self, body: Json) -> None:
-        """An answer too many, as a broken server sends it: the next client must not get it."""
-        marks = Marks(last_user(body)[0])
-        if "surplus" not in marks:
-            return
-        # The two in one segment where there is nothing to wait for.
-        if seconds := float(marks.get("surplus") or "0"):
-            time.sleep(seconds)
-        self.send_json(200, {"id": "msg_surplus", "type": "message", "role": "assistant", "model": body["model"],
-                             "content": [{"type": "text", "text": "an answer that nobody asked for"}],
-                             "stop_reason": "end_turn", "stop_sequence": None,
-                             "usage": {"input_tokens": 1, "output_tokens": 1}})
+    def send_with_surplus(self, n: int, body: Json) -> None:
+        """The answer, and one too many as a broken server sends it, in one piece: the next client must not get it."""
+        connection, self.wfile = self.wfile, io.BytesIO()
+        try:
+            self.answer(n, body)
+            self.send_json(200, {"id": "msg_surplus", "type": "message", "role": "assistant", "model": body["model"],
+                                 "content": [{"type": "text", "text": "an answer that nobody asked for"}],
+                                 "stop_reason": "end_turn", "stop_sequence": None,
+                                 "usage": {"input_tokens": 1, "output_tokens": 1}})
+        finally:
+            said, self.wfile = self.wfile.getvalue(), connection
+        self.wfile.write(said)
 
     def answer(self, n: int, body: Json) -> None:
         text, results = last_user(body)
