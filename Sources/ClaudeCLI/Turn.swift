@@ -56,7 +56,7 @@ final class Turn {
   /// The bytes that it holds while it waits.
   var size: Int { line.count }
 
-  /// Lets go of what can be made again of the line.
+  /// Frees the parts of the line that can be made again.
   func rest() { request = nil }
 
   /// The request, taken apart; nil where it has gone.

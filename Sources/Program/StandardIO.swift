@@ -28,7 +28,7 @@ package enum StandardIO {
 
   /// Writes everything, waiting where it must.
   ///
-  /// - Parameter forgetting: nobody needs the bytes afterwards. The memory of what is written goes back to the system
+  /// - Parameter forgetting: nobody needs the bytes afterwards. Written memory goes back to the system
   ///   piece by piece, as the reader's copy of a large record grows.
   package static func write(_ bytes: ByteSlice, forgetting: Bool = false) throws(Failure) {
     var at = 0

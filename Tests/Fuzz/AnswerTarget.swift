@@ -43,7 +43,7 @@ private func records(of response: [UInt8], flags: UInt8, pieces size: Int) -> [U
     answer.finish(elapsed: 1, to: &out)
   }
   if answer.isDeclined {
-    if !out.bytes.isEmpty { broken("of what is declined nothing was written", out.bytes.slice) }
+    if !out.bytes.isEmpty { broken("nothing is written of a declined request", out.bytes.slice) }
     return []
   }
   // A head that was cut off has been answered already.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A filter of one's own that is wrong is named, with the remedy: by --check, and by a server that runs it."""
+"""A wrong filter of the user is named, with the remedy: by --check, and by a server that runs it."""
 from __future__ import annotations
 
 import json
