@@ -52,6 +52,8 @@ let package = Package(
   targets: [
     // JSON by Jansson; the archive, so that static programs need nothing at run time.
     .systemLibrary(name: "CJansson", providers: [.apt(["libjansson-dev"])]),
+    // The file of responses, by SQLite.
+    .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
     // HTTP and TLS by libcurl.
     .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     // What Glibc's module lacks: epoll, pidfds, signalfds, the allocator's settings.
@@ -84,6 +86,8 @@ let package = Package(
     room("EventStream", "Records", "JSONText"),
     // Between the two vendors' APIs. Pure.
     room("Translation", "Models", "Records", "Jansson", "JSONText"),
+    // Earlier responses, in a file that processes share. The only room that knows SQLite.
+    room("ResponsesStore", "CSQLite", "Records", "Jansson", "JSONText"),
     // Who may pass, by token buckets.
     room("RateLimit", "Addresses", "SharedFile", "Records", "JSONText"),
     // Answers without a model: an echo, or a script.
@@ -105,6 +109,9 @@ let package = Package(
     program("rate-limit", "RateLimit", "Records"),
     program("oai2anth", "Translation", "Models", "Records"),
     program("anth2oai", "Translation", "Records"),
+    program("resp2anth", "Translation", "Models", "Records"),
+    program("anth2resp", "Translation", "Records"),
+    program("responses-store", "ResponsesStore", "Records", linked: .swiftOnly),
     program("sse-encode", "EventStream"),
     program("claude-echo", "Echo", "Models", "Reactor", "Logs", "Records"),
     program("claude-exec", "ClaudeCLI", "Models", "Reactor", "Logs", "Records"),
@@ -118,6 +125,7 @@ let package = Package(
     tests("ModelsTests", "Models", "Records", "JSONText"),
     tests("TranslationTests", "EventStream", "Translation", "Models", "Records", "Jansson", "JSONText"),
     tests("RateLimitTests", "RateLimit", "Records"),
+    tests("ResponsesStoreTests", "ResponsesStore", "Records", "Jansson", "JSONText"),
     tests(
       "GoldenTests", "Translation", "EventStream", "RateLimit", "Echo", "Models", "Reactor", "Records", "JSONText"),
     tests("ClaudeCLITests", "ClaudeCLI", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText"),

@@ -122,6 +122,8 @@ package final class ClaudeBackend: Backend {
       checkFiles()
       installation.refreshForHealth()
       answerHealth()
+    // The runner has refused them.
+    case .other: break
     }
   }
 

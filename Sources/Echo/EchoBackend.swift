@@ -35,6 +35,8 @@ package final class EchoBackend: Backend {
       port.respond(line, entry)
     case .health:
       port.respond(line, HealthReport(backend: "claude-echo").body(time: HealthReport.time(of: line.ctx)))
+    // The runner has refused them.
+    case .other: break
     }
   }
 

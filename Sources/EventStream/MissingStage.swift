@@ -18,7 +18,7 @@ struct MissingStage {
     switch Operation(of: ctx) {
     // It asks about the pipeline, not for an answer of one of the APIs.
     case .health: return nil
-    case .messages: break
+    case .messages, .other: break
     // Their paths are the same in both APIs, and Anthropic's answer is what a pipeline without translators gives.
     case .countTokens, .models, .model: if dialect.equals("\"auto\"") { return nil }
     }

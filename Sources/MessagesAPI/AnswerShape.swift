@@ -18,7 +18,7 @@ enum AnswerShape {
     let body = body.cut(Scan.skipSpace(body, 0), body.count)
     let name: StaticString =
       switch operation {
-      case .messages, .health: "content"
+      case .messages, .health, .other: "content"
       case .countTokens: "input_tokens"
       case .models: "data"
       case .model: "id"
@@ -84,7 +84,7 @@ enum AnswerShape {
     case .countTokens: return value.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
     case .models: return isList(value) { isString(Scan.member("id", of: $0)) }
     case .model: return isString(value)
-    case .health: return true
+    case .health, .other: return true
     }
   }
 
@@ -102,7 +102,7 @@ enum AnswerShape {
 
   private static func name(_ operation: Operation) -> String {
     switch operation {
-    case .messages, .health: "a message"
+    case .messages, .health, .other: "a message"
     case .countTokens: "a count of tokens"
     case .models: "a list of models"
     case .model: "a model"

@@ -52,7 +52,7 @@ package struct Endpoint: Equatable, Sendable {
   /// - Throws: 404 for the operation `model` without a name that may stand in a path.
   package func url(_ operation: Operation, modelID: ByteSlice?) throws(APIError) -> String {
     switch operation {
-    case .messages, .health: return base + "/v1/messages"
+    case .messages, .health, .other: return base + "/v1/messages"
     case .countTokens: return base + "/v1/messages/count_tokens"
     case .models: return base + "/v1/models?limit=1000"
     case .model:

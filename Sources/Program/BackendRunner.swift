@@ -30,7 +30,10 @@ package final class BackendRunner<B: Backend> {
       defer { passOn(to: &out) }
       switch line.kind {
       case .request:
-        do throws(APIError) { try backend.take(line) } catch {
+        do throws(APIError) {
+          try Self.checkOperation(of: line)
+          try backend.take(line)
+        } catch {
           guard backend.declining.covers(error.status) else { throw error }
           out.handOn(line.bytes, of: line.id, status: error.status)
         }
@@ -39,6 +42,14 @@ package final class BackendRunner<B: Backend> {
         if !backend.cancel(line.id), backend.declining.isOn { out.forward(line) }
       default: out.forward(line)
       }
+    }
+
+    /// - Throws: 404 for an operation that a stage before the backend should have answered.
+    private static func checkOperation(of line: Line) throws(APIError) {
+      guard case .other(let name) = Operation(of: line.ctx) else { return }
+      throw APIError(
+        status: 404,
+        "no stage of the pipeline answers the operation \(name.clipped). Add the stage that does before the backend.")
     }
 
     private func passOn(to out: inout Output) {

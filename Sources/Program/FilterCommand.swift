@@ -40,7 +40,9 @@ package struct CommonOptions: ParsableArguments {
 
 extension Output.Note.Level: ExpressibleByArgument {}
 extension Dialect: ExpressibleByArgument {}
-extension Records.Operation: ExpressibleByArgument {}
+extension Records.Operation: ExpressibleByArgument {
+  package init?(argument: String) { self.init(rawValue: argument) }
+}
 
 /// A program that is a filter: its main parses options and names the filter, all else stands here.
 package protocol FilterCommand: ParsableCommand {

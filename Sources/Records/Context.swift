@@ -2,44 +2,62 @@
 import JSONText
 
 /// What a request is for.
-package enum Operation: String, Sendable, CaseIterable {
-  case messages
-  case countTokens = "count_tokens"
-  case models
-  case model
-  case health
+///
+/// A pipeline may have operations of its own: a route names them, and a stage answers them.
+package enum Operation: Hashable, Sendable, RawRepresentable {
+  case messages, countTokens, models, model, health
+  /// One that the backends do not know. A stage before them answers it.
+  case other(String)
+
+  package init(rawValue: String) {
+    switch rawValue {
+    case "messages": self = .messages
+    case "count_tokens": self = .countTokens
+    case "models": self = .models
+    case "model": self = .model
+    case "health": self = .health
+    default: self = .other(rawValue)
+    }
+  }
+
+  package var rawValue: String {
+    switch self {
+    case .messages: "messages"
+    case .countTokens: "count_tokens"
+    case .models: "models"
+    case .model: "model"
+    case .health: "health"
+    case .other(let name): name
+    }
+  }
 
   /// The operation that a ctx names; a request that names none asks for a message.
   package init(of ctx: ByteSlice?) {
     let name = ctx.flatMap { Scan.plainString(Scan.member("op", of: $0)) }
-    self = name.flatMap { Operation(rawValue: $0.text) } ?? .messages
+    self = name.map { Operation(rawValue: $0.text) } ?? .messages
   }
 }
 
-/// Whose API the client speaks.
-package enum Dialect: String, Sendable, CaseIterable {
-  case openai, anthropic
+/// Whose API the client speaks, by name. A translator passes on what is in a dialect that it does not know.
+package struct Dialect: RawRepresentable, Hashable, Sendable {
+  package let rawValue: String
+
+  package init(rawValue: String) { self.rawValue = rawValue }
+
+  /// OpenAI's chat completions.
+  package static let openai = Dialect(rawValue: "openai")
+  /// Anthropic's messages.
+  package static let anthropic = Dialect(rawValue: "anthropic")
+  /// OpenAI's responses.
+  package static let responses = Dialect(rawValue: "responses")
   /// To be found out by oai2anth from the body and the headers.
-  case auto
+  package static let auto = Dialect(rawValue: "auto")
 
   /// The dialect that a ctx names, if any.
   package init?(of ctx: ByteSlice?) {
-    guard let ctx, let name = Scan.plainString(Scan.member("dialect", of: ctx)) else { return nil }
-    if name.equals("anthropic") {
-      self = .anthropic
-    } else if name.equals("openai") {
-      self = .openai
-    } else if name.equals("auto") {
-      self = .auto
-    } else {
-      return nil
-    }
-  }
-
-  /// Whether a ctx names a dialect that isn't one of these: whose it is translates it.
-  package static func isForeign(_ ctx: ByteSlice?) -> Bool {
-    guard let ctx, let name = Scan.member("dialect", of: ctx), !name.equals("null") else { return false }
-    return Dialect(of: ctx) == nil
+    guard let ctx, let value = Scan.member("dialect", of: ctx), !value.equals("null") else { return nil }
+    // What is no name names no dialect that anyone knows.
+    self.init(rawValue: Scan.plainString(value)?.text ?? "")
   }
 }
 

@@ -9,7 +9,7 @@ extension ChatAnswer {
   var isTranslated: Bool {
     switch operation {
     case .messages, .models, .model: true
-    case .countTokens, .health: false
+    case .countTokens, .health, .other: false
     }
   }
 

@@ -31,7 +31,7 @@ package struct ChatRequestToMessages: RecordFilter {
   }
 
   package mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
-    guard line.kind == .request, !Dialect.isForeign(line.ctx) else { return out.forward(line) }
+    guard line.kind == .request else { return out.forward(line) }
     let named = Dialect(of: line.ctx) ?? .openai
     let operation = Operation(of: line.ctx)
     let dialect = named == .auto ? DialectGuess.dialect(of: line, operation) : named

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+import ResponsesStore
+import Testing
+
+@Test func hasSQLite() { #expect(!sqliteVersion.isEmpty) }
