@@ -2,6 +2,7 @@
 import CCurl
 import CLinux
 import Glibc
+import JSONText
 
 /// The sockets that libcurl has open, so that a kept connection can be looked at before it is used again.
 ///
@@ -60,14 +61,8 @@ final class Sockets {
 
   /// What tells a connection from the others: the port here, and the address there.
   private static func name(port: Int32, remote: UnsafePointer<CChar>?) -> UInt64 {
-    // FNV-1a.
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    var at = remote
-    while let byte = at?.pointee, byte != 0 {
-      hash = (hash ^ UInt64(UInt8(bitPattern: byte))) &* 0x100_0000_01B3
-      at = at?.advanced(by: 1)
-    }
-    return hash << 16 | UInt64(UInt16(truncatingIfNeeded: port))
+    let text = UnsafeRawBufferPointer(start: remote, count: remote.map { strlen($0) } ?? 0)
+    return UInt64(hashing: text.assumingMemoryBound(to: UInt8.self)) << 16 | UInt64(UInt16(truncatingIfNeeded: port))
   }
 
   /// The socket of a connection; nil where it isn't known.
