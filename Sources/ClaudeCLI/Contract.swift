@@ -157,7 +157,7 @@ package enum Contract {
 }
 
 /// Who pays for a request.
-package enum Auth: String, Sendable {
+package enum Auth: String, CaseIterable, Sendable {
   /// The owner's login with the CLI.
   case login
   /// An API key or a gateway's token, of the environment.
