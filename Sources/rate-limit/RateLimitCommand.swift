@@ -38,7 +38,7 @@ struct RateLimitCommand: FilterCommand {
 
   func filter() throws(Failure) -> RateLimiter {
     RateLimiter(
-      .init(requests: requests, burst: burst), exempt: Set(exempt), buckets: try BucketFile(path: buckets))
+      .init(requests: requests, burst: burst), exempt: try Exemptions(exempt), buckets: try BucketFile(path: buckets))
   }
 
   static func main() { start() }

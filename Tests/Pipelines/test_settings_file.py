@@ -108,6 +108,10 @@ def test_a_broken_file(start, tmp_path: Path, text: str | None, says: str) -> No
     line = hang_up(proxy, "the settings and the tokens stay as they are: ")
     assert says in line and "secret\n" not in line
     assert proxy.ask("GET", "/", headers={"host": "good.example"}).status == 200
+    ("RATE_LIMIT_EXEMPT=10.0.0.0/99\n", "10.0.0.0/99: expected a prefix length from 0 to 32"),
+    ("RATE_LIMIT_EXEMPT='owner, 2001:db8::/129'\n", "2001:db8::/129: expected a prefix length from 0 to 128"),
+    ("RATE_LIMIT_EXEMPT=10.0.0/8\n", "10.0.0/8: expected an address or a network"),
+    ("TRUSTED_PROXIES=10.0.0.0/99\n", "10.0.0.0/99: expected a prefix length from 0 to 32"),
     wait_for("the old stages are the only ones", lambda: proxy.stages() == old)
     said = run(PROXY, "--config", file, "--check", PORT="0", CLAUDE_PROXY_CONFIG="/dev/null")
     assert said.returncode == 78 and (says.replace("the new pipeline ended before it had answered", "before it had handed on a record") in said.stderr), said
