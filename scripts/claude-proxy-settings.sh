@@ -34,6 +34,9 @@ take() {
 is_setting() {
   case $1 in
   '' | *[!A-Za-z0-9_]* | [0-9]* | CLAUDE_PROXY_*) return 1 ;;
+  esac
+  case " $secrets " in *" $1 "*) return ;; esac
+  case $1 in
   HOST | PORT | BACKEND | PIPELINE | STAGE_ENV | PIPELINES | RECORD | RUN_DIR | AUTH_TOKEN | BEARER_TOKEN | AUTH_TOKENS_FILE | ALLOW_UNAUTHENTICATED | \
     ALLOW_SHARED_LOGIN | SOCKET_MODE | ALLOWED_HOSTS | CORS_ORIGINS | TRUSTED_PROXIES | CHAT_COMPLETIONS_DIALECT | GRACE_PERIOD | EXIT_AFTER_IDLE | \
     DEFAULT_MODEL | MODELS_FILE | STRICT | PROMPT_CACHE | LOG_LEVEL | LOG_FORMAT | LOG_FILE | NO_COLOR) ;;
@@ -45,12 +48,27 @@ is_setting() {
   *) return 1 ;;
   esac
 }
-# read_settings FILE: lines of NAME=value as in /etc/default; the value may stand in quotes. Nothing is expanded.
+# add_stage_secrets: the secrets that STAGE_ENV names for stages of one's own are settings too, as secret as the others.
+# Capital letters only: small ones are the names of this script.
+add_stage_secrets() {
+  set -f
+  for entry in ${STAGE_ENV-}; do
+    rest=${entry#*=},
+    while [ "$rest" ]; do
+      name=${rest%%,*} rest=${rest#*,}
+      case "$name, $secrets " in '',* | [0-9]* | CLAUDE_PROXY_* | PATH,* | HOME,* | IFS,* | *[!A-Z0-9_]*,* | *" $name "*) ;; *) secrets="$secrets $name" ;; esac
+    done
+  done
+  set +f
+}
+# read_settings FILE [FIRST]: lines of NAME=value as in /etc/default; the value may stand in quotes. Nothing is expanded.
+# FIRST is the one setting that is read; without it all others are.
 read_settings() {
   number=0 space=$(printf ' \t\r') is_open=$(find -L "$1" -perm /007)
   while IFS= read -r line || [ "$line" ]; do
     number=$((number + 1))
     line=${line#"${line%%[!"$space"]*}"} line=${line%"${line##*[!"$space"]}"}
+    case ${2-},$line in STAGE_ENV,STAGE_ENV=*) ;; STAGE_ENV,* | ,STAGE_ENV=*) continue ;; esac
     case $line in
     '' | '#'*) continue ;;
     *=*) name=${line%%=*} value=${line#*=} ;;
@@ -71,8 +89,16 @@ read_settings() {
   done <"$1"
 }
 if [ "$config" ]; then
-  if [ -f "$config" ] && [ -r "$config" ]; then read_settings "$config"; else problem "$config: there is no such file, or it can't be read"; fi
+  if [ -f "$config" ] && [ -r "$config" ]; then
+    # It says which other names are settings.
+    read_settings "$config" STAGE_ENV
+    add_stage_secrets
+    read_settings "$config"
+  else
+    problem "$config: there is no such file, or it can't be read"
+  fi
 fi
+[ "$config" ] || add_stage_secrets
 for name in $secrets; do
   file=${CREDENTIALS_DIRECTORY:-/nonexistent}/$name
   [ ! -f "$file" ] || take "$name" "$(cat "$file")"

@@ -2,6 +2,7 @@
 """The file of settings: what stands in it, what comes before it, what SIGHUP makes of it, and what --check says."""
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -183,4 +184,56 @@ def test_tokens_as_a_credential(start, tmp_path: Path) -> None:
     assert run(PROXY, "--check", CREDENTIALS_DIRECTORY=str(tmp_path), **settings).returncode == 0
     tokens.chmod(0o444)
     assert run(PROXY, "--check", CREDENTIALS_DIRECTORY=str(tmp_path), **settings).returncode == 78
+
+@pytest.mark.parametrize("first", ["STAGE_ENV", "OPENAI_API_KEY"])
+def test_a_key_for_a_stage(start, tmp_path: Path, first: str) -> None:
+    """STAGE_ENV makes settings of the names in it, wherever it stands; they are as secret as the others."""
+    stage = tmp_path / "my-stage"
+    stage.write_text("#!/bin/sh\nexec cat\n")
+    stage.chmod(0o755)
+    lines = ["STAGE_ENV='my-stage=OPENAI_API_KEY,MY_ORG other=X_KEY'", "OPENAI_API_KEY=sk-stage", "MY_ORG=mine", "X_KEY=other"]
+    file = tmp_path / "settings"
+    file.touch(mode=0o600)
+    file.write_text("\n".join(sorted(lines, key=lambda line: not line.startswith(first))))
+    settings = {"PIPELINE": f"model-map | {stage} | claude-echo | sse-encode", "CLAUDE_PROXY_CONFIG": str(file)}
+    proxy = start(**settings)
+
+    def given() -> dict[str, bytes]:
+        found = {}
+        for stage, pid in proxy.stages().items():
+            # One of the pipeline before may end at any time.
+            with contextlib.suppress(OSError):
+                found[stage] = Path(f"/proc/{pid}/environ").read_bytes()
+        return found
+
+    wait_for("the stages run", lambda: len(proxy.stages()) == 4 and "cat" in proxy.stages())
+    stages = given()
+    assert b"OPENAI_API_KEY=sk-stage\0" in stages["cat"] and b"\0X_KEY=" not in stages["cat"]
+    assert not any(b"sk-stage" in stages[other] for other in ("model-map", "claude-echo", "sse-encode"))
+    # A reload brings another key.
+    file.write_text(file.read_text().replace("sk-stage", "sk-later"))
+    hang_up(proxy, "the settings were read again")
+    wait_for("it has the new key", lambda: b"OPENAI_API_KEY=sk-later\0" in given().get("cat", b""))
+    said = run(PROXY, "--check", PORT="0", **settings)
+    assert said.returncode == 0 and "OPENAI_API_KEY ***\n" in said.stdout and "sk-later" not in said.stdout + said.stderr, said
+    file.chmod(0o644)
+    said = run(PROXY, "--check", PORT="0", **settings)
+    assert said.returncode == 78 and "OPENAI_API_KEY is a secret, and others may read the file" in said.stderr, said
+    # Without STAGE_ENV it is no setting, and never are those of the system and of the script itself.
+    for text in ("OPENAI_API_KEY=x", "STAGE_ENV=a=PATH\nPATH=/x", "STAGE_ENV=a=CLAUDE_PROXY_CONFIG\nCLAUDE_PROXY_CONFIG=x", "STAGE_ENV=a=check\ncheck=x"):
+        file.write_text(text)
+        file.chmod(0o600)
+        said = run(PROXY, "--check", PORT="0", BACKEND="claude-echo", CLAUDE_PROXY_CONFIG=str(file))
+        assert said.returncode == 78 and "is no setting" in said.stderr, said
+
+
+def test_a_stage_key_as_a_credential(start, tmp_path: Path) -> None:
+    (tmp_path / "OPENAI_API_KEY").write_text("sk-stage\n")
+    stage = tmp_path / "my-stage"
+    stage.write_text("#!/bin/sh\nexec cat\n")
+    stage.chmod(0o755)
+    proxy = start(PIPELINE=f"{stage} | claude-echo | sse-encode", STAGE_ENV="my-stage=OPENAI_API_KEY", CREDENTIALS_DIRECTORY=str(tmp_path))
+    wait_for("the stage runs", lambda: "cat" in proxy.stages())
+    assert b"OPENAI_API_KEY=sk-stage\0" in Path(f"/proc/{proxy.stages()['cat']}/environ").read_bytes()
+
 
