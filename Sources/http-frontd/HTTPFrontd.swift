@@ -101,8 +101,8 @@ struct HTTPFrontd: ParsableCommand {
     } catch {
       throw error.exit(log(environment))
     }
-  }
     if status != 0 { throw ExitCode(status) }
+  }
 
   /// Prints one line: `healthy`, `unhealthy` and why, or `wrong` and which stage.
   private func tryStages(_ settings: FrontSettings) throws(Failure) {
@@ -137,20 +137,15 @@ struct HTTPFrontd: ParsableCommand {
 
   private func settings(_ environment: Environment) throws(Failure) -> FrontSettings {
     let largest = Limits.maxLine - FrontLimits.maxRecordHead
-    guard (1...largest).contains(maxBody) else { throw Failure(.usage, "--max-body is to be 1 to \(largest) bytes") }
-    guard maxNodes > 0 else { throw Failure(.usage, "--max-nodes must be above 0") }
-    guard maxInFlight > 0, requestTimeout > 0, grace >= 0 else {
-      throw Failure(.usage, "--max-in-flight and --request-timeout are to be above 0, --grace 0 or more")
-    }
-    guard (0...31_536_000).contains(exitAfterIdle ?? 0) else {
-      throw Failure(.usage, "--exit-after-idle is to be 0 to 31536000 seconds")
-    }
-    guard maxBuffered >= maxBody else {
-      throw Failure(.usage, "--max-buffered is to be at least --max-body, \(maxBody) bytes")
-    }
-    guard (1...FrontLimits.maxPipelines).contains(pipelines) else {
-      throw Failure(.usage, "--pipelines is to be 1 to \(FrontLimits.maxPipelines)")
-    }
+    try NumberSetting.check("--max-body", maxBody, .bytes, in: 1...largest)
+    try NumberSetting.check("--max-nodes", maxNodes, .values, in: 1...Int.max)
+    try NumberSetting.check("--max-in-flight", maxInFlight, .requests, in: 1...Int.max)
+    try NumberSetting.check("--request-timeout", requestTimeout, .seconds, in: 1...Int64.max)
+    try NumberSetting.check("--grace", grace, .seconds, in: 0...Int64.max)
+    try NumberSetting.check("--exit-after-idle", exitAfterIdle ?? 0, .seconds, in: 0...31_536_000)
+    // A body that is let in must have room.
+    try NumberSetting.check("--max-buffered", maxBuffered, .bytes, in: maxBody...Int.max)
+    try NumberSetting.check("--pipelines", pipelines, .pipelines, in: 1...FrontLimits.maxPipelines)
     var environment = environment
     guard let secrets = Secrets(reading: stageEnv.joined(separator: " ")) else {
       throw Failure(
