@@ -92,10 +92,15 @@ final class Sockets {
     }
   }
 
-  /// Whether nothing waits on the connection: neither bytes that nobody asked for, nor its end.
-  static func isQuiet(_ descriptor: Int32) -> Bool {
+  /// What waits on an idle connection.
+  enum Waiting { case nothing, bytes, end }
+
+  /// Looks what waits on a connection, and leaves it there.
+  static func waiting(on descriptor: Int32) -> Waiting {
     var byte: UInt8 = 0
-    return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) < 0 && errno == EAGAIN
+    let count = recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+    if count > 0 { return .bytes }
+    return count < 0 && errno == EAGAIN ? .nothing : .end
   }
 
   /// A transfer's request is about to go out on the connection.
