@@ -34,6 +34,9 @@ take() {
 is_setting() {
   case $1 in
   '' | *[!A-Za-z0-9_]* | [0-9]* | CLAUDE_PROXY_*) return 1 ;;
+  esac
+  case " $secrets " in *" $1 "*) return ;; esac
+  case $1 in
   HOST | PORT | BACKEND | PIPELINE | STAGE_ENV | PIPELINES | RECORD | RUN_DIR | AUTH_TOKEN | BEARER_TOKEN | AUTH_TOKENS_FILE | ALLOW_UNAUTHENTICATED | \
     ALLOW_SHARED_LOGIN | SOCKET_MODE | ALLOWED_HOSTS | CORS_ORIGINS | TRUSTED_PROXIES | CHAT_COMPLETIONS_DIALECT | GRACE_PERIOD | EXIT_AFTER_IDLE | \
     DEFAULT_MODEL | MODELS_FILE | STRICT | PROMPT_CACHE | LOG_LEVEL | LOG_FORMAT | LOG_FILE | NO_COLOR) ;;
@@ -45,12 +48,27 @@ is_setting() {
   *) return 1 ;;
   esac
 }
-# read_settings FILE: lines of NAME=value as in /etc/default; the value may stand in quotes. Nothing is expanded.
+# add_stage_secrets: the secrets that STAGE_ENV names for stages of one's own are settings too, as secret as the others.
+# Capital letters only: small ones are the names of this script.
+add_stage_secrets() {
+  set -f
+  for entry in ${STAGE_ENV-}; do
+    rest=${entry#*=},
+    while [ "$rest" ]; do
+      name=${rest%%,*} rest=${rest#*,}
+      case "$name, $secrets " in '',* | [0-9]* | CLAUDE_PROXY_* | PATH,* | HOME,* | IFS,* | *[!A-Z0-9_]*,* | *" $name "*) ;; *) secrets="$secrets $name" ;; esac
+    done
+  done
+  set +f
+}
+# read_settings FILE [FIRST]: lines of NAME=value as in /etc/default; the value may stand in quotes. Nothing is expanded.
+# FIRST is the one setting that is read; without it all others are.
 read_settings() {
   number=0 space=$(printf ' \t\r') is_open=$(find -L "$1" -perm /007)
   while IFS= read -r line || [ "$line" ]; do
     number=$((number + 1))
     line=${line#"${line%%[!"$space"]*}"} line=${line%"${line##*[!"$space"]}"}
+    case ${2-},$line in STAGE_ENV,STAGE_ENV=*) ;; STAGE_ENV,* | ,STAGE_ENV=*) continue ;; esac
     case $line in
     '' | '#'*) continue ;;
     *=*) name=${line%%=*} value=${line#*=} ;;
@@ -71,8 +89,16 @@ read_settings() {
   done <"$1"
 }
 if [ "$config" ]; then
-  if [ -f "$config" ] && [ -r "$config" ]; then read_settings "$config"; else problem "$config: there is no such file, or it can't be read"; fi
+  if [ -f "$config" ] && [ -r "$config" ]; then
+    # It says which other names are settings.
+    read_settings "$config" STAGE_ENV
+    add_stage_secrets
+    read_settings "$config"
+  else
+    problem "$config: there is no such file, or it can't be read"
+  fi
 fi
+[ "$config" ] || add_stage_secrets
 for name in $secrets; do
   file=${CREDENTIALS_DIRECTORY:-/nonexistent}/$name
   [ ! -f "$file" ] || take "$name" "$(cat "$file")"
@@ -97,15 +123,26 @@ if [ "$backend" = auto ]; then
   [ -z "${ANTHROPIC_API_KEY-}${ANTHROPIC_AUTH_TOKEN-}${ANTHROPIC_API_KEY_FILE-}${ANTHROPIC_AUTH_TOKEN_FILE-}" ] ||
     has_cli || backend=claude-http
 fi
-case $port in *[!0-9]* | ??????*) problem "PORT: $port is not a port" ;; esac
-for name in MAX_BODY MAX_NODES MAX_HEADER MAX_CONNECTIONS MAX_CONNECTIONS_PER_ADDRESS MAX_IN_FLIGHT MAX_BUFFERED PIPELINES \
-  REQUEST_TIMEOUT IDLE_TIMEOUT HEADER_TIMEOUT BODY_TIMEOUT KEEP_ALIVE_TIMEOUT QUEUE_TIMEOUT GRACE_PERIOD EXIT_AFTER_IDLE \
-  RATE_LIMIT_REQUESTS RATE_LIMIT_BURST CLAUDE_MAX_PROCESSES CLAUDE_WARM_PROCESSES; do
-  eval "value=\${$name-}"
-  case $value in
-  *[!0-9]* | ???????????????*) problem "$name is a number, of bytes, seconds or how many, not $value" && unset "$name" ;;
-  esac
-done
+case $port in *[!0-9]* | ??????*) problem "PORT=$port: expected a number, for example 8000" ;; esac
+# check_numbers UNIT EXAMPLE NAME...: what these settings count, and a value that would do.
+check_numbers() {
+  unit=$1 example=$2 && shift 2
+  for name; do
+    eval "value=\${$name-}"
+    case $value in
+    *[!0-9]* | ???????????????*) problem "$name=$value: expected a number of $unit, for example $example" && unset "$name" ;;
+    esac
+  done
+}
+check_numbers bytes 1048576 MAX_BODY MAX_HEADER MAX_BUFFERED
+check_numbers 'JSON values' 1000000 MAX_NODES
+check_numbers connections 1000 MAX_CONNECTIONS MAX_CONNECTIONS_PER_ADDRESS
+check_numbers requests 60 RATE_LIMIT_REQUESTS RATE_LIMIT_BURST MAX_IN_FLIGHT
+check_numbers seconds 30 REQUEST_TIMEOUT IDLE_TIMEOUT HEADER_TIMEOUT BODY_TIMEOUT KEEP_ALIVE_TIMEOUT QUEUE_TIMEOUT \
+  CONNECT_TIMEOUT FIRST_BYTE_TIMEOUT GRACE_PERIOD EXIT_AFTER_IDLE
+check_numbers pipelines 2 PIPELINES
+check_numbers processes 2 CLAUDE_MAX_PROCESSES CLAUDE_WARM_PROCESSES
+check_numbers retries 2 MAX_RETRIES
 # A word such as "no" must not switch on what it would switch off.
 for name in ALLOW_UNAUTHENTICATED ALLOW_SHARED_LOGIN STRICT; do
   eval "value=\${$name-}"
@@ -134,6 +171,6 @@ case $host in unix:*) listen=$host ;; *:*) listen="[$host]:$port" ;; *) listen=$
 RUN_DIR=${RUN_DIR:-${XDG_RUNTIME_DIR:+$XDG_RUNTIME_DIR/claude-proxy}}
 RUN_DIR=${RUN_DIR:-/tmp/claude-proxy-$(id -u)}
 
-case ${LOG_LEVEL:-info} in debug | info | warning | error) ;; *) problem "LOG_LEVEL is debug, info, warning or error, not $LOG_LEVEL" && LOG_LEVEL= ;; esac
+case ${LOG_LEVEL:-info} in debug | info | warning | error) ;; *) problem "LOG_LEVEL=$LOG_LEVEL: expected debug, info, warning or error" && LOG_LEVEL= ;; esac
 case ${PROMPT_CACHE:-auto} in auto | off) ;; *) problem "PROMPT_CACHE=$PROMPT_CACHE: expected auto or off" ;; esac
-case ${LOG_FORMAT:-json} in json | text) ;; *) problem "LOG_FORMAT is json or text, not $LOG_FORMAT" ;; esac
+case ${LOG_FORMAT:-json} in json | text) ;; *) problem "LOG_FORMAT=$LOG_FORMAT: expected json or text" ;; esac

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import JSONText
 
 /// All that this room relies on of the CLI's own interface: flags, variables, versions.
 ///
@@ -157,7 +158,7 @@ package enum Contract {
 }
 
 /// Who pays for a request.
-package enum Auth: String, Sendable {
+package enum Auth: String, CaseIterable, Sendable {
   /// The owner's login with the CLI.
   case login
   /// An API key or a gateway's token, of the environment.
@@ -201,12 +202,5 @@ package struct ModelName: Equatable, Sendable {
     self.text = text
   }
 
-  private static func isWord(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
-      true
-    default: false
-    }
-  }
+  private static func isWord(_ byte: UInt8) -> Bool { byte.isLetterOrDigit(or: "_") }
 }

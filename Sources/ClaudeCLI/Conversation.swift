@@ -121,7 +121,7 @@ package struct Conversation {
   private static func isEmpty(_ content: JSON) -> Bool { content.isString ? content.equals("") : content.count == 0 }
 
   private mutating func noteExtras(_ message: JSON, _ index: Int) {
-    for (key, _) in message.members where key != "role" && key != "content" {
+    for (key, value) in message.members where key != "role" && key != "content" && !value.isNull {
       losses.append(Loss("messages[\(index)].\(key)", "dropped"))
     }
   }

@@ -168,7 +168,8 @@ package struct ExtraBody: ~Copyable {
       case _ where Contract.carried.contains(key), _ where auth == .key && Contract.carriedWithKey.contains(key):
         begin(key)
         bytes.append(value)
-      default: losses.append(Loss(key, "dropped"))
+      // Null asks for nothing, so that leaving it out is exact.
+      default: if !value.isNull { losses.append(Loss(key, "dropped")) }
       }
     }
     finish(request)
@@ -184,7 +185,7 @@ package struct ExtraBody: ~Copyable {
         _ where Contract.carriedVerbatim.contains(key):
         begin(key)
         bytes.append(value)
-      default: losses.append(Loss(key, "dropped"))
+      default: if !value.equals("null") { losses.append(Loss(key, "dropped")) }
       }
     }
     for (key, value) in Contract.emptyVerbatim where request.body[key] == nil {

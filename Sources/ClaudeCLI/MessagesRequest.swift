@@ -37,8 +37,9 @@ package struct MessagesRequest {
       throw APIError(body: error)
     }
     guard body.isObject else { throw .invalid("the body must be a JSON object") }
-    // It holds what is new in a conversation that the API has kept. The vendor's SDK then sends the whole.
-    guard body["thread"] == nil else {
+    // It holds what is new in a conversation that the API has kept. The vendor's SDK then sends the whole. The API takes
+    // null for none.
+    guard body["thread"]?.isNull != false else {
       throw APIError(
         status: 400, "thread: message threads are not supported with the Claude CLI; send the whole conversation",
         param: "thread", details: #"{"error_code":"thread_unsupported_request"}"#)
@@ -77,7 +78,9 @@ package struct MessagesRequest {
     if let header, ChildEnvironment.betas(of: header.text).refused {
       losses.append(Loss("anthropic-beta", "dropped what is no name"))
     }
-    if body["output_config"]?["effort"] != nil, Contract.withoutEffort.contains(where: { name.hasPrefix($0) }) {
+    if body["output_config"]?["effort"]?.isNull == false,
+      Contract.withoutEffort.contains(where: { name.hasPrefix($0) })
+    {
       losses.append(Loss("output_config.effort", "dropped"))
     }
     self.losses = losses

@@ -42,14 +42,7 @@ package struct AnswerStart {
     return connectionHeaders.contains(name) || name.hasPrefix("access-control-") ? nil : name
   }
 
-  private static func isTokenByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-      true
-    default: false
-    }
-  }
+  private static func isTokenByte(_ byte: UInt8) -> Bool { byte.isLetterOrDigit(or: "-_.") }
 
   /// No control characters: a header must not be able to begin another one.
   private static func isFieldByte(_ byte: UInt8) -> Bool { byte >= 0x20 && byte != 0x7F || byte == 0x09 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Addresses
+import JSONText
 
 /// The names by which a server on loopback may be called.
 ///
@@ -50,14 +51,7 @@ private func isPort(_ text: Substring) -> Bool {
 
 func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
 
-func isHostByte(_ byte: UInt8) -> Bool {
-  switch byte {
-  case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-    UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-    true
-  default: isDigit(byte)
-  }
-}
+func isHostByte(_ byte: UInt8) -> Bool { byte.isLetterOrDigit(or: "-_.") }
 
 /// Without the spaces and tabs at both ends.
 func trimmed(_ text: some StringProtocol) -> String {

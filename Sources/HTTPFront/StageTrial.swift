@@ -133,10 +133,10 @@ package final class StageTrial: @unchecked Sendable {
     _ input: borrowing Bytes, _ written: inout Int, _ to: Int32, _ from: Int32, _ seconds: Int64,
     _ output: inout Bytes
   ) -> Ending {
-    let until = Self.now + seconds * 1_000
+    let until = MonotonicClock.now + seconds * 1_000
     while true {
       if isComplete(output) { return .complete }
-      let left = until - Self.now
+      let left = until - MonotonicClock.now
       guard left > 0 else { return .silent }
       var ends = [pollfd(fd: from, events: Int16(POLLIN), revents: 0)]
       if to >= 0, written < input.count { ends.append(pollfd(fd: to, events: Int16(POLLOUT), revents: 0)) }
@@ -214,12 +214,6 @@ package final class StageTrial: @unchecked Sendable {
     }
   }
 
-  private static var now: Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
-  }
-
   // MARK: Its end
 
   private func hold(_ stage: Stage) {
@@ -243,8 +237,8 @@ package final class StageTrial: @unchecked Sendable {
   }
 
   private func hasEnded(_ stage: Stage, within milliseconds: Int64) -> Bool {
-    let until = Self.now + milliseconds
-    while !stage.hasEnded, !stage.checkEnded(), Self.now < until { usleep(5_000) }
+    let until = MonotonicClock.now + milliseconds
+    while !stage.hasEnded, !stage.checkEnded(), MonotonicClock.now < until { usleep(5_000) }
     return stage.hasEnded
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Glibc
+import JSONText
 import Records
 
 /// The secrets that let a client in, each with the name of who holds it.
@@ -48,15 +49,7 @@ package struct Tokens: Sendable {
     return true
   }
 
-  private static func isNameByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."),
-      UInt8(ascii: "@"):
-      true
-    default: false
-    }
-  }
+  private static func isNameByte(_ byte: UInt8) -> Bool { byte.isLetterOrDigit(or: "-_.@") }
 
   /// The name of the token that was given; the time it takes depends on what was given, not on the tokens.
   package func name(of given: String) -> String? {

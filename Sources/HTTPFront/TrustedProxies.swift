@@ -4,23 +4,7 @@ import Records
 
 /// Whose word about their clients' addresses is taken.
 package struct TrustedProxies: Sendable {
-  private struct Network {
-    var address: IPAddress
-    var bits: Int
-
-    func contains(_ other: IPAddress) -> Bool {
-      guard other.bytes.count == address.bytes.count else { return false }
-      for (index, byte) in other.bytes.enumerated() {
-        let left = bits - index * 8
-        guard left > 0 else { return true }
-        let mask = left >= 8 ? 0xFF : UInt8(truncatingIfNeeded: 0xFF << (8 - left))
-        guard byte & mask == address.bytes[index] & mask else { return false }
-      }
-      return true
-    }
-  }
-
-  private var networks: [Network] = []
+  private var networks: [IPNetwork] = []
   /// Clients of a unix socket, and of a connection handed to us as pipes, have no address.
   private var trustsLocal = false
 
@@ -40,16 +24,11 @@ package struct TrustedProxies: Sendable {
         trustsLocal = true
         continue
       }
-      let parts = item.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-      guard let address = IPAddress(String(parts[0])) else {
-        throw Failure(.usage, "--trusted-proxies: \(item) is no address; expected such as 192.0.2.1 or 10.0.0.0/8")
+      do throws(IPNetwork.Invalid) {
+        networks.append(try IPNetwork(item))
+      } catch {
+        throw Failure(.usage, "--trusted-proxies \(error.message)")
       }
-      let most = address.bytes.count * 8
-      let bits = parts.count == 2 ? Int(parts[1]) ?? -1 : most
-      guard (0...most).contains(bits) else {
-        throw Failure(.usage, "--trusted-proxies: \(item): a network of this kind has 0 to \(most) bits")
-      }
-      networks.append(Network(address: address, bits: bits))
     }
   }
 

@@ -17,6 +17,8 @@ package struct Answer: ~Copyable {
 
   /// More than the answer may have come on the connection, so it must not be used again.
   package private(set) var isConnectionSpoilt = false
+  /// More than the answer has come on the connection.
+  package private(set) var hasSurplus = false
 
   private let operation: Operation
   private let isStreamAsked: Bool
@@ -105,7 +107,7 @@ package struct Answer: ~Copyable {
         to: &out)
       return false
     }
-    if chunks.hasSurplus { isConnectionSpoilt = true }
+    if chunks.hasSurplus { (isConnectionSpoilt, hasSurplus) = (true, true) }
     return true
   }
 
@@ -264,7 +266,7 @@ package struct Answer: ~Copyable {
     body.removeAll()
     accounting = Accounting()
     (isOver, retryWait, failure) = (false, nil, nil)
-    (isConnectionSpoilt, rest, order) = (false, 0, EventOrder())
+    (isConnectionSpoilt, hasSurplus, rest, order) = (false, false, 0, EventOrder())
   }
 
   /// Ends the answer of a client that is gone.

@@ -39,7 +39,7 @@ enum AnswerShape {
       self = Self.failure(error)
     } else if isTypedError {
       self = .other("the API answered with an error that says nothing")
-    } else if let expected, Self.isExpected(expected, operation, type: type) {
+    } else if let expected, Self.isExpected(expected, operation, type: type, in: body) {
       self = .success
     } else {
       self = .other("the API answered with status 200, but not with \(Self.name(operation))")
@@ -73,8 +73,11 @@ enum AnswerShape {
     return isString(Scan.member("message", of: error)) ? 502 : nil
   }
 
-  /// Whether the member that makes an answer to the operation is as it must be.
-  private static func isExpected(_ value: ByteSlice, _ operation: Operation, type: ByteSlice?) -> Bool {
+  /// Whether the member that makes an answer to the operation is as it must be, and the rest as far as it tells other
+  /// objects apart.
+  private static func isExpected(
+    _ value: ByteSlice, _ operation: Operation, type: ByteSlice?, in body: ByteSlice
+  ) -> Bool {
     switch operation {
     case .messages:
       // A list of content blocks, each of which names its type. It may be empty, as the API's own is where the model has
@@ -82,10 +85,19 @@ enum AnswerShape {
       guard type == nil || Scan.plainString(type)?.equals("message") == true else { return false }
       return isList(value) { isString(Scan.member("type", of: $0)) }
     case .countTokens: return value.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
-    case .models: return isList(value) { isString(Scan.member("id", of: $0)) }
-    case .model: return isString(value)
+    case .models: return type == nil && isList(value, of: isModel)
+    case .model: return isModel(body)
     case .health, .other: return true
     }
+  }
+
+  /// Messages, files and batches have an `id` too, so a model must say what it is: in its `type`, or as gateways of
+  /// OpenAI's form do, in its `object`.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/api/models>, <https://platform.openai.com/docs/api-reference/models/object>
+  private static func isModel(_ object: ByteSlice) -> Bool {
+    let kind = Scan.member("type", of: object) ?? Scan.member("object", of: object)
+    return isString(Scan.member("id", of: object)) && Scan.plainString(kind)?.equals("model") == true
   }
 
   private static func isString(_ value: ByteSlice?) -> Bool { value.map { $0[0] == UInt8(ascii: "\"") } == true }

@@ -79,12 +79,9 @@ extension Bytes {
   package mutating func append(percentEncoded text: ByteSlice) {
     func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "A") + value - 10 }
     for byte in text {
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-        UInt8(ascii: "~"):
+      if byte.isLetterOrDigit(or: "-._~") {
         append(byte)
-      default:
+      } else {
         append(UInt8(ascii: "%"))
         append(digit(byte >> 4))
         append(digit(byte & 15))

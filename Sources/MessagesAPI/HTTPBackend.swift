@@ -45,6 +45,7 @@ package final class HTTPBackend: Backend {
   private var buffered = 0
   /// For how many seconds a connection may have been idle to be used again.
   private(set) var keptTime = HTTPLimits.keptTime
+  private var connections = KeptConnections()
   /// Look-ups that nobody waits for any more, and that may still hang.
   private var abandonedLookups = 0
 
@@ -180,6 +181,17 @@ package final class HTTPBackend: Backend {
 
   /// A connection is given up before the upstream, as it says, closes it. libcurl counts whole seconds.
   func keeps(for seconds: Int) { keptTime = min(HTTPLimits.keptTime, max(0, seconds - 2)) }
+
+  /// Whether new requests may go out on kept connections, and leave theirs for others.
+  var keepsConnections: Bool { connections.areKept(at: Reactor.now) }
+
+  /// The upstream has sent an answer that nobody asked for.
+  func noteSurplus() {
+    guard connections.noteSurplus(at: Reactor.now) else { return }
+    log.write(
+      .warning,
+      "the API sent an answer that no request asked for; connections are not kept for \(HTTPLimits.surplusPause) s")
+  }
 
   /// Each look-up that hangs has a thread. Starts no more of them where there are too many.
   private func checkLookups() throws(APIError) {

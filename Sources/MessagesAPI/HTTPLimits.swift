@@ -44,6 +44,9 @@ package struct HTTPLimits: Sendable {
   /// How long a connection may be idle and still be used, in seconds. Servers and load balancers close idle ones after 60
   /// seconds or more. A request that is sent as that happens fails, so ours are given up before.
   package static let keptTime = 50
+  /// How long connections are not kept after the upstream has sent an answer that nobody asked for, in seconds: longer than
+  /// ``keptTime``, so that none from before is used again.
+  package static let surplusPause = 60
   /// How many look-ups of the upstream's name may hang: each has a thread until the system's resolver gives up.
   package static let maxLookups = 64
   /// Streams on one HTTP/2 connection, where the server allows as many: nginx's own limit, and most others'.

@@ -50,14 +50,7 @@ package struct ClientHeaders: Hashable, Sendable {
     return text.append(unescaped: value.cut(1, value.count - 1)) ? text.text : nil
   }
 
-  private static func isNameByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-      true
-    default: false
-    }
-  }
+  private static func isNameByte(_ byte: UInt8) -> Bool { byte.isLetterOrDigit(or: "-_.") }
 }
 
 /// The headers of requests, as libcurl takes them; shared by all requests that have the same.

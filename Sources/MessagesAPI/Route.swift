@@ -24,13 +24,20 @@ struct Route {
   /// The kept connection that libcurl chose can't be trusted, so the request didn't go out on it.
   private(set) var needsNewConnection = false
 
-  init(_ transfer: Int, _ sockets: Sockets) {
+  /// An answer that nobody asked for waited on that connection.
+  private(set) var hasFoundSurplus = false
+  private let isTLS: Bool
+
+  init(_ transfer: Int, _ sockets: Sockets, isTLS: Bool) {
     self.transfer = transfer
     self.sockets = sockets
+    self.isTLS = isTLS
   }
 
   /// Another try begins.
-  mutating func restart() { (needsNewConnection, wasUnreceived, sentBefore) = (false, false, nil) }
+  mutating func restart() {
+    (needsNewConnection, hasFoundSurplus, wasUnreceived, sentBefore) = (false, false, false, nil)
+  }
 
   /// libcurl has opened a socket.
   mutating func add(_ descriptor: Int32) {
@@ -54,8 +61,11 @@ struct Route {
     leave()
     isHTTP2 = handle.isHTTP2
     if !isNew, !isHTTP2, let socket {
-      guard Sockets.isQuiet(socket), !handle.hasUnread else {
+      let waiting = Sockets.waiting(on: socket)
+      guard waiting == .nothing, !handle.hasUnread else {
         needsNewConnection = true
+        // What TLS has not taken apart yet may be the farewell of a server that closes the connection.
+        hasFoundSurplus = handle.hasUnread || waiting == .bytes && !isTLS
         return false
       }
       kept = socket

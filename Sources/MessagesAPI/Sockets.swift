@@ -2,6 +2,7 @@
 import CCurl
 import CLinux
 import Glibc
+import JSONText
 
 /// The sockets that libcurl has open, so that a kept connection can be looked at before it is used again.
 ///
@@ -60,14 +61,8 @@ final class Sockets {
 
   /// What tells a connection from the others: the port here, and the address there.
   private static func name(port: Int32, remote: UnsafePointer<CChar>?) -> UInt64 {
-    // FNV-1a.
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    var at = remote
-    while let byte = at?.pointee, byte != 0 {
-      hash = (hash ^ UInt64(UInt8(bitPattern: byte))) &* 0x100_0000_01B3
-      at = at?.advanced(by: 1)
-    }
-    return hash << 16 | UInt64(UInt16(truncatingIfNeeded: port))
+    let text = UnsafeRawBufferPointer(start: remote, count: remote.map { strlen($0) } ?? 0)
+    return UInt64(hashing: text.assumingMemoryBound(to: UInt8.self)) << 16 | UInt64(UInt16(truncatingIfNeeded: port))
   }
 
   /// The socket of a connection; nil where it isn't known.
@@ -97,10 +92,15 @@ final class Sockets {
     }
   }
 
-  /// Whether nothing waits on the connection: neither bytes that nobody asked for, nor its end.
-  static func isQuiet(_ descriptor: Int32) -> Bool {
+  /// What waits on an idle connection.
+  enum Waiting { case nothing, bytes, end }
+
+  /// Looks what waits on a connection, and leaves it there.
+  static func waiting(on descriptor: Int32) -> Waiting {
     var byte: UInt8 = 0
-    return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) < 0 && errno == EAGAIN
+    let count = recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+    if count > 0 { return .bytes }
+    return count < 0 && errno == EAGAIN ? .nothing : .end
   }
 
   /// A transfer's request is about to go out on the connection.

@@ -37,7 +37,7 @@ final class Transfer {
     self.number = number
     self.handle = handle
     self.backend = backend
-    route = Route(number, backend.sockets)
+    route = Route(number, backend.sockets, isTLS: backend.settings.endpoint.isTLS)
     let (declining, retrying) = (backend.declining, Retrying(backend.settings.limits.maxRetries))
     keepsLine = declining.isOn
     keepsBody = keepsLine || retrying.isOn
@@ -75,7 +75,9 @@ final class Transfer {
     // What it has waited for others' connections counts, but for a second.
     handle.limitConnecting(to: max(limit - milliseconds(since: tryBegan), min(limit, 1_000)))
     handle.longestIdle = backend.keptTime
-    handle.usesNewConnection = route.needsNewConnection
+    let keepsConnections = backend.keepsConnections
+    handle.usesNewConnection = route.needsNewConnection || !keepsConnections
+    handle.closesConnection = !keepsConnections
     route.restart()
     hasStarted = true
     return loop.add(easy)
@@ -116,7 +118,9 @@ final class Transfer {
 
   /// The transfer has a connection; false where its request must not go out on that one.
   private func mayGoOut(port: Int32, remote: UnsafePointer<CChar>?) -> Bool {
-    guard route.mayGoOut(port: port, remote: remote, handle, isSent: isSent, repeats: !hasBody) else { return false }
+    let mayGoOut = route.mayGoOut(port: port, remote: remote, handle, isSent: isSent, repeats: !hasBody)
+    if route.hasFoundSurplus { backend.noteSurplus() }
+    guard mayGoOut else { return false }
     backend.stands(self)
     return true
   }
@@ -138,6 +142,7 @@ final class Transfer {
       backend.heard(isShared: line.starts(with: "HTTP/2"))
       // What was on its way before the request arrived is no answer to it.
       if route.isUnreceived {
+        backend.noteSurplus()
         handle.closesConnection = true
         fail(APIError(status: 502, "the API answered before it had the request, which may have been processed"))
         return false
@@ -146,7 +151,7 @@ final class Transfer {
     freeBody()
     setPatience()
     let goesOn = backend.write { answer.take(header: line, to: &$0) }
-    if answer.isConnectionSpoilt, !route.isHTTP2 { handle.closesConnection = true }
+    closeSpoiltConnection()
     if let seconds = answer.keepAlive { backend.keeps(for: seconds) }
     return goesOn
   }
@@ -159,7 +164,7 @@ final class Transfer {
       setPatience()
     }
     let goesOn = backend.write { answer.take(bytes, elapsed: milliseconds(since: began), to: &$0) }
-    if answer.isConnectionSpoilt, !route.isHTTP2 { handle.closesConnection = true }
+    closeSpoiltConnection()
     guard goesOn, answer.retryWait == nil else { return false }
     guard !wasOver else { return true }
     freeBody()
@@ -167,6 +172,13 @@ final class Transfer {
     if !fits { fail(HTTPBackend.tooMuch) }
     if answer.isOver, answer.retryWait == nil { backend.settled(self) }
     return fits
+  }
+
+  /// Where more than the answer may have come on its connection, that is not used again.
+  private func closeSpoiltConnection() {
+    guard !route.isHTTP2 else { return }
+    if answer.isConnectionSpoilt { handle.closesConnection = true }
+    if answer.hasSurplus { backend.noteSurplus() }
   }
 
   private func send(_ room: UnsafeMutableRawBufferPointer) -> Int {

@@ -12,7 +12,9 @@ package struct NodeOptions: ParsableArguments {
 
   /// Checks the limit, and puts it in force: it is the same for all that is parsed.
   package func validate() throws {
-    guard maxNodes > 0 else { throw ValidationError("--max-nodes must be above 0") }
+    guard maxNodes > 0 else {
+      throw ValidationError(NumberSetting.complaint("--max-nodes", "\(maxNodes)", .values, 1...Int.max))
+    }
     JSON.maxNodes = maxNodes
   }
 }

@@ -32,14 +32,12 @@ package struct RateLimiter: RecordFilter {
   private static let times = 0...(1 << 60)
 
   private let rule: Rule
-  private let exempt: Set<String>
+  private let exempt: Exemptions
   private var buckets: BucketFile
 
-  /// - Parameter exempt: names of tokens and addresses that aren't limited, an address in any form; `loopback` stands
-  ///   for peers of this machine that show no token, `unix` sockets among them.
-  package init(_ rule: Rule, exempt: Set<String>, buckets: BucketFile) {
+  package init(_ rule: Rule, exempt: Exemptions, buckets: BucketFile) {
     self.rule = rule
-    self.exempt = exempt.union(exempt.compactMap { IPAddress($0)?.text })
+    self.exempt = exempt
     self.buckets = buckets
   }
 
@@ -80,12 +78,10 @@ package struct RateLimiter: RecordFilter {
   /// Whose bucket it is; nil for those who aren't limited.
   private func caller(_ http: ByteSlice) -> String? {
     if let key = Scan.plainString(Scan.member("key", of: http)), !key.isEmpty {
-      return exempt.contains(key.text) ? nil : "key:" + key.text
+      return exempt.covers(key: key.text) ? nil : "key:" + key.text
     }
     // A peer that is missing or can't be read is unknown, and limited: nothing that a client sends makes it exempt.
     let peer = Peer(Scan.plainString(Scan.member("peer", of: http))?.text ?? "")
-    if exempt.contains("loopback"), peer.isLocal { return nil }
-    if case .address(let address) = peer, exempt.contains(address.text) { return nil }
-    return exempt.contains(peer.client) ? nil : "peer:" + peer.client
+    return exempt.covers(peer) ? nil : "peer:" + peer.client
   }
 }

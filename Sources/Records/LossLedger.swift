@@ -4,7 +4,9 @@ import JSONText
 /// What of a request or an answer was not carried over exactly.
 ///
 /// Entries keep their order, and each stands once. A request may lose as many fields as it has bytes, and every record
-/// of the answer's start repeats the ledger. So it keeps the first ``maxEntries``, each clipped, and counts the rest.
+/// of the answer's start repeats the ledger. So it keeps the first ``maxEntries``, each clipped, and counts the rest. A
+/// clipped text ends with a hash of the whole, so that two long names with the same beginning are two entries, also for
+/// the stages after this one, which see the clipped texts alone.
 package struct LossLedger: Sendable {
   package struct Entry: Hashable, Sendable {
     /// The field as the client wrote it, without indices: `messages.content.image_url.detail`.
@@ -17,7 +19,7 @@ package struct LossLedger: Sendable {
 
   /// How many entries are kept, counted with those that a ctx already holds.
   package static let maxEntries = 64
-  /// How long a field or a fate may be, in bytes.
+  /// How much of a field or a fate is kept, in bytes; what is longer also gets `…` and the 16 digits of its hash.
   static let maxText = 256
 
   package private(set) var entries: [Entry] = []
@@ -57,9 +59,11 @@ package struct LossLedger: Sendable {
 
   private static func clipped(_ text: String) -> String {
     guard text.utf8.count > maxText else { return text }
+    var text = text
+    let hash = String(text.withUTF8 { UInt64(hashing: $0) }, radix: 16)
     var end = text.utf8.index(text.startIndex, offsetBy: maxText)
     while end.samePosition(in: text.unicodeScalars) == nil { end = text.utf8.index(before: end) }
-    return text[..<end] + "…"
+    return text[..<end] + "…" + String(repeating: "0", count: 16 - hash.utf8.count) + hash
   }
 
   /// The losses for a person, as strictness lists them: `temperature dropped; …; and 3 more`.

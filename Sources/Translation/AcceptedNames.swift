@@ -18,15 +18,7 @@ struct AcceptedNames {
 
     func accepts(_ name: ByteSlice) -> Bool { !name.isEmpty && name.count <= limit && name.allSatisfy(allows) }
 
-    func allows(_ byte: UInt8) -> Bool {
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
-        true
-      case UInt8(ascii: "."): allowsDot
-      default: false
-      }
-    }
+    func allows(_ byte: UInt8) -> Bool { byte.isLetterOrDigit(or: allowsDot ? "_-." : "_-") }
   }
 
   /// `^[a-zA-Z0-9_.-]{1,64}$`

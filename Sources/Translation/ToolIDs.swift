@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import JSONText
 
 /// What Anthropic says of a call besides its name and input: the toolset it belongs to, and who calls.
 enum ToolCallMembers {
@@ -25,14 +26,7 @@ enum ToolIDs {
     return made
   }
 
-  private static func isPlain(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
-      true
-    default: false
-    }
-  }
+  private static func isPlain(_ byte: UInt8) -> Bool { byte.isLetterOrDigit(or: "-") }
 }
 
 /// The calls of one conversation: each gets an id that no other call has.

@@ -36,30 +36,18 @@ struct ClaudeEcho: ParsableCommand {
   }
 
   func run() throws {
-    let log = Log(program: "claude-echo", level: common.logLevel)
-    let port = Port()
-    let reactor = Reactor()
-    do throws(Failure) {
-      if let replay {
-        let recording = try Recording(try StandardIO.contents(of: replay), name: replay)
-        for line in recording.badLines { log.write(.warning, "\(replay): line \(line) is no record and passed over") }
-        return try serve(
-          ReplayBackend(port: port, reactor: reactor, recording: recording, speed: replaySpeed), port, reactor, log)
+    guard let replay else {
+      return try common.serve("claude-echo", dialect: nil) { (port, reactor, _) throws(Failure) -> EchoBackend in
+        EchoBackend(
+          port: port, reactor: reactor, models: try modelOptions.table(),
+          script: try script.map { (path) throws(Failure) in try StandardIO.contents(of: path).text })
       }
-      let backend = EchoBackend(
-        port: port, reactor: reactor, models: try modelOptions.table(),
-        script: try script.map { (path) throws(Failure) in try StandardIO.contents(of: path).text })
-      try serve(backend, port, reactor, log)
-    } catch {
-      throw error.exit(log)
     }
-  }
-
-  private func serve(_ backend: some Backend, _ port: Port, _ reactor: Reactor, _ log: Log) throws(Failure) {
-    try BackendRunner(
-      backend, port: port, reactor: reactor, log: log,
-      defaultContext: common.defaultContext(dialect: nil), isStrict: common.strictInput
-    ).serve()
+    try common.serve("claude-echo", dialect: nil) { (port, reactor, log) throws(Failure) -> ReplayBackend in
+      let recording = try Recording(try StandardIO.contents(of: replay), name: replay)
+      for line in recording.badLines { log.write(.warning, "\(replay): line \(line) is no record and passed over") }
+      return ReplayBackend(port: port, reactor: reactor, recording: recording, speed: replaySpeed)
+    }
   }
 
   static func main() { start() }

@@ -57,17 +57,15 @@ struct ExecOptions: ParsableArguments {
   @Flag(help: "Refuse requests that the CLI can't carry exactly (STRICT=1).")
   var strict = false
 
-  /// - Throws: of kind ``Failure/Kind/configuration`` where a variable has no meaning.
+  /// - Throws: of kind ``Failure/Kind/configuration`` where a variable has no meaning, of kind
+  ///   ``Failure/Kind/usage`` where an option has none.
   func settings(_ environment: [String: String]) throws(Failure) -> ClaudeBackend.Settings {
     func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-    func number(_ option: Int?, _ name: String, _ fallback: Int, from least: Int = 1, to most: Int = 1_000_000)
-      throws(Failure) -> Int
-    {
-      guard let text = option.map({ String($0) }) ?? variable(name) else { return fallback }
-      guard let number = Int(text), (least...most).contains(number) else {
-        throw Failure(.configuration, "\(name) is \(text); expected a number from \(least) to \(most)")
-      }
-      return number
+    func set(
+      _ limit: inout Int, _ option: Int?, _ name: String, _ unit: NumberSetting.Unit,
+      in range: ClosedRange<Int> = 1...1_000_000
+    ) throws(Failure) {
+      limit = try NumberSetting.read(option, name, variable(name), unit, in: range) ?? limit
     }
     let payer = auth?.rawValue ?? variable("CLAUDE_AUTH") ?? Payer.auto.rawValue
     guard let payer = Payer(rawValue: payer) else {
@@ -91,13 +89,12 @@ struct ExecOptions: ParsableArguments {
     settings.fallbackCLI = fallbackCli
     settings.auth = Auth(rawValue: payer.rawValue)
     settings.carrier = Carrier(rawValue: way.rawValue)
-    settings.limits.maxProcesses = try number(maxProcesses, "CLAUDE_MAX_PROCESSES", settings.limits.maxProcesses)
-    settings.limits.warmProcesses = try number(
-      warmProcesses, "CLAUDE_WARM_PROCESSES", settings.limits.warmProcesses, from: 0)
-    settings.limits.maxBuffered = try number(maxBuffered, "MAX_BUFFERED", settings.limits.maxBuffered, to: 1 << 40)
-    settings.limits.queueTimeout = try number(queueTimeout, "QUEUE_TIMEOUT", settings.limits.queueTimeout)
-    settings.limits.idleTimeout = try number(idleTimeout, "IDLE_TIMEOUT", settings.limits.idleTimeout)
-    settings.limits.requestTimeout = try number(requestTimeout, "REQUEST_TIMEOUT", settings.limits.requestTimeout)
+    try set(&settings.limits.maxProcesses, maxProcesses, "CLAUDE_MAX_PROCESSES", .processes)
+    try set(&settings.limits.warmProcesses, warmProcesses, "CLAUDE_WARM_PROCESSES", .processes, in: 0...1_000_000)
+    try set(&settings.limits.maxBuffered, maxBuffered, "MAX_BUFFERED", .bytes, in: 1...1 << 40)
+    try set(&settings.limits.queueTimeout, queueTimeout, "QUEUE_TIMEOUT", .seconds)
+    try set(&settings.limits.idleTimeout, idleTimeout, "IDLE_TIMEOUT", .seconds)
+    try set(&settings.limits.requestTimeout, requestTimeout, "REQUEST_TIMEOUT", .seconds)
     settings.declining = chain.decline
     settings.isStrict = strict || variable("STRICT") == "1"
     return settings

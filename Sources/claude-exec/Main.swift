@@ -20,20 +20,12 @@ struct ClaudeExec: ParsableCommand {
   @OptionGroup var nodes: BackendNodeOptions
 
   mutating func run() throws {
-    let log = Log(program: "claude-exec", level: common.logLevel)
-    do throws(Failure) {
+    let (options, models) = (options, modelOptions)
+    try common.serve("claude-exec", dialect: .anthropic) { (port, reactor, log) throws(Failure) -> ClaudeBackend in
       let environment = ChildEnvironment.ours
-      let reactor = Reactor()
-      let port = Port()
-      let backend = try ClaudeBackend(
-        options.settings(environment), models: modelOptions.table(), environment: environment, port: port,
-        reactor: reactor, log: log)
-      try BackendRunner(
-        backend, port: port, reactor: reactor, log: log,
-        defaultContext: common.defaultContext(dialect: .anthropic), isStrict: common.strictInput
-      ).serve()
-    } catch {
-      throw error.exit(log)
+      return try ClaudeBackend(
+        options.settings(environment), models: models.table(), environment: environment, port: port, reactor: reactor,
+        log: log)
     }
   }
 

@@ -40,17 +40,13 @@ struct HTTPOptions: ParsableArguments {
   /// - Throws: of kind ``Failure/Kind/configuration`` where a variable has no meaning, of kind
   ///   ``Failure/Kind/usage`` where an option has none.
   func settings() throws(Failure) -> HTTPBackend.Settings {
-    func number(_ option: Int?, _ name: String, in range: ClosedRange<Int>) throws(Failure) -> Int? {
-      guard let text = option.map({ String($0) }) ?? Self.variable(name) else { return nil }
-      guard let number = Int(text), range.contains(number) else {
-        throw Failure(
-          option == nil ? .configuration : .usage,
-          "\(name) is \(text); expected a number from \(range.lowerBound) to \(range.upperBound)")
-      }
-      return number
+    func number(
+      _ option: Int?, _ name: String, _ unit: NumberSetting.Unit, in range: ClosedRange<Int>
+    ) throws(Failure) -> Int? {
+      try NumberSetting.read(option, name, Self.variable(name), unit, in: range)
     }
     func seconds(_ option: Int?, _ name: String) throws(Failure) -> Int? {
-      try number(option, name, in: 1...1_000_000)
+      try number(option, name, .seconds, in: 1...1_000_000)
     }
     var settings = HTTPBackend.Settings(
       endpoint: try Endpoint(baseURL ?? Self.variable("ANTHROPIC_BASE_URL") ?? Endpoint.vendor),
@@ -60,8 +56,9 @@ struct HTTPOptions: ParsableArguments {
     settings.limits.firstByteTimeout = try seconds(firstByteTimeout, "FIRST_BYTE_TIMEOUT")
     settings.limits.idleTimeout = try seconds(idleTimeout, "IDLE_TIMEOUT") ?? usual.idleTimeout
     settings.limits.requestTimeout = try seconds(requestTimeout, "REQUEST_TIMEOUT") ?? usual.requestTimeout
-    settings.limits.maxRetries = try number(maxRetries, "MAX_RETRIES", in: 0...10) ?? usual.maxRetries
-    settings.limits.maxBuffered = try number(maxBuffered, "MAX_BUFFERED", in: 1...Int.max) ?? usual.maxBuffered
+    settings.limits.maxRetries = try number(maxRetries, "MAX_RETRIES", .retries, in: 0...10) ?? usual.maxRetries
+    settings.limits.maxBuffered =
+      try number(maxBuffered, "MAX_BUFFERED", .bytes, in: 1...Int.max) ?? usual.maxBuffered
     settings.declining = chain.decline
     settings.certificateFile = Self.variable("SSL_CERT_FILE")
     settings.certificateFolder = Self.variable("SSL_CERT_DIR")

@@ -21,17 +21,9 @@ struct ClaudeHTTP: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   mutating func run() throws {
-    let log = Log(program: "claude-http", level: common.logLevel)
-    do throws(Failure) {
-      let reactor = Reactor()
-      let port = Port()
-      let backend = try HTTPBackend(options.settings(), port: port, reactor: reactor, log: log)
-      try BackendRunner(
-        backend, port: port, reactor: reactor, log: log,
-        defaultContext: common.defaultContext(dialect: .anthropic), isStrict: common.strictInput
-      ).serve()
-    } catch {
-      throw error.exit(log)
+    let options = options
+    try common.serve("claude-http", dialect: .anthropic) { (port, reactor, log) throws(Failure) -> HTTPBackend in
+      try HTTPBackend(options.settings(), port: port, reactor: reactor, log: log)
     }
   }
 

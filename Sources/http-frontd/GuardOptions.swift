@@ -2,6 +2,7 @@
 import ArgumentParser
 import HTTPFront
 import NIOCore
+import Program
 import Records
 
 /// Who is let in.
@@ -47,12 +48,12 @@ struct GuardOptions: ParsableArguments {
     settings.allowsUnauthenticated = allowUnauthenticated
     settings.hosts = Hosts(allowedHosts)
     settings.origins = try Origins(corsOrigins)
-    guard min(maxHeader, maxConnections, maxConnectionsPerAddress) > 0 else {
-      throw Failure(.usage, "--max-header, --max-connections and --max-connections-per-address are to be above 0")
-    }
-    guard [headerTimeout, bodyTimeout, keepAliveTimeout].allSatisfy({ (1...86_400).contains($0) }) else {
-      throw Failure(.usage, "--header-timeout, --body-timeout and --keep-alive-timeout are to be 1 to 86400 seconds")
-    }
+    try NumberSetting.check("--max-header", maxHeader, .bytes, in: 1...Int.max)
+    try NumberSetting.check("--max-connections", maxConnections, .connections, in: 1...Int.max)
+    try NumberSetting.check("--max-connections-per-address", maxConnectionsPerAddress, .connections, in: 1...Int.max)
+    try NumberSetting.check("--header-timeout", headerTimeout, .seconds, in: 1...86_400)
+    try NumberSetting.check("--body-timeout", bodyTimeout, .seconds, in: 1...86_400)
+    try NumberSetting.check("--keep-alive-timeout", keepAliveTimeout, .seconds, in: 1...86_400)
     settings.maxHeader = maxHeader
     settings.headerTimeout = .seconds(headerTimeout)
     settings.bodyTimeout = .seconds(bodyTimeout)

@@ -76,6 +76,9 @@ struct HTTPFrontd: ParsableCommand {
   @Flag(help: "Try the stages one by one with a health request, print what is wrong, and exit.")
   var checkStages = false
 
+  @Flag(help: "Run the stages as a filter, without a server: each with the environment that a server gives it.")
+  var runStages = false
+
   @Flag(help: "Check the options, the files and programs they name, and whether the addresses are free; then exit.")
   var check = false
 
@@ -83,27 +86,39 @@ struct HTTPFrontd: ParsableCommand {
     StandardIO.secureDescriptors()
     Memory.returnWhatIsLarge()
     let environment = Environment.takeOurs()
+    var status: Int32 = 0
     do throws(Failure) {
       let settings = try settings(environment)
-      if checkStages { return try tryStages(settings) }
-      if check { return try Inspection.run(settings) }
-      try Server.run(settings) { (words, environment) throws(Failure) in try Self.settings(words, environment) }
+      if runStages {
+        status = try StageRun.run(Self.stages(settings, for: "--run-stages"), environment: settings.environment)
+      } else if checkStages {
+        try tryStages(settings)
+      } else if check {
+        try Inspection.run(settings)
+      } else {
+        try Server.run(settings) { (words, environment) throws(Failure) in try Self.settings(words, environment) }
+      }
     } catch {
       throw error.exit(log(environment))
     }
+    if status != 0 { throw ExitCode(status) }
   }
 
   /// Prints one line: `healthy`, `unhealthy` and why, or `wrong` and which stage.
   private func tryStages(_ settings: FrontSettings) throws(Failure) {
-    guard let stages = settings.pipeline else {
-      throw Failure(.usage, "--check-stages: expected the stages to try, as --pipeline 'STAGE | STAGE'")
-    }
-    switch StageTrial(stages, environment: settings.environment).run() {
+    switch StageTrial(try Self.stages(settings, for: "--check-stages"), environment: settings.environment).run() {
     case .healthy: print("healthy")
     case .unhealthy(let reason): print("unhealthy \(reason)")
     case .wrong(let fault): print("wrong \(fault)")
     case .cancelled: break
     }
+  }
+
+  private static func stages(_ settings: FrontSettings, for option: String) throws(Failure) -> [[String]] {
+    guard let stages = settings.pipeline else {
+      throw Failure(.usage, "\(option): expected the stages, as --pipeline 'STAGE | STAGE'")
+    }
+    return stages
   }
 
   private func log(_ environment: Environment) -> Log {
@@ -122,20 +137,15 @@ struct HTTPFrontd: ParsableCommand {
 
   private func settings(_ environment: Environment) throws(Failure) -> FrontSettings {
     let largest = Limits.maxLine - FrontLimits.maxRecordHead
-    guard (1...largest).contains(maxBody) else { throw Failure(.usage, "--max-body is to be 1 to \(largest) bytes") }
-    guard maxNodes > 0 else { throw Failure(.usage, "--max-nodes must be above 0") }
-    guard maxInFlight > 0, requestTimeout > 0, grace >= 0 else {
-      throw Failure(.usage, "--max-in-flight and --request-timeout are to be above 0, --grace 0 or more")
-    }
-    guard (0...31_536_000).contains(exitAfterIdle ?? 0) else {
-      throw Failure(.usage, "--exit-after-idle is to be 0 to 31536000 seconds")
-    }
-    guard maxBuffered >= maxBody else {
-      throw Failure(.usage, "--max-buffered is to be at least --max-body, \(maxBody) bytes")
-    }
-    guard (1...FrontLimits.maxPipelines).contains(pipelines) else {
-      throw Failure(.usage, "--pipelines is to be 1 to \(FrontLimits.maxPipelines)")
-    }
+    try NumberSetting.check("--max-body", maxBody, .bytes, in: 1...largest)
+    try NumberSetting.check("--max-nodes", maxNodes, .values, in: 1...Int.max)
+    try NumberSetting.check("--max-in-flight", maxInFlight, .requests, in: 1...Int.max)
+    try NumberSetting.check("--request-timeout", requestTimeout, .seconds, in: 1...Int64.max)
+    try NumberSetting.check("--grace", grace, .seconds, in: 0...Int64.max)
+    try NumberSetting.check("--exit-after-idle", exitAfterIdle ?? 0, .seconds, in: 0...31_536_000)
+    // A body that is let in must have room.
+    try NumberSetting.check("--max-buffered", maxBuffered, .bytes, in: maxBody...Int.max)
+    try NumberSetting.check("--pipelines", pipelines, .pipelines, in: 1...FrontLimits.maxPipelines)
     var environment = environment
     guard let secrets = Secrets(reading: stageEnv.joined(separator: " ")) else {
       throw Failure(

@@ -20,7 +20,7 @@ struct RateLimitCommand: FilterCommand {
   @Option(help: ArgumentHelp("How many may come at once.", valueName: "count"))
   var burst = 10
 
-  @Option(help: ArgumentHelp("A token's name, an address, or loopback, that isn't limited.", valueName: "who"))
+  @Option(help: ArgumentHelp("The name of a key, an address, a network, or loopback: not limited.", valueName: "who"))
   var exempt: [String] = ["loopback"]
 
   @Option(help: ArgumentHelp("Keep the buckets in this file, which processes may share.", valueName: "file"))
@@ -28,17 +28,16 @@ struct RateLimitCommand: FilterCommand {
 
   func validate() throws {
     typealias Rule = RateLimiter.Rule
-    guard (0...Rule.mostRequests).contains(requests) else {
-      throw ValidationError("--requests is a number from 0 to \(Rule.mostRequests)")
-    }
-    guard (1...Rule.mostBurst).contains(burst) else {
-      throw ValidationError("--burst is a number from 1 to \(Rule.mostBurst)")
+    for (option, value, range) in [
+      ("--requests", requests, 0...Rule.mostRequests), ("--burst", burst, 1...Rule.mostBurst),
+    ] where !range.contains(value) {
+      throw ValidationError(NumberSetting.complaint(option, "\(value)", .requests, range))
     }
   }
 
   func filter() throws(Failure) -> RateLimiter {
     RateLimiter(
-      .init(requests: requests, burst: burst), exempt: Set(exempt), buckets: try BucketFile(path: buckets))
+      .init(requests: requests, burst: burst), exempt: try Exemptions(exempt), buckets: try BucketFile(path: buckets))
   }
 
   static func main() { start() }

@@ -28,6 +28,35 @@ struct AddressTests {
   func noAddresses(_ text: String) { #expect(IPAddress(text) == nil) }
 
   @Test(
+    "what is in a network",
+    arguments: [
+      ("10.0.0.0/8", "10.255.0.1", true), ("10.0.0.0/8", "11.0.0.1", false), ("10.1.2.3/8", "10.9.9.9", true),
+      ("192.0.2.1", "192.0.2.1", true), ("192.0.2.1", "192.0.2.2", false), ("0.0.0.0/0", "255.0.0.1", true),
+      ("0.0.0.0/0", "::1", false), ("192.0.2.0/31", "192.0.2.1", true), ("192.0.2.0/31", "192.0.2.2", false),
+      ("192.0.2.1/32", "::ffff:192.0.2.1", true), ("2001:db8::/33", "2001:db8:7fff::1", true),
+      ("2001:db8::/33", "2001:db8:8000::1", false), ("::/0", "2001:db8::1", true), ("::1/128", "::1", true),
+    ])
+  func networks(_ network: String, _ address: String, _ isInside: Bool) throws {
+    let address = try #require(IPAddress(address))
+    #expect(try IPNetwork(network).contains(address) == isInside)
+  }
+
+  @Test(
+    "a text that names no network says what was expected",
+    arguments: [
+      ("10.0.0.0/99", "a prefix length from 0 to 32"), ("10.0.0.0/33", "a prefix length from 0 to 32"),
+      ("10.0.0.0/-1", "a prefix length"), ("10.0.0.0/+8", "a prefix length"), ("10.0.0.0/", "a prefix length"),
+      ("10.0.0.0/8/8", "a prefix length"), ("10.0.0.0/ 8", "a prefix length"), ("10.0.0.0/0008", "a prefix length"),
+      ("10.0.0.0/255.0.0.0", "a prefix length"), ("2001:db8::/129", "a prefix length from 0 to 128"),
+      ("10.0.0/8", "an address or a network"), ("/8", "an address or a network"), ("", "an address or a network"),
+      ("some/8", "an address or a network"),
+    ])
+  func noNetworks(_ text: String, _ expected: String) {
+    let error = #expect(throws: IPNetwork.Invalid.self) { try IPNetwork(text) }
+    #expect(error?.message.hasPrefix("\(text): expected \(expected)") == true)
+  }
+
+  @Test(
     "what is local",
     arguments: [
       ("127.0.0.1", true), ("127.9.9.9:80", true), ("[::1]:80", true), ("::1", true), ("0:0:0:0:0:0:0:1", true),

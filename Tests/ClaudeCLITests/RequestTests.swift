@@ -195,6 +195,23 @@ struct RequestTests {
     #expect(losses == [Loss("betas", "dropped")])
   }
 
+  @Test("a member that is null is as if it were not there", arguments: Auth.allCases)
+  func nulls(auth: Auth) throws {
+    let members = #","thread":null,"future_field":null,"context_management":null,"output_config":{"effort":null}}"#
+    let text = (Self.base + members).replacing(#""content":"hi""#, with: #""content":"hi","name":null"#)
+    for model in ["claude-x", "claude-sonnet-4-5"] {
+      for carrier in [Carrier.native, .replay, .verbatim] {
+        let asked = try request(text.replacing("claude-x", with: model))
+        let freight = Freight(asked, carrier: carrier, auth: auth) { "id" }
+        let losses = freight.losses
+        #expect(losses.isEmpty)
+      }
+    }
+    for thread in ["{}", "false", #""t""#] {
+      #expect(throws: APIError.self) { try request(text.replacing(#""thread":null"#, with: #""thread":\#(thread)"#)) }
+    }
+  }
+
   @Test("a login is never carried verbatim")
   func verbatimLogin() throws {
     let freight = Freight(try request(Self.base + "}"), carrier: .verbatim, auth: .login) { "id" }

@@ -70,13 +70,20 @@ class TestThreads:
         # Whole both times, and no thread in it.
         assert [len(body["messages"]) for body in api.bodies()] == [1, 3] and not any("thread" in body for body in api.bodies())
 
-    @pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "id": "t"}, {}, None, "t"])
+    @pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "id": "t"}, {}, "t"])
     @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
     def test_refusal(self, proxy: Proxy, api: MessagesAPI, path: str, thread: Any) -> None:
         answer = proxy.ask("POST", path, {"model": MODEL, "max_tokens": 5, "thread": thread,
                                           "messages": [{"role": "user", "content": "hi"}]}, {"anthropic-version": "2023-06-01"})
         assert answer.status == 400 and answer.json["error"]["details"] == {"error_code": "thread_unsupported_request"}
         assert not api.bodies()
+
+    @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens", "/openai/v1/chat/completions"])
+    def test_null_is_none(self, proxy: Proxy, api: MessagesAPI, path: str) -> None:
+        answer = proxy.ask("POST", path, {"model": MODEL, "max_tokens": 5, "thread": None, "future_field": None,
+                                          "messages": [{"role": "user", "content": "hi"}]}, {"anthropic-version": "2023-06-01"})
+        assert answer.status == 200 and "x-proxy-loss" not in answer.headers, answer
+        assert not any("thread" in body for body in api.bodies())
 
 
 class TestOpenAI:

@@ -51,14 +51,15 @@ struct GoldenTests {
   @Test(
     "rate-limit",
     arguments: try GoldenCase.all(
-      of: "rate-limit", but: ["burst-of-none", "many-a-minute", "a-burst-beyond-all-bounds"]),
+      of: "rate-limit",
+      but: ["burst-of-none", "many-a-minute", "a-burst-beyond-all-bounds", "a-network-with-an-invalid-prefix"]),
     [1, 7, .max])
   func rateLimit(_ golden: GoldenCase, pieceSize: Int) throws {
     let options = golden.options
     let rule = RateLimiter.Rule(
       requests: options.number("--requests") ?? 60, burst: options.number("--burst") ?? 10)
-    let exempt = Set(options.all("--exempt") ?? ["loopback"])
-    try golden.check(RateLimiter(rule, exempt: exempt, buckets: try BucketFile(path: nil)), pieceSize)
+    let exempt = options.all("--exempt") ?? ["loopback"]
+    try golden.check(RateLimiter(rule, exempt: try Exemptions(exempt), buckets: try BucketFile(path: nil)), pieceSize)
   }
 
   @Test(

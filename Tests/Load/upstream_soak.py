@@ -124,6 +124,7 @@ class Soak(Backend):
         self.wrong: list[str] = []
         self.events = self.made = self.killed = 0
         self.more = True
+        self.has_surplus = False
         self.done = threading.Event()
         self.outbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         super().__init__(home, "--log-level", "error", ANTHROPIC_BASE_URL=url)
@@ -141,7 +142,8 @@ class Soak(Backend):
     def next(self) -> None:
         self.made += 1
         kinds = list(OUTCOMES)
-        kind = self.random.choices(kinds, [WEIGHTS.get(kind, 1) for kind in kinds])[0]
+        weights = {**WEIGHTS, "surplus": WEIGHTS["surplus"] if self.has_surplus else 0}
+        kind = self.random.choices(kinds, [weights.get(kind, 1) for kind in kinds])[0]
         asked = Asked(f"r{self.made}", kind, self.random)
         self.open[asked.name] = asked
         self.say({"rid": asked.name, "ctx": {"op": "messages"}, "request": asked.body()})
@@ -187,6 +189,8 @@ def soak(folder: Path, streams: int, seconds: float, seed: int = 1) -> dict[str,
             one.next()
         while (now := time.monotonic() - began) < seconds:
             time.sleep(max(0.2, seconds / 200))
+            # In the last third alone: after a surplus answer no connections are kept, and none dies with a request.
+            one.has_surplus = now > seconds * 2 / 3
             assert one.process.poll() is None, one.log.read_text()
             samples.append((now, processes.memory(one.process.pid, "Pss_Anon"), processes.descriptors(one.process.pid)))
         one.more = False

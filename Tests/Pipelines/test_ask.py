@@ -16,7 +16,7 @@ import pytest
 from messages_api import MessagesAPI
 from patience import fair
 from processes import wait_for
-from server import REPOSITORY, environment
+from server import PROGRAMS, REPOSITORY, environment
 
 SCRIPT = REPOSITORY / "scripts" / "claude-proxy"
 
@@ -106,6 +106,29 @@ def test_control_c_ends_cleanly(tmp_path: Path, name: str, seconds: float) -> No
     assert fair(before) < seconds
     assert process.returncode == -getattr(signal, f"SIG{name}") and (got + out).endswith(b"\n") and err == b""
     wait_for("nothing is left", lambda: not processes.with_home(tmp_path))
+
+
+def test_a_stage_that_does_not_end(tmp_path: Path) -> None:
+    """It is killed, with what it has started."""
+    process = start(tmp_path, "x", PIPELINE="model-map | sh -c 'trap \"\" TERM; cat >/dev/null; sleep 60' | sse-encode")
+    wait_for("the stage runs", lambda: any(processes.name(pid) == "sleep" for pid in processes.with_home(tmp_path)))
+    before = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert time.monotonic() - before > 1 and fair(before) < 4
+    wait_for("nothing is left", lambda: not processes.with_home(tmp_path))
+
+
+@pytest.mark.parametrize("pipeline, status, out, says", [
+    ("cat", 0, "one\ntwo\n", ""), ("cat | sh -c 'cat; exit 3'", 3, "one\ntwo\n", ""), ("sh -c 'cat; exit 3' | cat", 0, "one\ntwo\n", ""),
+    ("cat | head -n 1", 0, "one\n", ""), ("sh -c 'kill -9 0'", 137, "", ""), ("cat | /nonexistent", 69, "", "/nonexistent"),
+    ("cat >x", 64, "", "the pipeline holds '>'"), (None, 64, "", "--run-stages: expected the stages")])
+def test_stages_alone(tmp_path: Path, pipeline: str | None, status: int, out: str, says: str) -> None:
+    """http-frontd --run-stages, which does the work of it."""
+    words = [PROGRAMS / "http-frontd", "--run-stages", *(["--pipeline", pipeline] if pipeline else [])]
+    said = subprocess.run(words, input="one\ntwo\n", env=environment(tmp_path), capture_output=True, text=True, timeout=20)
+    assert (said.returncode, said.stdout) == (status, out) and says in said.stderr, said
+    assert not processes.with_home(tmp_path)
 
 
 def test_a_reader_that_goes(tmp_path: Path) -> None:

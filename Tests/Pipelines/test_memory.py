@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import large
 import processes
@@ -153,6 +154,19 @@ def test_a_slow_backend_lets_no_more_in(start, upstream):
         processes.wait_for("the memory is back", watch.is_back, 10)
 
 
+# One of each kind, and objects in each place.
+VALUES = [0, "text", None, [], [[]], {}, {"a": 0}, {"a": {"b": {}}}, [{"a": []}, {"b": [1, {"c": None}]}]]
+
+
+def holding(value: Any, count: int) -> dict[str, Any]:
+    """A request that holds this value several times, and as many values in all."""
+    body: dict[str, Any] = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "metadata": {}}
+    body["x"] = [value] * 20
+    body["x"] += [0] * (count - large.nodes(body))
+    assert large.nodes(body) == count
+    return body
+
+
 @pytest.mark.parametrize("dialect", PATHS)
 def test_a_body_of_too_many_values_is_refused(start, dialect):
     proxy = start(BACKEND="claude-echo", MAX_NODES="1000")
@@ -161,11 +175,9 @@ def test_a_body_of_too_many_values_is_refused(start, dialect):
     error = json.loads(answer.body)["error"]
     assert answer.status == 413 and error["type"] == "request_too_large", answer.body
     assert "1000" in error["message"] and "MAX_NODES" in error["message"]
-    body["x"] = []
-    body["x"] = [0] * (1000 - large.nodes(body))
-    assert proxy.ask("POST", PATHS[dialect], body).status in (200, 400)
-    body["x"].append(0)
-    assert proxy.ask("POST", PATHS[dialect], body).status == 413
+    for value in VALUES:
+        assert proxy.ask("POST", PATHS[dialect], holding(value, 1000)).status == 200, value
+        assert proxy.ask("POST", PATHS[dialect], holding(value, 1001)).status == 413, value
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
@@ -209,3 +221,18 @@ def test_a_stage_by_itself_refuses_too_many_values(program):
     assert [set(record) - {"rid", "ctx"} for record in records] == [{"error"}, {"end"}]
     assert records[0]["error"]["status"] == 413
     assert records[0]["error"]["body"]["error"]["type"] == "request_too_large"
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_stage_by_itself_counts_as_the_front(value: Any) -> None:
+    for count, kind in ((1000, "request"), (1001, "error")):
+        record = json.dumps({"rid": "r1", "ctx": {"op": "messages", "dialect": "openai"}, "request": holding(value, count)})
+        made = subprocess.run([PROGRAMS / "oai2anth", "--max-nodes", "1000"], input=record + "\n", capture_output=True,
+                              text=True, timeout=20)
+        assert kind in json.loads(made.stdout.splitlines()[0]), (count, made)
+
+
+def test_the_rig_knows_the_defaults(start) -> None:
+    proxy = start(BACKEND="claude-echo")
+    in_force = json.loads(proxy.ask("GET", "/health/detailed").body)["configuration"]
+    assert (in_force["max_body"], in_force["max_nodes"]) == (large.MAX_BODY, large.MAX_NODES)

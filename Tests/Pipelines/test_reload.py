@@ -93,7 +93,7 @@ def test_what_a_restart_alone_can_change(start, told):
 
 @pytest.mark.parametrize("options, pipeline, says", [
     (["--max-body", "none"], WAY, "max-body"),
-    (["--max-body", "0"], WAY, "--max-body is to be"),
+    (["--max-body", "0"], WAY, "--max-body=0: expected a number of bytes, 1 to "),
     (["--no-such-option"], WAY, "no-such-option"),
     (["--tokens", "/nonexistent"], WAY, "/nonexistent"),
     ([], "no-such-program", "no-such-program"),

@@ -2,6 +2,7 @@
 """A secret of the environment goes to the programs that declare it, and to no other stage."""
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -96,6 +97,24 @@ def test_stages_of_ones_own(start: Callable[..., Proxy], tmp_path: Path) -> None
 def test_a_wrong_setting(text: str) -> None:
     said = run(SCRIPTS / "claude-proxy", BACKEND="claude-echo", PORT=str(free_port()), STAGE_ENV=text)
     assert said.returncode == 64 and "--stage-env" in said.stderr and "expected PROGRAM=NAME" in said.stderr, said
+
+
+def test_a_question_has_the_same_rule(tmp_path: Path) -> None:
+    """claude-proxy ask gives its stages what a server would give them."""
+    probe = tmp_path / "probe"
+    probe.write_text(f"#!{sys.executable}\nimport json, os, sys\n"
+                     f"open({str(tmp_path)!r} + '/' + sys.argv[1], 'w').write(json.dumps(dict(os.environ)))\n"
+                     "for line in sys.stdin:\n    print(line, end='', flush=True)\n")
+    probe.chmod(0o755)
+    other = tmp_path / "other"
+    other.symlink_to(probe)
+    pipeline = f"model-map | {probe} seen | {other} claude-http | {other} plain | claude-echo | sse-encode"
+    said = run(SCRIPTS / "claude-proxy", "ask", "hi", PIPELINE=pipeline, STAGE_ENV="probe=OPENAI_API_KEY,PGPASSWORD", **KEYS, **PLAIN)
+    assert said.returncode == 0 and said.stdout == "hi\n", said
+    seen = {name: json.loads((tmp_path / name).read_text()) for name in ("seen", "claude-http", "plain")}
+    found = {name: {variable for variable, value in given.items() if "sk-secret" in value} for name, given in seen.items()}
+    assert found == {"seen": {"OPENAI_API_KEY", "PGPASSWORD"}, "claude-http": BACKENDS["claude-http"], "plain": set()}
+    assert all(PLAIN.items() <= given.items() and "PIPELINE" not in given for given in seen.values())
 
 
 def test_the_check_has_the_same_rule(tmp_path: Path) -> None:

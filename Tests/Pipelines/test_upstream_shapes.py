@@ -13,6 +13,7 @@ from messages_api import MessagesAPI
 from upstream import Request, Upstream, Wire
 
 OVERLOADED = b'{"type":"error","error":{"type":"overloaded_error","message":"later"}}'
+MODEL = b'{"type":"model","id":"m","display_name":"M","created_at":"2026-01-01T00:00:00Z"}'
 # What a gateway may answer with status 200, and the status that the client must get.
 NO_MESSAGES = [
     (OVERLOADED, 529), (b'{"error":{"type":"rate_limit_error","message":"slow"}}', 429),
@@ -105,8 +106,15 @@ def test_a_stream_without_its_stop(run) -> None:
 
 @pytest.mark.parametrize("op, good, bad", [
     ("count_tokens", b'{"input_tokens":3,"x":1}', [b"{}", b'{"input_tokens":"3"}', b'{"input_tokens":null}', MESSAGE]),
-    ("models", b'{"data":[{"id":"m"}]}', [b"{}", b"[]", b'{"data":{}}', b'{"data":[{}]}', b'{"data":["m"]}', b"<html>"]),
-    ("model", b'{"id":"m"}', [b"{}", b"[]", b'{"id":1}', b'{"data":[]}'])])
+    ("models", b'{"data":[{"type":"model","id":"m"}],"has_more":false}', [
+        b"{}", b"[]", b'{"data":{}}', b'{"data":[{}]}', b'{"data":["m"]}', b"<html>", b'{"data":[{"id":"m"}]}', MODEL, MESSAGE,
+        b'{"data":[%s,%s]}' % (MODEL, MESSAGE), b'{"data":[{"type":"file","id":"m"}]}', b'{"type":"message","data":[]}']),
+    ("models", b'{"object":"list","data":[{"id":"m","object":"model"}]}', [b'{"data":[{"id":"m","object":"file"}]}']),
+    ("models", b'{"data":[]}', [b'{"data":[[]]}', b'{"data":null}']),
+    ("model", MODEL, [b"{}", b"[]", b'{"id":1}', b'{"data":[]}', b'{"id":"m"}', b'{"type":"model"}', MESSAGE,
+                      b'{"type":"model","id":1}', b'{"data":[%s]}' % MODEL, b'{"type":"file","id":"m"}',
+                      b'{"type":"message","object":"model","id":"m"}', b'{"id":"m","object":"chat.completion"}']),
+    ("model", b'{"id":"m","object":"model","created":1}', [b'{"id":"m","object":"list"}'])])
 def test_the_other_operations(run, op: str, good: bytes, bad: list[bytes]) -> None:
     bodies = [good, *bad, OVERLOADED]
     with Upstream(lambda wire, _: wire.answer(200, bodies.pop(0))) as upstream:

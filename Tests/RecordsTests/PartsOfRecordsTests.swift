@@ -55,6 +55,16 @@ struct PartsOfRecordsTests {
     #expect(other.count == 71)
   }
 
+  @Test("long names that begin alike are losses of their own")
+  func longNames() {
+    var ledger = LossLedger()
+    let start = String(repeating: "n", count: 300)
+    for number in 0..<5 { ledger.add(start + "\(number)", "dropped", isKnown: false) }
+    ledger.add(start + "1", "dropped", isKnown: false)
+    #expect(ledger.count == 5)
+    #expect(ledger.entries.allSatisfy { $0.field.utf8.count == 256 + "…".utf8.count + 16 })
+  }
+
   @Test(
     "an object's ledger grows by another",
     arguments: [

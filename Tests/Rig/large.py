@@ -7,6 +7,8 @@ from typing import Any, Iterator
 
 MAX_BODY = 32 << 20
 MAX_NODES = 1_000_000
+# What an object counts besides its members; test_memory.py holds it, as it does nodes(), to what the programs count.
+OBJECT = 3
 # What stands around the values.
 FEW = 50
 HI = '{"role":"user","content":"hi"}'
@@ -17,16 +19,16 @@ def chat(*, messages: str = HI, more: str = "") -> str:
 
 
 def nodes(value: Any) -> int:
-    """What a value counts: each value and each key is one, and an object is three."""
+    """What a value counts: each value and each key is one, but an object is ``OBJECT``."""
     if isinstance(value, dict):
-        return 3 + sum(1 + nodes(member) for member in value.values())
+        return OBJECT + sum(1 + nodes(member) for member in value.values())
     return 1 + (sum(map(nodes, value)) if isinstance(value, list) else 0)
 
 
 def times(text: str) -> int:
     """How often the limit allows elements or members such as these."""
     is_member = text.startswith('"') and ":" in text and not text.endswith('"')
-    return (MAX_NODES - FEW) // (nodes(json.loads("{" + text + "}")) - 3 if is_member else nodes(json.loads(f"[{text}]")) - 1)
+    return (MAX_NODES - FEW) // (nodes(json.loads("{" + text + "}")) - OBJECT if is_member else nodes(json.loads(f"[{text}]")) - 1)
 
 
 def many(value: str) -> str:
