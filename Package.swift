@@ -71,7 +71,7 @@ let package = Package(
     room("Addresses"),
     // Waiting on many descriptors and timers at once.
     room("Reactor", "CLinux"),
-    // Memory that processes share by a file.
+    // The private folder of a running proxy, and memory that processes share by a file.
     room("SharedFile", "Records"),
     // The model table: names, successors, capabilities. Data.
     room("Models", "Records", "Jansson", "JSONText", embedding: "models.json"),
@@ -89,7 +89,8 @@ let package = Package(
     // Answers without a model: an echo, or a script.
     room("Echo", "Models", "Records", "Reactor", "Jansson", "JSONText"),
     // Messages requests by way of the Claude Code CLI: the only room that knows its flags, files and lines.
-    room("ClaudeCLI", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText", "CLinux"),
+    room(
+      "ClaudeCLI", "Models", "SharedFile", "Records", "Reactor", "Logs", "Jansson", "JSONText", "CLinux"),
 
     // Messages requests by way of HTTP. The only room that knows libcurl.
     room("MessagesAPI", "CCurl", "CLinux", "Records", "Reactor", "Logs", "Jansson", "JSONText"),

@@ -6,6 +6,7 @@ import Logs
 import Models
 import Reactor
 import Records
+import SharedFile
 
 /// Answers requests by way of the Claude Code CLI.
 package final class ClaudeBackend: Backend {
@@ -263,7 +264,7 @@ package final class ClaudeBackend: Backend {
       try files.check()
       filesFault = nil
     } catch {
-      let fault = "RUN_DIR can't be used: \(error.errno.map { String(cString: strerror($0)) } ?? error.message)"
+      let fault = PrivateFolder.fault(error)
       if fault != filesFault { log.write(.error, error.message) }
       filesFault = fault
     }
