@@ -6,7 +6,7 @@ import Jansson
 package struct Conversation {
   package struct Turn {
     package var isUser: Bool
-    /// Text or blocks; blocks alone where the assistant speaks.
+    /// Text or blocks, as the client wrote them; the CLI is told blocks alone where the assistant speaks.
     package var content: JSON
   }
 
@@ -48,7 +48,7 @@ package struct Conversation {
       } else {
         endUserTurn(&turn)
         noteMarksOfCalls(content, index)
-        turns.append(Turn(isUser: false, content: JSON(array: Self.blocks(content))))
+        turns.append(Turn(isUser: false, content: content))
       }
     }
     endUserTurn(&turn)
@@ -115,7 +115,10 @@ package struct Conversation {
       text = content[0]["text"]?.string
     }
     guard let text else { return false }
-    return String(text.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed()) == "(no content)"
+    // Without a list of its characters, each of which takes sixteen bytes.
+    var rest = text.drop { $0.isWhitespace }
+    while rest.last?.isWhitespace == true { rest.removeLast() }
+    return rest == "(no content)"
   }
 
   private static func isEmpty(_ content: JSON) -> Bool { content.isString ? content.equals("") : content.count == 0 }
