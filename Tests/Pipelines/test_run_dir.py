@@ -55,6 +55,13 @@ def served(request: pytest.FixtureRequest, api: Any) -> dict[str, str]:
     }[request.param]
 
 
+def start_well(start: Callable[..., Proxy], served: dict[str, str], **more: Any) -> Proxy:
+    """A server that has found all it needs."""
+    proxy = start(**served, **more)
+    wait_for("it is well", lambda: proxy.ask("GET", "/health").status == 200)
+    return proxy
+
+
 def check_unusable(proxy: Proxy, why: str) -> None:
     """Every health path says so, but the one that says whether the process lives; none but the detailed one names paths."""
     answers = {path: proxy.ask("GET", path) for path in ("/health", "/health/ready", "/health/detailed")}
@@ -71,7 +78,7 @@ def check_unusable(proxy: Proxy, why: str) -> None:
 @pytest.mark.parametrize("path", ["/health", "/health/ready", "/health/detailed"])
 def test_health_makes_it_again(start: Callable[..., Proxy], served: dict[str, str], path: str) -> None:
     """Whatever the backend."""
-    proxy = start(**served)
+    proxy = start_well(start, served)
     place = proxy.home / "run"
     shutil.rmtree(place)
     assert proxy.ask("GET", path).status == 200
@@ -81,7 +88,7 @@ def test_health_makes_it_again(start: Callable[..., Proxy], served: dict[str, st
 
 def test_health_says_when_it_cannot_be_made(start: Callable[..., Proxy], served: dict[str, str]) -> None:
     """Here a file is in its place, which stands for a parent that is gone."""
-    proxy = start(**served)
+    proxy = start_well(start, served)
     place = proxy.home / "run"
     shutil.rmtree(place)
     place.write_text("")
@@ -92,7 +99,7 @@ def test_health_says_when_it_cannot_be_made(start: Callable[..., Proxy], served:
 
 def test_health_says_when_others_may_use_it(start: Callable[..., Proxy], served: dict[str, str]) -> None:
     """As the start does."""
-    proxy = start(**served)
+    proxy = start_well(start, served)
     (proxy.home / "run").chmod(0o755)
     check_unusable(proxy, "must be a directory of this user's with mode 0700")
 
@@ -107,8 +114,7 @@ def test_health_says_when_it_is_full(start: Callable[..., Proxy], served: dict[s
     (wrapped / "claude-proxy").chmod(0o755)
     if subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", tmp_path], capture_output=True).returncode != 0:
         pytest.skip("this system lets us mount nothing, not even in a namespace")
-    proxy = start(scripts=wrapped, **served)
-    assert proxy.ask("GET", "/health").status == 200
+    proxy = start_well(start, served, scripts=wrapped)
     filling = Path(f"/proc/{proxy.process.pid}/root{proxy.home}/run/filling")
     with filling.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while True:
