@@ -98,10 +98,15 @@ package struct Conversation {
 
   /// Seen: a text that begins like the CLI's own attribution takes its place. Another program's is not the CLI's.
   private mutating func addSystem(text: String, _ field: String) {
-    guard !text.isEmpty else { return }
-    guard system.isEmpty, text.hasPrefix(Contract.attribution) else { return system.append(text) }
-    losses.append(Loss(field, "dropped its first line, another client's attribution"))
-    addSystem(text: String(text.drop { !$0.isNewline }.drop { $0.isNewline }), field)
+    var rest = text[...]
+    // Line by line, and without a copy of what follows each.
+    while system.isEmpty, rest.hasPrefix(Contract.attribution) {
+      rest = rest.drop { !$0.isNewline }.drop { $0.isNewline }
+    }
+    if rest.startIndex > text.startIndex {
+      losses.append(Loss(field, "dropped its first line, another client's attribution"))
+    }
+    if !rest.isEmpty { system.append(String(rest)) }
   }
 
   // MARK: What the CLI doesn't carry
