@@ -56,11 +56,13 @@ let package = Package(
     .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     // What Glibc's module lacks: epoll, pidfds, signalfds, the allocator's settings.
     .target(name: "CLinux"),
+    // What Swift can't say of bytes without many more instructions.
+    .target(name: "CBytes"),
     // What the server says of its interface. Data.
     .target(name: "COpenAPI", exclude: ["openapi.json"]),
 
     // JSON as bytes: the buffer, scanning, escaping, checking. No tree.
-    room("JSONText"),
+    room("JSONText", "CBytes"),
     // JSON as a value. The only room that knows Jansson.
     room("Jansson", "CJansson", "JSONText", linking: [.linkedLibrary(":libjansson.a")]),
     // The contract between the programs: lines, envelopes, bare bodies, the run loop.
