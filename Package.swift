@@ -58,11 +58,13 @@ let package = Package(
     .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     // What Glibc's module lacks: epoll, pidfds, signalfds, the allocator's settings.
     .target(name: "CLinux"),
+    // What Swift can't say of bytes without many more instructions.
+    .target(name: "CBytes"),
     // What the server says of its interface. Data.
     .target(name: "COpenAPI", exclude: ["openapi.json"]),
 
     // JSON as bytes: the buffer, scanning, escaping, checking. No tree.
-    room("JSONText"),
+    room("JSONText", "CBytes"),
     // JSON as a value. The only room that knows Jansson.
     room("Jansson", "CJansson", "JSONText", linking: [.linkedLibrary(":libjansson.a")]),
     // The contract between the programs: lines, envelopes, bare bodies, the run loop.
@@ -73,7 +75,7 @@ let package = Package(
     room("Addresses"),
     // Waiting on many descriptors and timers at once.
     room("Reactor", "CLinux"),
-    // Memory that processes share by a file.
+    // The private folder of a running proxy, and memory that processes share by a file.
     room("SharedFile", "Records"),
     // The model table: names, successors, capabilities. Data.
     room("Models", "Records", "Jansson", "JSONText", embedding: "models.json"),
@@ -93,7 +95,8 @@ let package = Package(
     // Answers without a model: an echo, or a script.
     room("Echo", "Models", "Records", "Reactor", "Jansson", "JSONText"),
     // Messages requests by way of the Claude Code CLI: the only room that knows its flags, files and lines.
-    room("ClaudeCLI", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText", "CLinux"),
+    room(
+      "ClaudeCLI", "Models", "SharedFile", "Records", "Reactor", "Logs", "Jansson", "JSONText", "CLinux"),
 
     // Messages requests by way of HTTP. The only room that knows libcurl.
     room("MessagesAPI", "CCurl", "CLinux", "Records", "Reactor", "Logs", "Jansson", "JSONText"),

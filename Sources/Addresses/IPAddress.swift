@@ -16,7 +16,7 @@ package struct IPAddress: Hashable, Sendable {
   package init?(_ text: some StringProtocol) {
     var text = String(text)
     // A zone names one of our own interfaces (RFC 4007, 11): it says nothing about whose the address is.
-    if let zone = text.firstIndex(of: "%") {
+    if let zone = text.utf8.firstIndex(of: UInt8(ascii: "%")) {
       guard text[..<zone].contains(":"), text.index(after: zone) < text.endIndex else { return nil }
       text = String(text[..<zone])
     }

@@ -139,9 +139,10 @@ final class Child {
   // MARK: Its input
 
   /// Hands over bytes for the child's stdin; what the pipe doesn't take is written when it does.
-  func write(_ bytes: borrowing Bytes) {
+  func write(_ bytes: consuming Bytes) {
     guard input >= 0 else { return }
-    pending.append(bytes.slice)
+    // What is large isn't copied.
+    if pending.isEmpty { pending = bytes } else { pending.append(bytes.slice) }
     writePending()
   }
 
@@ -240,7 +241,7 @@ final class Child {
   }
 
   /// Asks the process to end: by a last frame and the end of its stdin, and only then as ``terminate()`` does.
-  func end(by frame: borrowing Bytes) {
+  func end(by frame: consuming Bytes) {
     closesInput = true
     write(frame)
     guard handlers != nil else { return }

@@ -6,6 +6,7 @@ import Logs
 import Models
 import Reactor
 import Records
+import SharedFile
 
 /// Answers requests by way of the Claude Code CLI.
 package final class ClaudeBackend: Backend {
@@ -146,15 +147,20 @@ package final class ClaudeBackend: Backend {
     guard turns.count < Limits.maxOpen else {
       throw APIError(status: 529, "too many requests wait", headers: [("retry-after", "5")])
     }
-    let request = try MessagesRequest(payload: line.payload, ctx: line.ctx, isCount: isCount)
-    var ctx = Bytes()
-    if let given = line.ctx { ctx.append(given) } else { ctx.append("{}") }
-    let turn = Turn(id, request, line: line, ctx: ctx, backend: self)
+    let turn = try Turn(id, line: line, isCount: isCount, backend: self)
     turns[id] = turn
     queue.append(turn)
     turn.wait()
+    // The CLI is tried in a folder of ours: without it, it would seem not to be there. What fails is told when the request
+    // goes to a process.
+    try? files.ensure()
     installation.refresh()
-    pump()
+    if line.bytes.count <= Limits.ownBuffer {
+      pump()
+    } else {
+      // Not while the line stands in the buffer of the input too.
+      _ = reactor.after(milliseconds: 0) { [unowned self] in pump() }
+    }
     hold(turn)
   }
 
@@ -265,7 +271,7 @@ package final class ClaudeBackend: Backend {
       try files.check()
       filesFault = nil
     } catch {
-      let fault = "RUN_DIR can't be used: \(error.errno.map { String(cString: strerror($0)) } ?? error.message)"
+      let fault = PrivateFolder.fault(error)
       if fault != filesFault { log.write(.error, error.message) }
       filesFault = fault
     }

@@ -6,7 +6,7 @@ import Jansson
 package struct Conversation {
   package struct Turn {
     package var isUser: Bool
-    /// Text or blocks; blocks alone where the assistant speaks.
+    /// Text or blocks, as the client wrote them; the CLI is told blocks alone where the assistant speaks.
     package var content: JSON
   }
 
@@ -48,7 +48,7 @@ package struct Conversation {
       } else {
         endUserTurn(&turn)
         noteMarksOfCalls(content, index)
-        turns.append(Turn(isUser: false, content: JSON(array: Self.blocks(content))))
+        turns.append(Turn(isUser: false, content: content))
       }
     }
     endUserTurn(&turn)
@@ -98,10 +98,15 @@ package struct Conversation {
 
   /// Seen: a text that begins like the CLI's own attribution takes its place. Another program's is not the CLI's.
   private mutating func addSystem(text: String, _ field: String) {
-    guard !text.isEmpty else { return }
-    guard system.isEmpty, text.hasPrefix(Contract.attribution) else { return system.append(text) }
-    losses.append(Loss(field, "dropped its first line, another client's attribution"))
-    addSystem(text: String(text.drop { !$0.isNewline }.drop { $0.isNewline }), field)
+    var rest = text[...]
+    // Line by line, and without a copy of what follows each.
+    while system.isEmpty, rest.hasPrefix(Contract.attribution) {
+      rest = rest.drop { !$0.isNewline }.drop { $0.isNewline }
+    }
+    if rest.startIndex > text.startIndex {
+      losses.append(Loss(field, "dropped its first line, another client's attribution"))
+    }
+    if !rest.isEmpty { system.append(String(rest)) }
   }
 
   // MARK: What the CLI doesn't carry
@@ -115,7 +120,10 @@ package struct Conversation {
       text = content[0]["text"]?.string
     }
     guard let text else { return false }
-    return String(text.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed()) == "(no content)"
+    // Without a list of its characters, each of which takes sixteen bytes.
+    var rest = text.drop { $0.isWhitespace }
+    while rest.last?.isWhitespace == true { rest.removeLast() }
+    return rest == "(no content)"
   }
 
   private static func isEmpty(_ content: JSON) -> Bool { content.isString ? content.equals("") : content.count == 0 }

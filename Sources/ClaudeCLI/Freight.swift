@@ -25,11 +25,14 @@ package struct Freight: ~Copyable {
   }
 
   private init(verbatim request: MessagesRequest, makeID: () -> String) {
-    var body = ExtraBody(verbatim: request)
-    losses = request.losses + body.losses
     settingsID = makeID()
-    frames = Bytes(capacity: body.count * 9 / 8 + 1024)
-    frames.append(settings: settingsID, model: request.model.text, body: body.take(), disableCaching: true)
+    var head = Bytes(capacity: request.size * 9 / 8 + 1024)
+    head.append(settingsBeforeBody: settingsID, model: request.model.text)
+    // Straight into the frame: a large request stands nowhere else then.
+    var body = ExtraBody(verbatim: request, quotedIn: head)
+    losses = request.losses + body.losses
+    frames = body.take()
+    frames.append(settingsAfterBody: true)
     frames.append(boundary: makeID())
     // The text stands for nothing: the request's messages take its place.
     frames.append(#"{"type":"user","message":{"role":"user","content":"."},"parent_tool_use_id":null,"#)
@@ -138,15 +141,23 @@ extension Bytes {
 
   /// Appends the frame that sets what a request needs: all of it each time, because settings merge.
   fileprivate mutating func append(settings id: String, model: String, body: consuming Bytes, disableCaching: Bool) {
+    append(settingsBeforeBody: id, model: model)
+    append(escaped: body.slice)
+    append(settingsAfterBody: disableCaching)
+  }
+
+  fileprivate mutating func append(settingsBeforeBody id: String, model: String) {
     append(#"{"type":"control_request","request_id":"#)
     append(quoted: id)
     append(#","request":{"subtype":"apply_flag_settings","settings":{"model":"#)
     append(quoted: model)
     append(#","env":{""#)
     append(text: Contract.extraBody)
-    append(#"":"#)
-    append(quoted: body.slice)
-    append(#",""#)
+    append(#"":""#)
+  }
+
+  fileprivate mutating func append(settingsAfterBody disableCaching: Bool) {
+    append(#"",""#)
     append(text: Contract.disableCaching)
     append(disableCaching ? #"":"1",""# : #"":"",""#)
     append(text: Contract.customHeaders)
@@ -157,10 +168,15 @@ extension Bytes {
 
 /// The members of a request that the CLI spreads over the body it makes.
 package struct ExtraBody: ~Copyable {
-  private var bytes = Bytes()
+  private var bytes: Bytes
+  /// It is the inside of a JSON string, where it needs escapes.
+  private let isQuoted: Bool
+  private var hasMember = false
   package private(set) var losses: [Loss] = []
 
   package init(_ request: MessagesRequest, auth: Auth) {
+    bytes = Bytes()
+    isQuoted = false
     bytes.append("{")
     for (key, value) in request.body.members {
       switch key {
@@ -177,6 +193,17 @@ package struct ExtraBody: ~Copyable {
 
   /// The whole request, its values as the client wrote them.
   package init(verbatim request: MessagesRequest) {
+    self.init(verbatim: request, after: Bytes(), isQuoted: false)
+  }
+
+  /// The same as the inside of a JSON string that has begun.
+  init(verbatim request: MessagesRequest, quotedIn text: consuming Bytes) {
+    self.init(verbatim: request, after: text, isQuoted: true)
+  }
+
+  private init(verbatim request: MessagesRequest, after text: consuming Bytes, isQuoted: Bool) {
+    bytes = text
+    self.isQuoted = isQuoted
     bytes.append("{")
     request.members { key, value in
       switch key {
@@ -184,37 +211,46 @@ package struct ExtraBody: ~Copyable {
       case _ where Contract.carried.contains(key), _ where Contract.carriedWithKey.contains(key),
         _ where Contract.carriedVerbatim.contains(key):
         begin(key)
-        bytes.append(value)
+        append(value)
       default: if !value.equals("null") { losses.append(Loss(key, "dropped")) }
       }
     }
     for (key, value) in Contract.emptyVerbatim where request.body[key] == nil {
       begin(key.description)
-      bytes.append(value)
+      append(value)
     }
     if request.wantsCaching, !request.hasCacheMarks {
       begin("cache_control")
-      bytes.append(#"{"type":"ephemeral"}"#)
+      append(#"{"type":"ephemeral"}"#)
     }
     finish(request)
   }
 
-  package var count: Int { bytes.count }
-
   private mutating func begin(_ key: String) {
-    if bytes.count > 1 { bytes.append(",") }
-    bytes.append(quoted: key)
+    if hasMember { bytes.append(",") }
+    hasMember = true
+    var name = Bytes()
+    name.append(quoted: key)
+    append(name.slice)
     bytes.append(":")
+  }
+
+  private mutating func append(_ value: ByteSlice) {
+    if isQuoted { bytes.append(escaped: value) } else { bytes.append(value) }
+  }
+
+  private mutating func append(_ value: StaticString) {
+    append(ByteSlice(start: value.utf8Start, count: value.utf8CodeUnitCount))
   }
 
   private mutating func finish(_ request: MessagesRequest) {
     if let thinking = request.thinkingByDefault {
       begin("thinking")
-      bytes.append(thinking)
+      append(thinking)
     }
     bytes.append("}")
   }
 
-  /// Hands over the JSON object.
+  /// Hands over the JSON object, after the text that it was put behind.
   package mutating func take() -> Bytes { bytes.take() }
 }

@@ -16,7 +16,11 @@ package struct MessagesRequest {
   }
 
   package let body: JSON
-  private let text: Text
+  private let payload: ByteSlice
+  /// What keeps the payload; nil where the caller does.
+  private let kept: Text?
+  /// Of its body, in bytes.
+  var size: Int { payload.count }
   package let model: ModelName
   package let wantsStream: Bool
   /// Beta features that the client named in its headers.
@@ -28,11 +32,12 @@ package struct MessagesRequest {
   /// Whose request it is: the name of the key that it came with.
   package let caller: String?
 
+  /// - Parameter lends: the payload outlives the request, which then holds no copy of it, nor of its long strings.
   /// - Throws: the API's own answer to a body that lacks what every request must have.
-  package init(payload: ByteSlice, ctx: ByteSlice?, isCount: Bool = false) throws(APIError) {
+  package init(payload: ByteSlice, ctx: ByteSlice?, isCount: Bool = false, lends: Bool = false) throws(APIError) {
     let body: JSON
     do throws(JSONError) {
-      body = try JSON.parse(payload)
+      body = try JSON.parse(payload, lends: lends)
     } catch {
       throw APIError(body: error)
     }
@@ -64,7 +69,9 @@ package struct MessagesRequest {
     guard let model = ModelName(name) else { throw APIError(status: 404, "model: no such model", param: "model") }
     self.isCount = isCount
     self.body = body
-    text = Text(payload)
+    let kept = lends ? nil : Text(payload)
+    self.kept = kept
+    self.payload = kept?.bytes.slice ?? payload
     self.model = model
     wantsStream = stream?.bool ?? false
 
@@ -106,7 +113,7 @@ package struct MessagesRequest {
 
   /// Calls `each` with the name and the bytes of each member of the body, as the client wrote them.
   package func members(_ each: (_ key: String, _ value: ByteSlice) -> Void) {
-    Scan.members(text.bytes.slice) { key, value in
+    Scan.members(payload) { key, value in
       var plain = Bytes()
       // A name may be written with escapes, and must be known all the same.
       each(plain.append(unescaped: key) ? plain.text : key.text, value)

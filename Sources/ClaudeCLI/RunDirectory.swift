@@ -2,6 +2,7 @@
 import Glibc
 import JSONText
 import Records
+import SharedFile
 
 /// The private files of one process: nobody else can read them, and they go when it goes.
 ///
@@ -27,8 +28,8 @@ package final class RunDirectory {
   }
 
   private func make() throws(Failure) {
-    try Self.makePrivate(base)
-    try Self.makePrivate(neutral)
+    try PrivateFolder.make(base)
+    try PrivateFolder.make(neutral)
     // Nobody sweeps between the making of a directory and its locking.
     let gate = open("\(base)/claude-exec.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard gate >= 0, flock(gate, LOCK_EX) == 0 else { throw Self.failure("\(base)/claude-exec.lock can't be locked") }
@@ -53,10 +54,8 @@ package final class RunDirectory {
 
   /// Looks whether files can be written in it: it may be gone for good, full, or read-only by now.
   package func check() throws(Failure) {
-    var bytes = Bytes(capacity: 4_096)
-    // A file system that is full may still have room for a name.
-    while bytes.count < 4_096 { bytes.append("claude-exec") }
-    remove(try write(bytes, named: "check-\(UniqueID.make())"))
+    try ensure()
+    try PrivateFolder.check(path)
   }
 
   deinit { close(lock) }
@@ -100,27 +99,6 @@ package final class RunDirectory {
 
   /// Removes the directory and what is in it.
   package func removeAll() { Self.removeTree(path) }
-
-  private static func makePrivate(_ path: String) throws(Failure) {
-    if mkdir(path, 0o700) != 0, errno == ENOENT {
-      let parent = path.split(separator: "/").dropLast().map { "/\($0)" }.joined()
-      if !parent.isEmpty { try makeParents(parent) }
-      mkdir(path, 0o700)
-    }
-    var status = stat()
-    guard lstat(path, &status) == 0 else { throw failure("\(path) can't be made") }
-    guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o077 == 0 else {
-      throw Failure(.configuration, "\(path) must be a directory of this user's with mode 0700")
-    }
-  }
-
-  private static func makeParents(_ path: String) throws(Failure) {
-    if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
-    let parent = path.split(separator: "/").dropLast().map { "/\($0)" }.joined()
-    guard errno == ENOENT, !parent.isEmpty else { throw failure("\(path) can't be made") }
-    try makeParents(parent)
-    guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw failure("\(path) can't be made") }
-  }
 
   /// Removes what processes left that are no more.
   private static func sweep(_ base: String) {

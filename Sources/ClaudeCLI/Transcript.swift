@@ -44,7 +44,14 @@ extension Bytes {
       append(text: id.filter { $0 != "-" })
       append(#"","content":"#)
     }
-    append(turn.content)
+    if turn.isUser || !turn.content.isString {
+      append(turn.content)
+    } else {
+      // Made here: of a long conversation as many blocks would be in memory as it has turns.
+      append(#"[{"type":"text","text":"#)
+      append(turn.content)
+      append("}]")
+    }
     append("}")
   }
 }

@@ -43,13 +43,21 @@ final class Turn {
     }
   }
 
-  init(_ id: RequestID, _ request: MessagesRequest, line: Line, ctx: consuming Bytes, backend: ClaudeBackend) {
+  /// - Throws: the API's own answer to a body that lacks what every request must have.
+  init(_ id: RequestID, line given: Line, isCount: Bool, backend: ClaudeBackend) throws(APIError) {
+    var line = Bytes(capacity: given.bytes.count)
+    line.append(given.bytes)
+    let start = given.payload.baseAddress! - given.bytes.baseAddress!
+    // The long strings of its tree stay in the line, which a cut of an owner that moves still has where it was.
+    let request = try MessagesRequest(
+      payload: line.slice.cut(start, start + given.payload.count), ctx: given.ctx, isCount: isCount, lends: true)
+    var ctx = Bytes()
+    if let given = given.ctx { ctx.append(given) } else { ctx.append("{}") }
     self.id = id
     self.request = request
     outline = Outline(request)
     self.ctx = ctx
-    self.line = Bytes(capacity: line.bytes.count)
-    self.line.append(line.bytes)
+    self.line = line
     self.backend = backend
   }
 
@@ -63,7 +71,7 @@ final class Turn {
   private func parse() -> MessagesRequest? {
     if let request { return request }
     guard !line.isEmpty, let line = Line(scanning: line.slice) else { return nil }
-    return try? MessagesRequest(payload: line.payload, ctx: ctx.slice, isCount: outline.isCount)
+    return try? MessagesRequest(payload: line.payload, ctx: ctx.slice, isCount: outline.isCount, lends: true)
   }
 
   /// Forgets the line, unless it may still have to be handed on.
@@ -123,12 +131,13 @@ final class Turn {
       let worker = try worker(for: need, request, freight)
       self.worker = worker
       carriedAt = Reactor.now
-      worker.carry(self, freight, for: need)
+      worker.carry(self, &freight, for: need)
     } catch {
       backend.log.write(.error, error.message, ["id": id.text])
       return fail(APIError(status: 500, "the proxy could not start the Claude CLI"))
     }
-    freight.frames.removeAll(keeping: 0)
+    // Only a process that had waited may be dead already, so that the request goes to another.
+    if !isOnWaiting, !backend.declining.isOn { line.removeAll(keeping: 0) }
     if !outline.isCount { backend.pool.used(need) }
     deadline = reactor.after(milliseconds: settings.requestTimeout * 1_000) { [unowned self] in
       give(APIError(status: 504, "the answer took longer than \(settings.requestTimeout) s"))

@@ -107,7 +107,9 @@ final class Worker {
   // MARK: A request
 
   /// Takes a request: its lines go to the turn, until its answer is over.
-  func carry(_ turn: Turn, _ freight: borrowing Freight, for need: Need) {
+  ///
+  /// - Parameter freight: its frames are taken out of it: they may be large.
+  func carry(_ turn: Turn, _ freight: inout Freight, for need: Need) {
     let isWarm = isParked
     served = need
     state = .busy
@@ -123,12 +125,12 @@ final class Worker {
     }
     pauses = freight.pauses
     guard let first = pauses.first else {
-      child?.write(freight.frames)
+      child?.write(freight.frames.take())
       return
     }
     var frames = Bytes(capacity: first.at)
     frames.append(freight.frames.slice.cut(0, first.at))
-    rest.append(freight.frames.slice)
+    rest = freight.frames.take()
     child?.write(frames)
   }
 

@@ -8,7 +8,10 @@ struct HTTPHead {
   private var status = 200
   /// In the order in which they were set; nil where one was set again later.
   private var headers: [(name: String, value: String)?] = []
+  /// Where each header stands, once there are more than a few.
   private var places: [String: Int] = [:]
+  /// So many are looked through one by one: that takes less than a table.
+  private static let few = 16
 
   /// How many headers a ctx may add, and how long a value made of request data may be, in bytes: proxies in front, and
   /// clients, refuse an answer whose head is too large.
@@ -53,8 +56,17 @@ struct HTTPHead {
   }
 
   private mutating func set(_ name: String, _ value: String) {
-    if let earlier = places.updateValue(headers.count, forKey: name) { headers[earlier] = nil }
+    if let earlier = place(of: name) { headers[earlier] = nil }
     headers.append((name, value))
+  }
+
+  /// Where a header stands that is about to be set again.
+  private mutating func place(of name: String) -> Int? {
+    if headers.count < Self.few { return headers.firstIndex { $0?.name == name } }
+    if places.isEmpty {
+      for (place, header) in headers.enumerated() { if let header { places[header.name] = place } }
+    }
+    return places.updateValue(headers.count, forKey: name)
   }
 
   /// Writes the `http` record.

@@ -13,6 +13,7 @@ enum LossHeader {
   ///   - entries: an array of `{"field":"temperature","fate":"clamped 1.7 to 1"}`.
   ///   - more: how many more losses were counted and not listed.
   static func value(_ entries: ByteSlice?, more counted: Int) -> String? {
+    guard entries != nil || counted > 0 else { return nil }
     var text = ""
     var known: Set<String> = []
     var unknown = 0

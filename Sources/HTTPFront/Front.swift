@@ -16,6 +16,7 @@ final class Front {
   let loop: any EventLoop
   let startedAt = NIODeadline.now()
   var metrics = Metrics()
+  var runFolder = RunFolder()
   /// Where it listens: an address and a port, or a path.
   var places: [(host: String, port: Int?)] = []
   private(set) var exchanges: [RID: Exchange] = [:]

@@ -54,10 +54,10 @@ extension Front {
 }
 
 extension Bytes {
-  /// The members of an object but for one, each with a comma after it.
-  mutating func append(members object: ByteSlice, but left: StaticString = "") {
+  /// The members of an object but for some, each with a comma after it.
+  mutating func append(members object: ByteSlice, but left: [StaticString] = []) {
     Scan.members(object) { key, value in
-      if key.equals(left) { return true }
+      if left.contains(where: { key.equals($0) }) { return true }
       append("\"")
       append(key)
       append("\":")

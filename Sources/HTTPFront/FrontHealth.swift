@@ -48,14 +48,19 @@ extension Front {
         supervisor.diagnosis.begin(PipelineDiagnosis.answeredByError)
       }
     }
-    switch exchange.route?.purpose {
-    case .ready: return start.status == 200 ? health("ready") : health("not_ready", status: 503)
-    case .detailed: return detailed(start.status, exchange.pending.bytes)
+    let purpose = exchange.route?.purpose
+    // What the pipeline finds fault with comes first: the owner mends that before anything else.
+    let isAsked = start.status == 200 && (purpose == .health || purpose == .ready || purpose == .detailed)
+    let fault = isAsked ? runFolder.fault(at: settings.runDirectory, log) : nil
+    let status = fault == nil ? start.status : 503
+    switch purpose {
+    case .ready: return status == 200 ? health("ready") : health("not_ready", status: 503, error: fault)
+    case .detailed: return detailed(status, exchange.pending.bytes, fault: fault)
     case .metrics: return own(.metrics, exchange)
     default:
-      var answer = LocalAnswer(status: start.status, contentType: type, text: "")
+      var answer = LocalAnswer(status: status, contentType: type, text: "")
       answer.body =
-        exchange.route?.purpose == .health ? Self.withoutComponents(exchange.pending.bytes) : exchange.pending.bytes
+        purpose == .health ? Self.withoutComponents(exchange.pending.bytes, fault) : exchange.pending.bytes
       let own = ["content-type", "content-length"]
       answer.headers = start.headers.filter { !own.contains($0.name) }.map { ($0.name, $0.value) }
       return answer
@@ -87,7 +92,13 @@ extension Front {
   }
 
   /// What the pipeline says of its health, and the front's own parts beside it.
-  private func detailed(_ status: Int, _ answer: ByteBuffer?, error: String? = nil) -> LocalAnswer {
+  ///
+  /// - Parameters:
+  ///   - error: why there is no answer of the pipeline.
+  ///   - fault: why the server can't serve, although the pipeline can.
+  private func detailed(
+    _ status: Int, _ answer: ByteBuffer?, error: String? = nil, fault: String? = nil
+  ) -> LocalAnswer {
     guard var answer, Self.isObject(&answer) else {
       var body = Bytes()
       body.append(health: "unhealthy", version: settings.version)
@@ -104,7 +115,7 @@ extension Front {
     answer.withUnsafeReadableBytes { bytes in
       let answer = bytes.assumingMemoryBound(to: UInt8.self)
       body.append("{")
-      body.append(members: answer, but: "components")
+      body.append(health: answer, fault)
       body.append(#""components":{"#)
       if let components = Scan.member("components", of: answer) { body.append(members: components) }
     }
@@ -116,13 +127,13 @@ extension Front {
   }
 
   /// A health answer without what names paths of this machine.
-  private static func withoutComponents(_ answer: ByteBuffer) -> ByteBuffer {
+  private static func withoutComponents(_ answer: ByteBuffer, _ fault: String?) -> ByteBuffer {
     var answer = answer
     guard isObject(&answer) else { return answer }
     var body = Bytes()
     answer.withUnsafeReadableBytes {
       body.append("{")
-      body.append(members: $0.assumingMemoryBound(to: UInt8.self), but: "components")
+      body.append(health: $0.assumingMemoryBound(to: UInt8.self), fault)
     }
     // The comma after the last member gives way.
     body.removeLast(body.count > 1 ? 1 : 0)
@@ -141,5 +152,17 @@ extension Front {
       }
     }
     return isJSON && check.isComplete && check.firstByte == UInt8(ascii: "{")
+  }
+}
+
+extension Bytes {
+  /// The members of a pipeline's health answer but for its components, each with a comma after it; and instead of what
+  /// it says of its state, the fault of the server's own, where there is one.
+  fileprivate mutating func append(health answer: ByteSlice, _ fault: String?) {
+    guard let fault else { return append(members: answer, but: ["components"]) }
+    append(#""status":"unhealthy","error":"#)
+    append(quoted: fault)
+    append(",")
+    append(members: answer, but: ["components", "status", "error"])
   }
 }

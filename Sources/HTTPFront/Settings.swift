@@ -21,6 +21,8 @@ package struct FrontSettings: Sendable {
   package var socketMode: UInt32 = 0o600
   /// The file of counters that processes share; nil where each has its own.
   package var counters: String?
+  /// The folder of private files that health looks at; nil for none.
+  package var runDirectory: String?
   package var maxBody = FrontLimits.maxBody
   /// How many JSON values a body may hold.
   package var maxNodes = FrontLimits.maxNodes

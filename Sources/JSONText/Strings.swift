@@ -28,7 +28,7 @@ extension Bytes {
       reserve(16)
       // All of it, before it is known how much of it is plain.
       UnsafeMutableRawPointer(storage.unsafelyUnwrapped + used).storeBytes(of: sixteen, as: SIMD2<UInt64>.self)
-      let plain = Scan.plainBytes(sixteen)
+      let plain = Scan.plainOfSixteen(source + at)
       used += plain
       at += plain
       if plain < 16 {

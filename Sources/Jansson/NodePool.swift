@@ -20,6 +20,9 @@ package enum NodePool {
   private static let slabsAtOnce = 16
   /// Empty slabs that are kept all the same.
   private static let ownSlabs = 16
+  /// Empty slabs that are kept for the next large request: 16 MB. More of them are of a tree that takes its time anyway,
+  /// and the next stage needs the memory.
+  private static let mostSlabs = 256
   /// Blocks begin here within a step. The system's blocks begin at its start, so an address tells whose a block is.
   private static let offset = 8
 
@@ -105,6 +108,10 @@ package enum NodePool {
     // The last one of its size stays: the next block is made there.
     guard slab.pointee.used == 0, slab.pointee.before != nil || slab.pointee.after != nil else { return }
     unlink(slab, from: count)
+    guard state.pointee.emptyCount < mostSlabs else {
+      munmap(slab, slabSize)
+      return
+    }
     link(slab, into: 0)
     state.pointee.emptyCount += 1
   }

@@ -14,7 +14,7 @@ extension Bytes {
   mutating func append(logged text: String, _ escape: LogEscape, atMost limit: Int) {
     var text = text
     let isPlain = text.withUTF8 { bytes in
-      bytes.count <= limit && bytes.allSatisfy { (0x20..<0x7F).contains($0) && $0 != 0x22 && $0 != 0x5C }
+      bytes.count <= limit && bytes.isPlain
     }
     if isPlain { return append(text: text) }
     let start = count
@@ -46,6 +46,17 @@ extension Bytes {
     case (_, .words) where scalar.isUnseen: append(text: "\\u{" + String(scalar.value, radix: 16) + "}")
     default: append(scalar: scalar.value)
     }
+  }
+}
+
+extension ByteSlice {
+  /// Whether it is ASCII that needs no escape.
+  fileprivate var isPlain: Bool {
+    guard count > 0, Scan.plainRun(self, 0) == count else { return count == 0 }
+    // The top bit of a sum says that a byte is 0x7F or above it; UTF-8 has no byte 0xFF.
+    var sums: UInt8 = 0
+    for byte in self { sums |= byte &+ 1 }
+    return sums < 0x80
   }
 }
 

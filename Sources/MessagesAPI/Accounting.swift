@@ -4,7 +4,10 @@ import JSONText
 /// What an answer's `end` says of it, spliced from its message or its events.
 struct Accounting: ~Copyable {
   private var model = Bytes()
+  /// As the message had it.
   private var usage = Bytes()
+  /// With what later reports said; nil before the first of them.
+  private var members: Members?
   private var timeToFirst: Int?
 
   /// Takes a message, whole or as it is when it starts.
@@ -19,6 +22,7 @@ struct Accounting: ~Copyable {
       } else if key.equals("usage"), value[0] == UInt8(ascii: "{") {
         usage.removeAll()
         usage.append(value)
+        members = nil
       }
       return true
     }
@@ -28,35 +32,49 @@ struct Accounting: ~Copyable {
   /// they are null.
   mutating func take(usage later: ByteSlice) {
     guard later[0] == UInt8(ascii: "{") else { return }
-    var merged = Bytes(capacity: usage.count + later.count)
-    func put(_ key: ByteSlice, _ value: ByteSlice) {
-      merged.append(merged.isEmpty ? "{" : ",")
-      merged.append("\"")
-      merged.append(key)
-      merged.append("\":")
-      merged.append(value)
-    }
-    Scan.members(usage.slice) { key, value in
-      if Self.member(key, of: later) == nil { put(key, value) }
-      return true
+    // Apart from the second report on: a stream may have as many of them as it has events.
+    if members == nil {
+      members = Members()
+      Scan.members(usage.slice) { key, value in
+        members!.set(key.text, value.text)
+        return true
+      }
     }
     Scan.members(later) { key, value in
-      if !value.equals("null") || Self.member(key, of: usage.slice) == nil { put(key, value) }
+      if !value.equals("null") || !members!.has(key.text) { members!.set(key.text, value.text) }
       return true
     }
-    merged.append(merged.isEmpty ? "{}" : "}")
-    usage = merged.take()
   }
 
-  /// The member of that name; nil where it isn't there or is null.
-  private static func member(_ name: ByteSlice, of object: ByteSlice) -> ByteSlice? {
-    var found: ByteSlice?
-    Scan.members(object) { key, value in
-      guard key.equals(name) else { return true }
-      if !value.equals("null") { found = value }
-      return false
+  /// The members of an object by their names, each once, in the order in which they were set.
+  private struct Members {
+    /// Nil where one was set again later.
+    private var all: [(name: String, value: String)?] = []
+    private var places: [String: Int] = [:]
+
+    /// Whether there is such a member that is not null.
+    func has(_ name: String) -> Bool { places[name].map { all[$0]?.value != "null" } ?? false }
+
+    mutating func set(_ name: String, _ value: String) {
+      if let earlier = places.updateValue(all.count, forKey: name) { all[earlier] = nil }
+      all.append((name, value))
+      guard all.count > 2 * places.count + 16 else { return }
+      all.removeAll { $0 == nil }
+      for (place, member) in all.enumerated() { places[member!.name] = place }
     }
-    return found
+
+    func append(to bytes: inout Bytes) {
+      var isFirst = true
+      bytes.append("{")
+      for case let member? in all {
+        bytes.append(isFirst ? "\"" : ",\"")
+        isFirst = false
+        bytes.append(text: member.name)
+        bytes.append("\":")
+        bytes.append(text: member.value)
+      }
+      bytes.append("}")
+    }
   }
 
   /// Appends the payload of `end`.
@@ -71,7 +89,10 @@ struct Accounting: ~Copyable {
       key(#""model":"#)
       bytes.append(model.slice)
     }
-    if !usage.isEmpty {
+    if let members {
+      key(#""usage":"#)
+      members.append(to: &bytes)
+    } else if !usage.isEmpty {
       key(#""usage":"#)
       bytes.append(usage.slice)
     }

@@ -18,6 +18,13 @@ final class CurlLoop {
   private let multi: UnsafeMutableRawPointer
   private let reactor: Reactor
   private var timer: Reactor.Timer?
+  /// What the reactor waits for on a connection that libcurl waits for, or has waited for.
+  ///
+  /// A kept connection has its place in epoll also between two requests: to leave it and to come back takes two system
+  /// calls for each request.
+  private var watched: [Int32: Int32] = [:]
+  /// Those between two requests.
+  private var resting: Set<Int32> = []
 
   /// - Parameters:
   ///   - connections: how many are kept for later requests. There is no limit to those in use.
@@ -40,10 +47,13 @@ final class CurlLoop {
     _ = ccurl_multi_set_pointer(multi, CURLMOPT_TIMERDATA, context)
     _ = ccurl_multi_set_number(multi, CURLMOPT_MAXCONNECTS, connections)
     _ = ccurl_multi_set_number(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, streams)
+    sockets.leaving = { [unowned self] socket in unwatch(socket) }
   }
 
   deinit {
     reactor.cancel(timer)
+    // They close now, when nothing watches them any more.
+    sockets.leaving = { _ in }
     curl_multi_cleanup(multi)
   }
 
@@ -58,17 +68,32 @@ final class CurlLoop {
   func remove(_ easy: UnsafeMutableRawPointer) { curl_multi_remove_handle(multi, easy) }
 
   private func watch(_ socket: curl_socket_t, _ what: Int32) {
-    guard what != CURL_POLL_REMOVE else { return reactor.unwatch(socket) }
+    guard what != CURL_POLL_REMOVE else {
+      // Of others nobody says when they are closed.
+      guard sockets.isOpen(socket), watched[socket] != nil else { return unwatch(socket) }
+      resting.insert(socket)
+      return
+    }
+    if resting.remove(socket) != nil, watched[socket] == what { return }
+    watched[socket] = what
     var events: Reactor.Events = []
     if what & CURL_POLL_IN != 0 { events.insert(.readable) }
     if what & CURL_POLL_OUT != 0 { events.insert(.writable) }
     reactor.watch(socket, for: events) { [unowned self] ready in
+      // The end of a kept connection, or bytes that nobody asked for: both are looked for before it is used again.
+      guard !resting.contains(socket) else { return unwatch(socket) }
       var came: Int32 = 0
       if !ready.isDisjoint(with: .readable) { came |= CURL_CSELECT_IN }
       if !ready.isDisjoint(with: .writable) { came |= CURL_CSELECT_OUT }
       if !ready.isDisjoint(with: .hangUp) { came |= CURL_CSELECT_ERR }
       act(socket, came)
     }
+  }
+
+  private func unwatch(_ socket: curl_socket_t) {
+    watched[socket] = nil
+    resting.remove(socket)
+    reactor.unwatch(socket)
   }
 
   private func wait(_ milliseconds: Int) {

@@ -24,6 +24,8 @@ final class Sockets {
   /// Called when a connection closes on which a transfer's request is: with the transfer, and whether the other side has
   /// received none of the request.
   var closing: (_ transfer: Int, _ isUnreceived: Bool) -> Void = { _, _ in }
+  /// Called before a socket is closed that ``isOpen(_:)``.
+  var leaving: (_ descriptor: Int32) -> Void = { _ in }
 
   /// Has libcurl tell of each socket that the handle's transfers open and close.
   func watch(_ easy: UnsafeMutableRawPointer) {
@@ -41,18 +43,23 @@ final class Sockets {
 
   /// A transfer has opened a socket, which may become its connection.
   func add(_ descriptor: Int32) {
+    if isOpen(descriptor) { leaving(descriptor) }
     while open.count <= Int(descriptor) { open.append(Open()) }
     open[Int(descriptor)] = Open(isOpen: true)
   }
 
   private func close(_ descriptor: Int32) -> Int32 {
     if let old = state(of: descriptor) {
+      leaving(descriptor)
       open[Int(descriptor)] = Open()
       if let name = old.name, descriptors[name] == descriptor { descriptors[name] = nil }
       if let transfer = old.transfer { closing(transfer, isUnreceived(descriptor, old)) }
     }
     return Glibc.close(descriptor)
   }
+
+  /// Whether it is one of libcurl's sockets whose closing is reported.
+  func isOpen(_ descriptor: Int32) -> Bool { Int(descriptor) < open.count && open[Int(descriptor)].isOpen }
 
   private func state(of descriptor: Int32) -> Open? {
     guard Int(descriptor) < open.count, open[Int(descriptor)].isOpen else { return nil }

@@ -22,7 +22,10 @@ package struct SharedMemory {
       let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW
       var descriptor = open(path, flags, 0o600)
       // Its folder may have been removed since the server started: a logout does, and so do sweepers of old files.
-      if descriptor < 0, errno == ENOENT, Self.makeFolder(of: path) { descriptor = open(path, flags, 0o600) }
+      if descriptor < 0, errno == ENOENT {
+        PrivateFolder.makeAbove(path)
+        descriptor = open(path, flags, 0o600)
+      }
       guard descriptor >= 0 else { throw Self.failure(path, "can't be opened", errno) }
       // A hole that the disk has no room for would kill whoever writes to it first.
       let error = posix_fallocate(descriptor, 0, off_t(size))
@@ -43,14 +46,6 @@ package struct SharedMemory {
     while flock(file, LOCK_EX) != 0, errno == EINTR {}
     defer { _ = flock(file, LOCK_UN) }
     return body()
-  }
-
-  /// Makes the folders above a file, for us alone.
-  private static func makeFolder(of path: String) -> Bool {
-    guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return false }
-    let folder = String(path[..<slash])
-    if mkdir(folder, 0o700) == 0 || errno == EEXIST { return true }
-    return errno == ENOENT && makeFolder(of: folder) && (mkdir(folder, 0o700) == 0 || errno == EEXIST)
   }
 
   private static func failure(_ path: String, _ what: String, _ code: Int32) -> Failure {

@@ -115,7 +115,9 @@ package struct ChatRequestToMessages: RecordFilter {
       ctx.append(object: earlier.slice, setting: "oai2anth") { $0.append(note) }
     }
     out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) {
-      if let body = made.body.take() { $0.append(consuming: body) }
+      guard let body = made.body.take() else { return }
+      // To free each part as soon as it is written takes time, and matters only where it is large.
+      if line.payload.count > Limits.ownBuffer { $0.append(consuming: body) } else { $0.append(body) }
     }
   }
 }

@@ -49,6 +49,20 @@ enum SchemaKeyword {
     "$vocabulary": .draft,
   ]
 
+  /// The keyword of that name. Those of usual tools are found without a string and its hash.
+  static func named(_ key: ByteSlice) -> SchemaKeyword? {
+    switch key.count {
+    case 4 where key.equals("enum"): .values
+    case 4 where key.equals("type"): .type
+    case 5 where key.equals("items"): .schema
+    case 7 where key.equals("default"): nil
+    case 8 where key.equals("required"): .required
+    case 10 where key.equals("properties"): .named
+    case 20 where key.equals("additionalProperties"): .schema
+    default: all[key.text]
+    }
+  }
+
   /// Whether a keyword that stands in nearly every schema has a value that is right, without a look into any table.
   static func isPlain(_ key: ByteSlice, _ value: JSON) -> Bool {
     if key.equals("description") { return value.isString }

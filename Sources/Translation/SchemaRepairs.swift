@@ -38,8 +38,7 @@ struct SchemaRepairs {
     var edit = Edit(schema)
     schema.forEachMember { key, value in
       if SchemaKeyword.isPlain(key, value) { return }
-      let key = key.text
-      if let keyword = SchemaKeyword.all[key] { check(keyword, key, value, &edit) }
+      if let keyword = SchemaKeyword.named(key) { check(keyword, key.text, value, &edit) }
     }
     if !edit.required.isEmpty {
       var names = WordList()
@@ -186,12 +185,23 @@ struct SchemaRepairs {
       return edit.set("required", JSON(array: [value]))
     }
     guard value.isArray else { return remove("required", value.count == 0 ? .null : value, &edit) }
-    if value.count == 1, value[0].isString { return }
+    if Self.isShortSet(value) { return }
     var names = WordList()
     for element in value.elements { if let name = element.string { names.add(name) } }
     guard names.words.count != value.count else { return }
     repaired.add("required")
     edit.set("required", JSON(array: names.words.map { JSON($0) }))
+  }
+
+  /// Whether they are a few strings, no two of them the same: compared with each other, which takes less than a table.
+  private static func isShortSet(_ list: JSON) -> Bool {
+    guard list.count <= 6 else { return false }
+    for index in 0..<list.count {
+      let name = list[index]
+      guard name.isString else { return false }
+      for earlier in 0..<index where list[earlier] == name { return false }
+    }
+    return true
   }
 
   private mutating func repairBound(_ key: String, _ value: JSON, _ edit: inout Edit) {

@@ -59,6 +59,11 @@ struct HTTPFrontd: ParsableCommand {
   @Option(help: ArgumentHelp("Keep the counters in this file, which processes may share.", valueName: "file"))
   var counters: String?
 
+  @Option(
+    help: ArgumentHelp("Have health look at this private folder, and make it where it is gone.", valueName: "directory")
+  )
+  var runDir: String?
+
   @OptionGroup var guarding: GuardOptions
 
   @Option(help: "Log what is at least this grave: debug, info, warning or error.")
@@ -174,6 +179,7 @@ struct HTTPFrontd: ParsableCommand {
     settings.requestTimeout = .seconds(requestTimeout)
     settings.grace = .seconds(grace)
     settings.counters = counters
+    settings.runDirectory = runDir
     settings.loopbackOnly = loopbackOnly
     settings.stay = exitAfterIdle.map { .seconds($0) }
     settings.chatCompletionsDialect = chatCompletionsDialect

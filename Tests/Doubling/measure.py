@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Protocol
 
 BIN = Path(os.environ.get("BIN") or Path(__file__).resolve().parents[2] / os.environ.get("SCRATCH", ".build") / "release")
 # The cost at which it is measured, above that of starting, in seconds: enough to tell it from chance.
@@ -26,26 +26,56 @@ VALGRIND = shutil.which("valgrind")
 Make = Callable[[int, int], bytes]
 
 
-def cost(program: str, given: bytes) -> float:
-    """The CPU time of one run, in seconds."""
-    with tempfile.TemporaryFile() as file:
-        file.write(given)
-        file.seek(0)
-        child = subprocess.Popen([BIN / program], stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0, f"{program} ended with status {child.returncode}"
-    return used.ru_utime + used.ru_stime
+class Measured(Protocol):
+    """A program with an input of one kind."""
+
+    # The processor time of a run on next to nothing, in seconds.
+    start_up: float
+    # How many instructions a run takes, without starting; None where that can't be counted.
+    instructions: Callable[[bytes], int] | None
+
+    def cost(self, given: bytes) -> float:
+        """The processor time of one run, in seconds."""
+
+
+class Filter:
+    """A program that reads its standard input, and ends."""
+
+    def __init__(self, program: str):
+        self.program = program
+        self.instructions = self._instructions
+
+    def cost(self, given: bytes) -> float:
+        with tempfile.TemporaryFile() as file:
+            file.write(given)
+            file.seek(0)
+            child = subprocess.Popen([BIN / self.program], stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        assert child.returncode == 0, f"{self.program} ended with status {child.returncode}"
+        return used.ru_utime + used.ru_stime
+
+    @functools.cached_property
+    def start_up(self) -> float:
+        return min(self.cost(b"\n") for _ in range(5))
+
+    def _instructions(self, given: bytes) -> int:
+        """Slow, but the same each time: what other processes do to the caches makes CPU time grow faster than the input."""
+        def count(given: bytes) -> int:
+            said = subprocess.run([VALGRIND, "--tool=callgrind", "--callgrind-out-file=/dev/null", BIN / self.program],
+                                  input=given, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True).stderr
+            return int(re.findall(rb"Collected : (\d+)", said)[-1])
+        return count(given) - count(b"\n")
 
 
 @functools.cache
-def start_up(program: str) -> float:
-    return min(cost(program, b"\n") for _ in range(5))
+def filter_of(program: str) -> Filter:
+    return Filter(program)
 
 
-def least(program: str, given: bytes, runs: int) -> float:
+def least(measured: Measured, given: bytes, runs: int) -> float:
     """The cost without starting: the least of some runs, since other processes can only add to it."""
-    return max(min(cost(program, given) for _ in range(runs)) - start_up(program), 1e-9)
+    return max(min(measured.cost(given) for _ in range(runs)) - measured.start_up, 1e-9)
 
 
 def sized(make: Make, length: int) -> int:
@@ -55,37 +85,25 @@ def sized(make: Make, length: int) -> int:
     return max(1, (length - 2 * few + more) * 100 // (more - few))
 
 
-def ratio(program: str, make: Make, most: int = 1 << 30) -> tuple[float, float]:
+def ratio(measured: Measured, make: Make, most: int = 1 << 30) -> tuple[float, float]:
     """How many times as much twice the input costs, and what it costs.
 
     ``make(size, times)`` gives the input; what is doubled is what goes by ``times``.
     """
     for length in SIZES:
         size = min(sized(make, length), most)
-        double = least(program, make(size, 2), 1)
+        double = least(measured, make(size, 2), 1)
         if double < ENOUGH:
             continue
         found = 0.0
         for runs in (3, 6):
-            single, double = least(program, make(size, 1), runs), least(program, make(size, 2), runs)
+            single, double = least(measured, make(size, 1), runs), least(measured, make(size, 2), runs)
             found = min(found or double / single, double / single)
             if found <= LIMIT:
                 break
-        if LIMIT < found < CLEAR and VALGRIND:
+        if LIMIT < found < CLEAR and VALGRIND and measured.instructions:
             # A tenth of it: it takes some fifty times as long.
             small = max(size // 10, 1)
-            found = instructions(program, make(small, 2)) / instructions(program, make(small, 1))
+            found = measured.instructions(make(small, 2)) / measured.instructions(make(small, 1))
         return found, double
     return 0.0, 0.0
-
-
-def instructions(program: str, given: bytes) -> int:
-    """How many instructions a run takes, without starting.
-
-    Slow, but the same each time: what other processes do to the caches makes CPU time grow faster than the input.
-    """
-    def count(given: bytes) -> int:
-        said = subprocess.run([VALGRIND, "--tool=callgrind", "--callgrind-out-file=/dev/null", BIN / program], input=given,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True).stderr
-        return int(re.findall(rb"Collected : (\d+)", said)[-1])
-    return count(given) - count(b"\n")

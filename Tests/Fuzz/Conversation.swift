@@ -25,6 +25,13 @@ struct Conversation {
         && (one.status < 400 || one.bodyWithoutID == other.bodyWithoutID)
     }
 
+    /// The head is no HTTP request, and the connection ends.
+    var isMalformed: Bool {
+      status == 400 && record == nil && String(decoding: body, as: UTF8.self).contains("this is not an HTTP request")
+    }
+    /// The head exceeds ``Conversation/maxHeader``, and the connection ends.
+    var isTooLarge: Bool { status == 431 && record == nil }
+
     var id: String? { headers.first { $0.name == "x-request-id" }?.value }
 
     /// The body, but for the request's name at its end.
@@ -38,12 +45,15 @@ struct Conversation {
   private let channel = EmbeddedChannel(loop: Self.loop)
   private var front: Front { Self.front }
 
+  /// The largest head of a request, in bytes: small, so that inputs exceed it too.
+  static let maxHeader = 2_048
+
   private static let loop = EmbeddedEventLoop()
   /// One for all conversations, as in a server.
   nonisolated(unsafe) private static let front: Front = {
     var settings = FrontSettings(
       environment: Environment([[UInt8]]()), log: Log(program: "fuzz", level: .error))
-    settings.maxHeader = 2_048
+    settings.maxHeader = maxHeader
     return Front(settings, loop: loop)
   }()
 

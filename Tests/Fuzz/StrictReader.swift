@@ -30,6 +30,8 @@ struct StrictReader {
   private(set) var requests: [StrictRequest] = []
   /// Bytes that are no request, or not a whole one, stand behind them.
   private(set) var hasRest = false
+  /// How many bytes that are, from the first byte of what is no request, or not a whole one.
+  private(set) var restCount = 0
 
   private let bytes: [UInt8]
   private var at = 0
@@ -40,7 +42,9 @@ struct StrictReader {
       // A client may send line ends too many behind a body (2.2).
       while at < bytes.count, bytes[at] == 0x0D || bytes[at] == 0x0A { at += 1 }
       guard at < bytes.count else { return }
+      restCount = bytes.count - at
       guard let request = request() else { break }
+      restCount = 0
       requests.append(request)
       guard request.keepsConnection else { return }
     }

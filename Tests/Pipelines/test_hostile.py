@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+from pathlib import Path
 
 import anthropic
 import httpx2
@@ -16,6 +17,7 @@ import pytest
 from front import Front, read_all
 from hostile import GET, SMUGGLED, bodies, chunked, framing, heads
 from hostile.odd import ODD
+from processes import wait_for
 
 CASES = [case for topic in (framing, chunked, heads, bodies) for case in topic.CASES]
 # Served only where the connection goes on.
@@ -116,6 +118,38 @@ def test_odd(front, case):
     else:
         assert got[0][1]["connection"] == "close"
     assert [record.get("request") for record in front.seen()[before:]] == [body]
+
+
+def has_read(front, client):
+    """Whether nothing waits in the server's socket: what is sent now comes to it as another piece."""
+    ends = f" 0100007F:{front.port:04X} 0100007F:{client.getsockname()[1]:04X} "
+    [queues] = [line.split()[4] for line in Path("/proc/net/tcp").read_text().splitlines() if ends in line]
+    return queues.endswith(":00000000")
+
+
+@pytest.mark.parametrize("place", ["path", "name", "value"])
+@pytest.mark.parametrize("cut", [None, 1_500, 2_100, 2_900])
+def test_a_head_with_two_faults(tmp_path, place, cut):
+    """Malformed and too large: it is refused for one of them, whichever cut decides, and nothing after it is served."""
+    long = b"a" * 3_000 + b"\x01"
+    data = {"path": b"GET /" + long + b" HTTP/1.1\r\nhost: localhost\r\n\r\n", "name": GET + long + b": x\r\n\r\n",
+            "value": GET + b"x: " + long + b"\r\n\r\n"}[place] + SMUGGLED
+    front = Front(tmp_path, "--max-header", "2048")
+    try:
+        with front.socket() as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.sendall(data[:cut])
+            if cut:
+                wait_for("the server has read it", lambda: has_read(front, client))
+                client.sendall(data[cut:])
+            [(status, headers, body)] = answers(read_all(client))
+        # A piece that ends beyond the limit is counted there, and a value that ends in the fault is counted before it.
+        assert status == (431 if place == "value" or cut and cut > 2_048 else 400), body
+        assert headers["connection"] == "close"
+        check_refusal(status, headers, body)
+        assert front.seen() == []
+    finally:
+        front.stop()
 
 
 def test_nothing_behind_what_was_refused(front):

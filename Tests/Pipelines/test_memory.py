@@ -17,7 +17,7 @@ from typing import Any
 import large
 import processes
 import pytest
-from server import PROGRAMS, Proxy
+from server import PROGRAMS, REPOSITORY, Proxy
 from upstream import Request, Upstream, Wire
 
 MAX_BUFFERED = 256 << 20
@@ -83,6 +83,16 @@ def warm(proxy: Proxy, path: str) -> None:
         assert proxy.ask("POST", path, json.loads(large.chat())).status == 200
 
 
+# How claude-exec sends requests to the CLI: by their own members, turn by turn, and by a transcript.
+MODES = ["V", "S", "N"]
+
+
+def with_cli(mode: str) -> dict[str, str]:
+    """A claude-exec whose CLIs are stand-ins: their own memory is no concern of this test."""
+    return {"BACKEND": "claude-exec", "CLAUDE_CARRIER": mode, "CLAUDE_CLI_PATH": str(REPOSITORY / "Tests/StandIns/plain-claude"),
+            "CLAUDE_AUTH": "key", "ANTHROPIC_API_KEY": "sk-ant-dummy-for-tests", "CLAUDE_WARM_PROCESSES": "0", "LOG_LEVEL": "error"}
+
+
 def settings(backend: str, upstream: Upstream) -> dict[str, str]:
     more = {"ANTHROPIC_API_KEY": "sk-ant-dummy-for-tests", "ANTHROPIC_BASE_URL": upstream.url}
     return {"BACKEND": backend, "LOG_LEVEL": "error"} | (more if backend == "claude-http" else {})
@@ -107,6 +117,49 @@ def test_one_body_takes_six_times_the_largest(start, upstream, backend, dialect)
         print(f"{backend} {dialect} {name}: {answer.status}, {told[name]:.2f} times the largest body")
     processes.wait_for("the memory is back", watch.is_back, 10)
     assert max(told.values()) <= 6, told
+
+
+# Those of which a backend makes the most; in mode S each turn of many is a message to the CLI and its answer.
+WORST = {"V": ["one long string", "empty objects and a long string", "many messages and a long string", "long escapes"],
+         "S": ["one long string", "empty objects and a long string", "many parts", "long escapes"],
+         "N": ["one long string", "empty objects and a long string", "many messages and a long string", "long escapes"]}
+
+
+@pytest.fixture(scope="module")
+def worst() -> dict[str, bytes]:
+    return {name: body.encode() for name, body in large.bodies() if any(name in names for names in WORST.values())}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_one_body_for_a_cli_takes_six_times_the_largest(start, worst, mode):
+    """By OpenAI's words, since a translation is beside it in memory then."""
+    proxy = start(**with_cli(mode))
+    warm(proxy, PATHS["openai"])
+    watch, told = Watch(proxy), {}
+    for name in WORST[mode]:
+        processes.wait_for("the memory is back", watch.is_back, 10)
+        with watch:
+            answer = proxy.ask("POST", PATHS["openai"], worst[name])
+            assert answer.status in (200, 400), (name, answer.status, answer.body[:300])
+        told[name] = watch.taken / large.MAX_BODY
+        print(f"claude-exec {mode} {name}: {answer.status}, {told[name]:.2f} times the largest body")
+    processes.wait_for("the memory is back", watch.is_back, 10)
+    assert max(told.values()) <= 6, told
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_twelve_for_a_cli_take_twice_what_may_be_buffered(start, worst, mode):
+    """Those that wait for a process are held by claude-exec, and count until their answers begin."""
+    proxy = start(**with_cli(mode))
+    warm(proxy, PATHS["openai"])
+    chosen = [worst[name] for name in WORST[mode]]
+    with Watch(proxy) as watch, concurrent.futures.ThreadPoolExecutor(12) as clients:
+        asked = [clients.submit(proxy.ask, "POST", PATHS["openai"], chosen[number % len(chosen)]) for number in range(12)]
+        statuses = [one.result().status for one in asked]
+    print(f"claude-exec {mode}: {statuses}: {watch.taken / MAX_BUFFERED:.2f} times MAX_BUFFERED")
+    assert set(statuses) <= {200, 400, 529} and 200 in statuses
+    assert watch.taken <= 2 * MAX_BUFFERED
+    processes.wait_for("the memory is back", watch.is_back, 10)
 
 
 def test_a_large_answer_is_given_back_too(start, upstream):

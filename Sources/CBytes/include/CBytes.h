@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// What Swift can't say of bytes without many more instructions.
+#ifndef CBYTES_H
+#define CBYTES_H
+#include <stddef.h>
+#include <stdint.h>
+
+/// Where some bytes stand first in a text; NULL where they don't, or where there are none of them.
+const void *cbytes_find(const void *text, size_t length, const void *wanted, size_t count);
+
+#ifdef __SSE2__
+/// One bit for each of the sixteen bytes at `start`, the lowest for the first: set where the byte is `"`, `\` or a control
+/// character.
+static inline uint32_t cbytes_not_plain(const void *start) {
+  typedef unsigned char bytes __attribute__((vector_size(16)));
+  typedef char masks __attribute__((vector_size(16)));
+  bytes sixteen;
+  __builtin_memcpy(&sixteen, start, 16);
+  masks found = (masks)((sixteen == (unsigned char)'"') | (sixteen == (unsigned char)'\\') | (sixteen < (unsigned char)0x20));
+  return (uint32_t)__builtin_ia32_pmovmskb128(found);
+}
+#endif
+
+#endif
