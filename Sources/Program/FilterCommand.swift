@@ -52,15 +52,18 @@ package protocol FilterCommand: ParsableCommand {
   var bareDialect: Dialect? { get }
   /// Whether what brings no ctx is in that dialect already.
   var bareIsTranslated: Bool { get }
+  /// What the log lines call the program.
+  static var logName: String { get }
   func filter() throws(Failure) -> Filter
 }
 
 extension FilterCommand {
   package var bareDialect: Dialect? { nil }
   package var bareIsTranslated: Bool { false }
+  package static var logName: String { _commandName }
 
   package mutating func run() throws {
-    let log = Log(program: Self._commandName, level: common.logLevel)
+    let log = Log(program: Self.logName, level: common.logLevel)
     // Ignored SIGPIPE is inherited through exec; a filter dies of it, as filters do.
     signal(SIGPIPE, SIG_DFL)
     do throws(Failure) {

@@ -1,11 +1,81 @@
 // SPDX-License-Identifier: MIT
 import ArgumentParser
+import Glibc
 import Program
 import Records
 import ResponsesStore
 
 @main
 struct ResponsesStoreCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "responses-store", version: version)
+  static let configuration = CommandConfiguration(
+    commandName: "responses-store",
+    abstract: "Keep responses of the Responses API, and put earlier ones into requests.",
+    discussion: "Reads records on stdin, writes them on stdout; load stands before the backend, save after it.",
+    version: version, subcommands: [LoadCommand.self, SaveCommand.self])
+
   static func main() { start() }
+}
+
+struct LoadCommand: FilterCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "load", abstract: "Put earlier responses into requests, and answer for those that are kept.")
+  static let logName = "responses-store"
+
+  @OptionGroup var common: CommonOptions
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var nodes: NodeOptions
+
+  var bareDialect: Dialect? { .responses }
+
+  func filter() throws(Failure) -> ResponseLoader { ResponseLoader(store.settings) }
+}
+
+struct SaveCommand: FilterCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "save", abstract: "Keep responses before their clients see the end of them.")
+  static let logName = "responses-store"
+
+  @OptionGroup var common: CommonOptions
+  @OptionGroup var store: StoreOptions
+
+  var bareDialect: Dialect? { .responses }
+  var bareIsTranslated: Bool { true }
+
+  func filter() throws(Failure) -> ResponseKeeper { ResponseKeeper(store.settings) }
+}
+
+/// What both ends say of the file.
+struct StoreOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Keep the responses in this file, which processes may share.", valueName: "path"))
+  var file: String
+
+  @Option(help: ArgumentHelp("How long a response stays after its last use.", valueName: "seconds"))
+  var keep = 86_400
+
+  @Option(help: ArgumentHelp("How large the file may grow.", valueName: "bytes"))
+  var maxSize = 256 << 20
+
+  /// A hundred years; and what no file reaches.
+  private static let mostSeconds = 3_155_760_000
+  private static let sizes = 1 << 16...1 << 46
+
+  func validate() throws {
+    guard !file.isEmpty else { throw ValidationError("--file is the path of a file") }
+    guard (1...Self.mostSeconds).contains(keep) else {
+      throw ValidationError("--keep is a number of seconds from 1 to \(Self.mostSeconds)")
+    }
+    guard Self.sizes.contains(maxSize) else {
+      throw ValidationError(
+        "--max-size is a number of bytes from \(Self.sizes.lowerBound) to \(Self.sizes.upperBound)")
+    }
+    // Where the size of files is limited, a write fails like one on a full disk, and doesn't end the process.
+    signal(SIGXFSZ, SIG_IGN)
+  }
+
+  var settings: ResponsesFile.Settings {
+    var settings = ResponsesFile.Settings(path: file)
+    settings.keep = keep
+    settings.maxSize = maxSize
+    return settings
+  }
 }

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import Records
+
+/// What a request needs of earlier responses: the conversation that it goes on with, items that it refers to, and the
+/// seals of reasoning that it sends back without them.
+struct EarlierItems: ~Copyable {
+  private let file: ResponsesFile
+  private let context: RequestContext
+  private let previous: String?
+  /// The row of the response that the request follows.
+  private(set) var number: Int?
+  /// The items of the earlier conversation, with a comma after each.
+  private var conversation = Bytes()
+  /// Where a request refers to an item, or lacks the seal of one: the item's id, by its place in the input.
+  private var wanted: [Int: (id: String, isReference: Bool)] = [:]
+  /// What was found of these, by id: pieces of `bytes`.
+  private var found: [String: (item: Range<Int>, seal: Range<Int>?)] = [:]
+  private var bytes = Bytes()
+
+  init(_ file: ResponsesFile, _ context: RequestContext, previous: String?) {
+    self.file = file
+    self.context = context
+    self.previous = previous
+  }
+
+  /// Whether the body has to change.
+  var isNeeded: Bool { previous != nil || !wanted.isEmpty }
+
+  /// Finds out which items of an input must be looked up.
+  mutating func look(through input: ByteSlice?) {
+    guard let input, input.first == UInt8(ascii: "[") else { return }
+    var place = 0
+    var wanted: [Int: (id: String, isReference: Bool)] = [:]
+    Scan.elements(input) { element in
+      defer { place += 1 }
+      guard let item = Item(element), let id = item.id else { return true }
+      if item.isReference {
+        wanted[place] = (id, true)
+      } else if item.lacksSeal {
+        wanted[place] = (id, false)
+      }
+      return true
+    }
+    self.wanted = wanted
+  }
+
+  /// Looks everything up; gives the refusal of the request where that isn't possible.
+  ///
+  /// - Parameters:
+  ///   - room: how many bytes may come of it.
+  ///   - nodes: how many JSON values.
+  mutating func resolve(room: Int, nodes: Int) -> APIError? {
+    guard isNeeded else { return nil }
+    var conversation = Bytes()
+    var bytes = Bytes()
+    var found: [String: (item: Range<Int>, seal: Range<Int>?)] = [:]
+    let (context, previous, wanted) = (context, previous, wanted)
+    let oldest = file.settings.oldest(at: context.time)
+    var number: Int?
+    let outcome = file.perform(.reading, at: context.time) { (database) throws(SQLiteFault) -> Outcome in
+      // The work may be done again, on a new file.
+      conversation.removeAll()
+      bytes.removeAll()
+      found = [:]
+      if let previous {
+        guard let tip = try database.find(previous, of: context.owner, since: oldest),
+          let chain = try database.chain(to: tip)
+        else { return .unknownResponse }
+        guard chain.bytes <= room, chain.nodes <= nodes else { return .tooLarge }
+        number = tip
+        conversation.reserve(chain.bytes + 64 * chain.numbers.count)
+        try database.append(itemsOf: chain.numbers, to: &conversation)
+      }
+      var size = conversation.count
+      for (_, want) in wanted {
+        if let known = found[want.id] {
+          // Each place gets a copy of its own.
+          size += known.item.count + (known.seal?.count ?? 0)
+          guard size <= room else { return .tooLarge }
+          continue
+        }
+        let row = try database.query(.item, .text(context.owner), .text(want.id))
+        defer { row.reset() }
+        var isFound = false
+        while !isFound, try row.step() { isFound = row.number(2) > 0 || row.number(3) >= oldest }
+        guard isFound else { continue }
+        let start = bytes.count
+        bytes.append(row.bytes(0))
+        let end = bytes.count
+        if let seal = row.optionalBytes(1) { bytes.append(seal) }
+        found[want.id] = (start..<end, bytes.count > end ? end..<bytes.count : nil)
+        size += bytes.count - start
+        guard size <= room else { return .tooLarge }
+      }
+      return .done
+    }
+    self.number = number
+    self.conversation = conversation.take()
+    self.bytes = bytes.take()
+    self.found = found
+    switch outcome {
+    case .unknownResponse?: return .unknownPrevious(previous ?? "")
+    case .tooLarge?: return .conversationTooLarge
+    case nil where previous != nil: return .unreadable(previous ?? "", file.trouble)
+    case nil, .done?:
+      let missing = wanted.filter { $0.value.isReference && found[$0.value.id] == nil }.min { $0.key < $1.key }
+      return missing.map { .unknownItem($0.value.id, at: $0.key, outcome == nil ? file.trouble : nil) }
+    }
+  }
+
+  private enum Outcome { case done, unknownResponse, tooLarge }
+
+  /// Hands over the items of an input with what was found in the place of those that were looked up; each with the seal
+  /// that is not part of it.
+  func forEachOwnItem(of input: ByteSlice, _ body: (_ item: ByteSlice, _ seal: ByteSlice?) -> Void) {
+    var place = 0
+    Scan.elements(input) { element in
+      defer { place += 1 }
+      guard let want = wanted[place], let found = found[want.id] else {
+        body(element, nil)
+        return true
+      }
+      let all = bytes.slice
+      let seal = found.seal.map { all.cut($0.lowerBound, $0.upperBound) }
+      body(want.isReference ? all.cut(found.item.lowerBound, found.item.upperBound) : element, seal)
+      return true
+    }
+  }
+
+  /// Appends a body with the earlier conversation in front of its own input.
+  func append(body: ByteSlice, input: ByteSlice?, to out: inout Bytes) {
+    out.append("{")
+    Scan.members(body) { key, value in
+      guard !JSONString.isKey(key, "input") else { return true }
+      out.append("\"")
+      out.append(key)
+      out.append("\":")
+      out.append(value)
+      out.append(",")
+      return true
+    }
+    out.append(#""input":"#)
+    guard input == nil || input?.first == UInt8(ascii: "[") || input?.first == UInt8(ascii: "\"") else {
+      // For resp2anth to refuse.
+      if let input { out.append(input) }
+      return out.append("}")
+    }
+    out.append("[")
+    out.append(conversation.slice)
+    let start = out.count
+    if let input, input.first == UInt8(ascii: "\"") {
+      out.append(message: input)
+    } else if let input {
+      forEachOwnItem(of: input) { item, seal in
+        if out.count > start { out.append(",") }
+        guard let seal, let item = Item(item) else { return out.append(item) }
+        var bare = Bytes()
+        item.append(withID: nil, to: &bare)
+        out.append(kept: bare.slice, seal: seal)
+      }
+    }
+    // The comma after the last item of the conversation.
+    if out.count == start, !conversation.isEmpty { out.removeLast(1) }
+    out.append("]}")
+  }
+}
+
+extension Bytes {
+  /// Drops the content, and keeps no memory.
+  fileprivate mutating func removeAll() { removeAll(keeping: 0) }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+import CSQLite
+import Glibc
+import JSONText
+import Records
+
+/// The file that keeps responses, shared by processes.
+///
+/// Whatever happens to it costs the memory of responses, never an answer: what can't be read or written is nil, and the
+/// reason is in ``trouble`` and once in the log. It is tried again after a while, and a file that was moved or removed
+/// is opened anew.
+package final class ResponsesFile {
+  /// What is kept where, and for how long.
+  package struct Settings: Sendable {
+    package var path: String
+    /// How long a response stays after its last use, in seconds.
+    package var keep = 86_400
+    /// How large the file may grow, in bytes.
+    package var maxSize = 256 << 20
+
+    package init(path: String) { self.path = path }
+  }
+
+  package let settings: Settings
+  /// Why it can't be used at present.
+  private(set) var trouble: Trouble?
+  /// For the log, until ``report(to:)``.
+  private var notes: [(level: Output.Note.Level, message: String)] = []
+  private var database: Database?
+  /// Which file `database` is.
+  private var identity: FileIdentity?
+  /// When it was last tried in vain, in microseconds since the epoch.
+  private var failedAt: Int?
+
+  /// How long another process may hold the file while we wait, in milliseconds. A `VACUUM` of the largest usual file
+  /// takes some seconds.
+  private static let patience: Int32 = 5_000
+  /// The same while it has not been of use lately: all answers wait for this.
+  private static let shortPatience: Int32 = 50
+  /// How long it is left alone after it was tried in vain, in microseconds.
+  private static let pause = 5_000_000
+
+  package init(_ settings: Settings) { self.settings = settings }
+
+  /// What a piece of work needs of the file.
+  enum Access { case reading, writing }
+
+  /// Does a piece of work in one transaction; nil where the file can't be used.
+  ///
+  /// - Parameter now: the time of the record at hand, in microseconds since the epoch; 0 where it has none.
+  func perform<R>(_ access: Access, at now: Int, _ work: (Database) throws(SQLiteFault) -> R) -> R? {
+    if let trouble, access == .writing || !trouble.lets(.reading), isTooEarly(now) { return nil }
+    // A damaged file makes way for a new one, in which the work is done.
+    for isLast in [false, true] {
+      do throws(Trouble) {
+        let database = try connection(at: now)
+        do throws(SQLiteFault) {
+          let result = try Self.transaction(access, in: database, work)
+          works(access)
+          return result
+        } catch {
+          let found = Trouble(error)
+          guard found.kind == .damaged, !isLast else { throw found }
+          try putAside(found, at: now)
+        }
+      } catch {
+        fails(error, at: now)
+        return nil
+      }
+    }
+    return nil
+  }
+
+  private static func transaction<R>(
+    _ access: Access, in database: Database, _ work: (Database) throws(SQLiteFault) -> R
+  ) throws(SQLiteFault) -> R {
+    try database.run(access == .writing ? .beginWriting : .begin)
+    do throws(SQLiteFault) {
+      let result = try work(database)
+      try database.run(.commit)
+      return result
+    } catch {
+      // After a failure there is nothing else to do, and what failed first says more.
+      if database.isInTransaction { try? database.run(.rollback) }
+      throw error
+    }
+  }
+
+  private func isTooEarly(_ now: Int) -> Bool {
+    guard now > 0, let failedAt else { return false }
+    // A clock that was set back must not keep it closed for long.
+    return now >= failedAt && now - failedAt < Self.pause
+  }
+
+  private func fails(_ trouble: Trouble, at now: Int) {
+    failedAt = now
+    if self.trouble?.kind != trouble.kind {
+      note(.error, "\(settings.path): responses can't be \(trouble.verb): \(trouble.message)")
+    }
+    self.trouble = trouble
+    if !trouble.lets(.reading) { close() }
+    database?.wait(atMost: Self.shortPatience)
+  }
+
+  private func works(_ access: Access) {
+    guard let trouble, access == .writing || !trouble.lets(.reading) else { return }
+    self.trouble = nil
+    failedAt = nil
+    database?.wait(atMost: Self.patience)
+    note(.info, "\(settings.path): responses are kept again")
+  }
+
+  // MARK: Opening
+
+  private func close() { (database, identity) = (nil, nil) }
+
+  private func connection(at now: Int) throws(Trouble) -> Database {
+    if let database {
+      if FileIdentity(settings.path) == identity { return database }
+      close()
+    }
+    // One process at a time makes a file, or puts one aside.
+    let lock = try FolderLock(of: settings.path, patience: trouble == nil ? Self.patience : Self.shortPatience)
+    defer { withExtendedLifetime(lock) {} }
+    for isLast in [false, true] {
+      let identity = try FileIdentity(making: settings.path)
+      let found: Trouble
+      do throws(SQLiteFault) {
+        let opened = try Database(path: settings.path)
+        opened.wait(atMost: trouble == nil ? Self.patience : Self.shortPatience)
+        guard let refusal = try opened.prepare() else {
+          (database, self.identity) = (opened, identity)
+          return opened
+        }
+        found = Trouble(.foreign, "it \(refusal)")
+      } catch {
+        found = Trouble(error)
+      }
+      guard found.kind == .damaged, !isLast else { throw found }
+      try moveAside(found, identity, at: now)
+    }
+    throw Trouble(.unreadable, "it can't be opened")
+  }
+
+  private func putAside(_ trouble: Trouble, at now: Int) throws(Trouble) {
+    let damaged = identity
+    close()
+    guard let damaged else { return }
+    let lock = try FolderLock(of: settings.path, patience: Self.patience)
+    defer { withExtendedLifetime(lock) {} }
+    try moveAside(trouble, damaged, at: now)
+  }
+
+  /// Renames a damaged file, unless another process has done so already.
+  private func moveAside(_ trouble: Trouble, _ damaged: FileIdentity, at now: Int) throws(Trouble) {
+    guard FileIdentity(settings.path) == damaged else { return }
+    let path = settings.path
+    var name = "\(path).damaged-\(now / 1_000_000)"
+    var count = 1
+    while FileIdentity(name) != nil {
+      count += 1
+      name = "\(path).damaged-\(now / 1_000_000)-\(count)"
+    }
+    guard rename(path, name) == 0 else { throw Trouble(errno: errno, "\(path) is damaged and can't be put aside") }
+    // The log belongs to the damaged file, and would spoil the new one.
+    _ = rename(path + "-wal", name + "-wal")
+    _ = unlink(path + "-shm")
+    note(.error, "\(path) is damaged (\(trouble.message)): it is \(name) now, and a new file begins")
+  }
+
+  // MARK: What is said of it
+
+  private func note(_ level: Output.Note.Level, _ message: String) { notes.append((level, message)) }
+
+  /// Hands what happened to the log.
+  func report(to out: inout Output) {
+    guard !notes.isEmpty else { return }
+    for note in notes { out.note(note.level, note.message) }
+    notes = []
+  }
+
+  /// How it is, as a JSON object: `{"status":"ok","responses":12,"bytes":65536}`.
+  ///
+  /// `status` is `ok` or the kind of the trouble, with a `message`. `damaged` names the newest file that was put aside,
+  /// as long as it is there.
+  func report(at now: Int) -> String {
+    if trouble != nil {
+      // What was full or locked may no longer be.
+      _ = perform(.writing, at: now) { (database) throws(SQLiteFault) in
+        try database.run(.setNote, .text("tried"), .text("\(now / 1_000_000)"))
+      }
+    }
+    let found = perform(.reading, at: now) { (database) throws(SQLiteFault) in
+      (try database.first(.count) ?? 0, try database.usedBytes())
+    }
+    var text = Bytes()
+    text.append(#"{"status":"#)
+    text.append(quoted: trouble?.kind.rawValue ?? "ok")
+    if let trouble {
+      text.append(#","message":"#)
+      text.append(quoted: trouble.message)
+    }
+    if let (responses, bytes) = found {
+      text.append(#","responses":"#)
+      text.append(decimal: responses)
+      text.append(#","bytes":"#)
+      text.append(decimal: bytes)
+    }
+    if let damaged = FolderLock.newestDamaged(of: settings.path) {
+      text.append(#","damaged":"#)
+      text.append(quoted: damaged)
+    }
+    text.append("}")
+    return text.text
+  }
+}
+
+extension Database {
+  /// Makes the tables of a new file; says why a file that isn't ours is left alone.
+  func prepare() throws(SQLiteFault) -> String? {
+    // It must be set before anything is in the file.
+    try execute("PRAGMA auto_vacuum = INCREMENTAL")
+    let version = try number("PRAGMA user_version")
+    let application = try number("PRAGMA application_id")
+    let tables = try number("SELECT count(*) FROM sqlite_schema")
+    let isNew = version == 0 && application == 0 && tables == 0
+    guard isNew || application == Schema.application else { return "is a database of something else" }
+    guard version <= Schema.version else { return "was made by a newer version of claude-proxy" }
+    try execute(
+      """
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = NORMAL;
+      PRAGMA secure_delete = FAST;
+      PRAGMA temp_store = MEMORY;
+      PRAGMA journal_size_limit = 4194304;
+      """)
+    guard isNew else { return nil }
+    try execute(
+      """
+      BEGIN IMMEDIATE;
+      \(Schema.text)
+      PRAGMA application_id = \(Schema.application);
+      PRAGMA user_version = \(Schema.version);
+      COMMIT;
+      """)
+    return nil
+  }
+
+  /// The bytes of the file that hold something.
+  func usedBytes() throws(SQLiteFault) -> Int {
+    (try first(.pages) ?? 0) * Self.pageSize - (try first(.freePages) ?? 0) * Self.pageSize
+  }
+
+  static let pageSize = 4_096
+}

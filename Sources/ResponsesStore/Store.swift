@@ -1,4 +1,0 @@
-// SPDX-License-Identifier: MIT
-import CSQLite
-
-package let sqliteVersion = String(cString: sqlite3_libversion())

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+import JSONText
+import Records
+
+/// Answers for a kept response: the response, its removal, and the items that it was made of.
+struct StoredAnswers {
+  private let file: ResponsesFile
+  private let line: Line
+  private let context: RequestContext
+  /// The response that is asked for.
+  private let id: String
+
+  init(_ file: ResponsesFile, _ line: Line) {
+    self.file = file
+    self.line = line
+    context = RequestContext(line.ctx)
+    id = line.ctx.flatMap { Scan.member("id", of: $0) }.flatMap { JSONString.text(of: $0) } ?? ""
+  }
+
+  private var oldest: Int { file.settings.oldest(at: context.time) }
+
+  /// `GET /v1/responses/{id}`.
+  ///
+  /// - SeeAlso: <https://platform.openai.com/docs/api-reference/responses/get>
+  func response(to out: inout Output) {
+    var showsSeals = false
+    for (name, value) in context.parameters {
+      if name == "stream", value == "true" {
+        return out.refuse(
+          line,
+          inOpenAIsForm: .invalid(
+            "streaming a response that is stored is not supported; ask for it without stream=true", param: "stream"))
+      }
+      if Self.asksForSeals(name, value) { showsSeals = true }
+    }
+    var body = Bytes()
+    let isFound = file.perform(.reading, at: context.time) { (database) throws(SQLiteFault) -> Bool in
+      body.removeAll(keeping: 0)
+      guard let number = try database.find(id, of: context.owner, since: oldest) else { return false }
+      let around = try database.query(.body, .number(number))
+      defer { around.reset() }
+      guard try around.step() else { return false }
+      body.append(around.bytes(0))
+      let first = number << Schema.placeBits
+      let items = try database.query(
+        .items, .number(first + Schema.output), .number(first + 1 << Schema.placeBits))
+      defer { items.reset() }
+      var isFirst = true
+      while try items.step() {
+        if !isFirst { body.append(",") }
+        isFirst = false
+        body.append(kept: items.bytes(0), seal: showsSeals ? items.optionalBytes(1) : nil)
+      }
+      body.append(around.bytes(1))
+      return true
+    }
+    answer(isFound, body, to: &out)
+  }
+
+  /// `DELETE /v1/responses/{id}`.
+  ///
+  /// - SeeAlso: <https://platform.openai.com/docs/api-reference/responses/delete>
+  func delete(to out: inout Output) {
+    let isFound = file.perform(.writing, at: context.time) { (database) throws(SQLiteFault) -> Bool in
+      guard let number = try database.find(id, of: context.owner, since: oldest) else { return false }
+      try database.forget(number)
+      return true
+    }
+    var body = Bytes()
+    body.append(#"{"id":"#)
+    body.append(quoted: id)
+    body.append(#","object":"response","deleted":true}"#)
+    answer(isFound, body, to: &out)
+  }
+
+  /// `GET /v1/responses/{id}/input_items`: all that the response was made of, the earlier conversation too.
+  ///
+  /// - SeeAlso: <https://platform.openai.com/docs/api-reference/responses/input-items>
+  func inputItems(to out: inout Output) {
+    let page: ItemPage
+    do throws(APIError) {
+      page = try ItemPage(context.parameters)
+    } catch {
+      return out.refuse(line, inOpenAIsForm: error)
+    }
+    var body = Bytes()
+    let outcome = file.perform(.reading, at: context.time) { (database) throws(SQLiteFault) -> ItemPage.Outcome in
+      body.removeAll(keeping: 0)
+      guard let number = try database.find(id, of: context.owner, since: oldest),
+        let chain = try database.chain(to: number)
+      else { return .unknownResponse }
+      return try database.append(page, of: chain.numbers, of: context.owner, to: &body)
+    }
+    if outcome == .unknownItem {
+      return out.refuse(
+        line,
+        inOpenAIsForm: .invalid("Item with id '\(page.after?.clipped ?? "")' not found.", param: "after"))
+    }
+    answer(outcome.map { $0 == .done }, body, to: &out)
+  }
+
+  static func asksForSeals(_ name: String, _ value: String) -> Bool {
+    (name == "include" || name.hasPrefix("include["))
+      && value.split(separator: ",").contains("reasoning.encrypted_content")
+  }
+
+  /// - Parameter isFound: nil where the file can't be used.
+  private func answer(_ isFound: Bool?, _ body: borrowing Bytes, to out: inout Output) {
+    guard let isFound else { return out.refuse(line, inOpenAIsForm: .unusable(file.trouble)) }
+    guard isFound else { return out.refuse(line, inOpenAIsForm: .unknownResponse(id)) }
+    var ctx = Bytes()
+    ctx.append(object: line.ctx, setting: "translated") { $0.append(#""responses""#) }
+    out.record(.begin, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(#"{"status":200,"headers":{}}"#) }
+    out.record(.response, of: line.rid, isBare: line.isBare) { $0.append(body.slice) }
+    out.end(line.rid, isBare: line.isBare)
+  }
+}
