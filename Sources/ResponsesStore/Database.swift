@@ -145,7 +145,8 @@ final class Statement {
         }
       }
     case .bytes(let bytes):
-      code = sqlite3_bind_blob64(handle, index, UnsafeRawPointer(bytes.baseAddress) ?? emptyBytes, UInt64(bytes.count), nil)
+      code = sqlite3_bind_blob64(
+        handle, index, UnsafeRawPointer(bytes.baseAddress) ?? emptyBytes, UInt64(bytes.count), nil)
     }
     guard code == SQLITE_OK else { throw database.fault(code) }
   }

@@ -83,7 +83,10 @@ struct EarlierItems: ~Copyable {
         let row = try database.query(.item, .text(context.owner), .text(want.id))
         defer { row.reset() }
         var isFound = false
-        while !isFound, try row.step() { isFound = row.number(2) > 0 || row.number(3) >= oldest }
+        while !isFound, try row.step() {
+          isFound = try database.isInUse(
+            row.number(4), children: row.number(2), used: row.number(3), since: oldest)
+        }
         guard isFound else { continue }
         let start = bytes.count
         bytes.append(row.bytes(0))

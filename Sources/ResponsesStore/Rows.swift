@@ -12,8 +12,15 @@ extension Database {
   func find(_ id: String, of owner: String, since oldest: Int) throws(SQLiteFault) -> Int? {
     let row = try query(.find, .text(owner), .text(id))
     defer { row.reset() }
-    guard try row.step(), row.number(1) > 0 || row.number(2) >= oldest else { return nil }
-    return row.number(0)
+    guard try row.step() else { return nil }
+    let number = row.number(0)
+    return try isInUse(number, children: row.number(1), used: row.number(2), since: oldest) ? number : nil
+  }
+
+  /// Whether a response, or one that follows it, was used since that time.
+  func isInUse(_ number: Int, children: Int, used: Int, since oldest: Int) throws(SQLiteFault) -> Bool {
+    if used >= oldest { return true }
+    return try children > 0 ? first(.isFollowed, .number(number), .number(oldest)) != nil : false
   }
 
   /// A response and all that it follows.

@@ -41,6 +41,7 @@ enum Schema {
     );
     CREATE UNIQUE INDEX responses_by_id ON responses (owner, id) WHERE id IS NOT NULL;
     CREATE INDEX leaves ON responses (used) WHERE children = 0;
+    CREATE INDEX followers ON responses (previous) WHERE previous IS NOT NULL;
     CREATE TABLE items (number INTEGER PRIMARY KEY, owner TEXT NOT NULL, id TEXT NOT NULL, bytes BLOB NOT NULL, seal BLOB);
     CREATE INDEX items_by_id ON items (owner, id);
     CREATE TABLE bodies (response INTEGER PRIMARY KEY, head BLOB NOT NULL, tail BLOB NOT NULL);
@@ -51,7 +52,7 @@ enum Schema {
 /// The statements that are kept prepared.
 enum SQL: Int, CaseIterable {
   case begin, beginWriting, commit, rollback
-  case find, link, insert, adopt, touch, disown, remove, removeItems, removeBody, hide
+  case find, isFollowed, link, insert, adopt, touch, disown, remove, removeItems, removeBody, hide
   case insertItem, items, item, itemPlace, itemsForwards, itemsBackwards
   case pending, keep, insertBody, body
   case expired, oldest, pages, freePages, count
@@ -64,6 +65,13 @@ enum SQL: Int, CaseIterable {
     case .commit: "COMMIT"
     case .rollback: "ROLLBACK"
     case .find: "SELECT number, children, used FROM responses WHERE owner = ?1 AND id = ?2"
+    case .isFollowed:
+      """
+      WITH RECURSIVE follower (number) AS (
+        SELECT number FROM responses WHERE previous = ?1
+        UNION ALL SELECT r.number FROM responses r JOIN follower f ON r.previous = f.number)
+      SELECT 1 FROM follower f JOIN responses r ON r.number = f.number WHERE r.used >= ?2 LIMIT 1
+      """
     case .link: "SELECT previous, bytes, nodes, state, children FROM responses WHERE number = ?1"
     case .insert:
       "INSERT INTO responses (owner, previous, state, used, bytes, nodes) VALUES (?1, ?2, 0, ?3, ?4, ?5)"
@@ -78,7 +86,7 @@ enum SQL: Int, CaseIterable {
     case .items: "SELECT bytes, seal FROM items WHERE number >= ?1 AND number < ?2 ORDER BY number"
     case .item:
       """
-      SELECT i.bytes, i.seal, r.children, r.used FROM items i JOIN responses r ON r.number = i.number >> 24
+      SELECT i.bytes, i.seal, r.children, r.used, r.number FROM items i JOIN responses r ON r.number = i.number >> 24
       WHERE i.owner = ?1 AND i.id = ?2 AND r.state = 1 ORDER BY i.number DESC
       """
     case .itemPlace: "SELECT number FROM items WHERE owner = ?1 AND id = ?2 ORDER BY number DESC"

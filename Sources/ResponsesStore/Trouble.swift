@@ -7,6 +7,8 @@ struct Trouble: Error, Equatable {
   /// What kind it is, by the word that health says.
   enum Kind: String {
     case full
+    /// It can be read; the disk, or a limit on the size of files, let nothing be written.
+    case notWritable = "not_writable"
     case readOnly = "read_only"
     case locked
     case unreadable
@@ -30,7 +32,7 @@ struct Trouble: Error, Equatable {
     kind =
       switch fault.primary {
       case SQLITE_FULL: .full
-      case SQLITE_IOERR: isFull ? .full : .unreadable
+      case SQLITE_IOERR: isFull ? .full : Self.writes.contains(fault.code) ? .notWritable : .unreadable
       case SQLITE_READONLY: .readOnly
       case SQLITE_BUSY, SQLITE_LOCKED: .locked
       case SQLITE_CORRUPT, SQLITE_NOTADB: .damaged
@@ -38,6 +40,11 @@ struct Trouble: Error, Equatable {
       }
     message = fault.message
   }
+
+  /// The extended codes of writes that failed.
+  private static let writes = [
+    SQLITE_IOERR | 3 << 8, SQLITE_IOERR | 4 << 8, SQLITE_IOERR | 5 << 8, SQLITE_IOERR | 6 << 8, SQLITE_IOERR | 19 << 8,
+  ]
 
   /// - Parameter errno: of a call on the file or its folder.
   init(errno code: Int32, _ what: String) {
@@ -50,8 +57,10 @@ struct Trouble: Error, Equatable {
     message = "\(what): \(String(cString: strerror(code)))"
   }
 
-  /// Whether that can be done all the same: what is full or read-only can be read.
-  func lets(_ access: ResponsesFile.Access) -> Bool { access == .reading && (kind == .full || kind == .readOnly) }
+  /// Whether that can be done all the same: what can't be written can be read.
+  func lets(_ access: ResponsesFile.Access) -> Bool {
+    access == .reading && [.full, .notWritable, .readOnly].contains(kind)
+  }
 
   /// What can't be done.
   var verb: String { lets(.reading) ? "kept" : "kept or read" }
