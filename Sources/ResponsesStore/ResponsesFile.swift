@@ -32,6 +32,9 @@ package final class ResponsesFile {
   /// When it was last tried in vain, in microseconds since the epoch.
   private var failedAt: Int?
 
+  /// When something was last written, in microseconds since the epoch.
+  private var writtenAt: Int?
+
   /// How long another process may hold the file while we wait, in milliseconds. A `VACUUM` of the largest usual file
   /// takes some seconds.
   private static let patience: Int32 = 5_000
@@ -39,6 +42,8 @@ package final class ResponsesFile {
   private static let shortPatience: Int32 = 50
   /// How long it is left alone after it was tried in vain, in microseconds.
   private static let pause = 5_000_000
+  /// How long what was written shows that more can be, in microseconds.
+  private static let proof = 60_000_000
 
   package init(_ settings: Settings) { self.settings = settings }
 
@@ -56,7 +61,7 @@ package final class ResponsesFile {
         let database = try connection(at: now)
         do throws(SQLiteFault) {
           let result = try Self.transaction(access, in: database, work)
-          works(access)
+          works(access, at: now)
           return result
         } catch {
           let found = Trouble(error)
@@ -102,7 +107,8 @@ package final class ResponsesFile {
     database?.wait(atMost: Self.shortPatience)
   }
 
-  private func works(_ access: Access) {
+  private func works(_ access: Access, at now: Int) {
+    if access == .writing { writtenAt = now }
     guard let trouble, access == .writing || !trouble.lets(.reading) else { return }
     self.trouble = nil
     failedAt = nil
@@ -184,12 +190,8 @@ package final class ResponsesFile {
   /// `status` is `ok` or the kind of the trouble, with a `message`. `damaged` names the newest file that was put aside,
   /// as long as it is there.
   func report(at now: Int) -> String {
-    if trouble != nil {
-      // What was full or locked may no longer be.
-      _ = perform(.writing, at: now) { (database) throws(SQLiteFault) in
-        try database.run(.setNote, .text("tried"), .text("\(now / 1_000_000)"))
-      }
-    }
+    // The other end of the pipe may be the one that can't write.
+    if trouble != nil || writtenAt.map({ abs(now - $0) >= Self.proof }) ?? true { tryWriting(at: now) }
     let found = perform(.reading, at: now) { (database) throws(SQLiteFault) in
       (try database.first(.count) ?? 0, try database.usedBytes())
     }
@@ -212,6 +214,15 @@ package final class ResponsesFile {
     }
     text.append("}")
     return text.text
+  }
+
+  /// Finds out whether the trouble is over. It writes as much as a small conversation, for which a full disk has no room.
+  private func tryWriting(at now: Int) {
+    let isWritten: Void? = perform(.writing, at: now) { (database) throws(SQLiteFault) in
+      try database.run(.setTrial)
+    }
+    guard isWritten != nil else { return }
+    _ = perform(.writing, at: now) { (database) throws(SQLiteFault) in try database.run(.removeTrial) }
   }
 }
 

@@ -45,7 +45,7 @@ enum Schema {
     CREATE TABLE items (number INTEGER PRIMARY KEY, owner TEXT NOT NULL, id TEXT NOT NULL, bytes BLOB NOT NULL, seal BLOB);
     CREATE INDEX items_by_id ON items (owner, id);
     CREATE TABLE bodies (response INTEGER PRIMARY KEY, head BLOB NOT NULL, tail BLOB NOT NULL);
-    CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE trials (number INTEGER PRIMARY KEY, value BLOB NOT NULL);
     """
 }
 
@@ -56,7 +56,7 @@ enum SQL: Int, CaseIterable {
   case insertItem, items, item, itemPlace, itemsForwards, itemsBackwards
   case pending, keep, insertBody, body
   case expired, oldest, pages, freePages, count
-  case setNote, note
+  case setTrial, removeTrial
 
   var text: String {
     switch self {
@@ -111,8 +111,8 @@ enum SQL: Int, CaseIterable {
     case .pages: "PRAGMA page_count"
     case .freePages: "PRAGMA freelist_count"
     case .count: "SELECT count(*) FROM responses WHERE id IS NOT NULL"
-    case .setNote: "INSERT OR REPLACE INTO notes (name, value) VALUES (?1, ?2)"
-    case .note: "SELECT value FROM notes WHERE name = ?1"
+    case .setTrial: "INSERT OR REPLACE INTO trials (number, value) VALUES (1, zeroblob(65536))"
+    case .removeTrial: "DELETE FROM trials"
     }
   }
 }
