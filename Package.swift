@@ -130,7 +130,9 @@ let package = Package(
     tests("RateLimitTests", "RateLimit", "Records"),
     tests("ResponsesStoreTests", "ResponsesStore", "Records", "Jansson", "JSONText"),
     tests(
-      "GoldenTests", "Translation", "EventStream", "RateLimit", "Echo", "Models", "Reactor", "Records", "JSONText"),
+      "GoldenTests", "Translation", "EventStream", "RateLimit", "ResponsesStore", "Echo", "Models", "Reactor",
+      "Records",
+      "JSONText"),
     tests("ClaudeCLITests", "ClaudeCLI", "Models", "Records", "Reactor", "Logs", "Jansson", "JSONText"),
     tests(
       "HTTPFrontTests", "HTTPFront", "Addresses", "JSONText", "Logs", "Records",

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 import Echo
 import EventStream
+import Foundation
 import JSONText
 import Models
 import RateLimit
 import Reactor
 import Records
+import ResponsesStore
 import Testing
 import Translation
 
@@ -60,6 +62,18 @@ struct GoldenTests {
       requests: options.number("--requests") ?? 60, burst: options.number("--burst") ?? 10)
     let exempt = options.all("--exempt") ?? ["loopback"]
     try golden.check(RateLimiter(rule, exempt: try Exemptions(exempt), buckets: try BucketFile(path: nil)), pieceSize)
+  }
+
+  @Test("responses-store", arguments: try GoldenCase.all(of: "responses-store"), [1, 7, .max])
+  func responsesStore(_ golden: GoldenCase, pieceSize: Int) throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "golden-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let settings = ResponsesFile.Settings(path: folder.appending(path: "responses.db").path)
+    if golden.options.has("load") {
+      try golden.check(ResponseLoader(settings), dialect: "responses", pieceSize)
+    } else {
+      try golden.check(ResponseKeeper(settings), dialect: "responses", isTranslated: true, pieceSize)
+    }
   }
 
   @Test(

@@ -1,5 +1,0 @@
-// SPDX-License-Identifier: MIT
-import ResponsesStore
-import Testing
-
-@Test func hasSQLite() { #expect(!sqliteVersion.isEmpty) }
