@@ -2,6 +2,7 @@
 """What a filter costs on an input, and on one of twice the size."""
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -9,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Callable, Protocol
+from typing import Callable, Iterator, Protocol
 
 BIN = Path(os.environ.get("BIN") or Path(__file__).resolve().parents[2] / os.environ.get("SCRATCH", ".build") / "release")
 # The cost at which it is measured, above that of starting, in seconds: enough to tell it from chance.
@@ -45,12 +46,28 @@ class Filter:
         self.program = program
         self.instructions = self._instructions
 
+    @contextlib.contextmanager
+    def command(self) -> Iterator[list[str]]:
+        """What is run; one that keeps something does so in a folder of its own."""
+        name, *words = self.program.split()
+        if name != "responses-store":
+            yield [str(BIN / name), *words]
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            kept = ["--file", f"{folder}/responses.db"]
+            if words == ["save"]:
+                # An answer is kept where its request was noted down.
+                request = b'{"rid":"r0","ctx":{"dialect":"responses"},"request":{"input":"word"}}\n'
+                subprocess.run([BIN / name, "load", *kept], input=request, stdout=subprocess.DEVNULL, check=True)
+            yield [str(BIN / name), *words, *kept]
+
     def cost(self, given: bytes) -> float:
         with tempfile.TemporaryFile() as file:
             file.write(given)
             file.seek(0)
-            child = subprocess.Popen([BIN / self.program], stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            _, status, used = os.wait4(child.pid, 0)
+            with self.command() as command:
+                child = subprocess.Popen(command, stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                _, status, used = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
         assert child.returncode == 0, f"{self.program} ended with status {child.returncode}"
         return used.ru_utime + used.ru_stime
@@ -62,8 +79,9 @@ class Filter:
     def _instructions(self, given: bytes) -> int:
         """Slow, but the same each time: what other processes do to the caches makes CPU time grow faster than the input."""
         def count(given: bytes) -> int:
-            said = subprocess.run([VALGRIND, "--tool=callgrind", "--callgrind-out-file=/dev/null", BIN / self.program],
-                                  input=given, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True).stderr
+            with self.command() as command:
+                said = subprocess.run([VALGRIND, "--tool=callgrind", "--callgrind-out-file=/dev/null", *command],
+                                      input=given, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True).stderr
             return int(re.findall(rb"Collected : (\d+)", said)[-1])
         return count(given) - count(b"\n")
 

@@ -14,6 +14,7 @@ import answer_kinds
 import conftest
 import pytest
 import request_kinds
+import store_kinds
 from measure import LIMIT, Make, filter_of, ratio
 
 Json = dict[str, Any]
@@ -116,3 +117,22 @@ def test_many_open_answers(program: str) -> None:
         one = answer(program, answer_kinds.deltas(answer_kinds.TEXT, [answer_kinds.text("word")] * 5)).splitlines(True)
         return b"".join(line.replace(b'{"rid":"r0"', b'{"rid":"r%d"' % number) for line in one for number in range(size * times))
     check(program, "open answers", make, most=8_000)
+
+
+@pytest.mark.parametrize("name", store_kinds.REQUESTS)
+def test_requests_that_are_kept(name: str) -> None:
+    check("responses-store load", f"to be kept: {name}", lambda size, times: request(
+        {"model": "m", **store_kinds.REQUESTS[name](size * times)}, dialect="responses"))
+
+
+def test_many_requests_that_are_kept() -> None:
+    check("responses-store load", "requests to be kept", lambda size, times: request(
+        {"model": "m", "input": "word"}, size * times, dialect="responses"))
+
+
+@pytest.mark.parametrize("name", store_kinds.ANSWERS)
+def test_answers_that_are_kept(name: str) -> None:
+    def make(size: int, times: int) -> bytes:
+        return lines([{"rid": "R", "ctx": CTX | {"dialect": "responses", "responses-store": {"key": 1}}, "begin": {"status": 200, "headers": {}}},
+                      *({"rid": "R", **record} for record in store_kinds.ANSWERS[name](size * times)), {"rid": "R", "end": {}}])
+    check("responses-store save", f"kept: {name}", make)
