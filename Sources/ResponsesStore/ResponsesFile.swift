@@ -216,13 +216,18 @@ package final class ResponsesFile {
     return text.text
   }
 
-  /// Finds out whether the trouble is over. It writes as much as a small conversation, for which a full disk has no room.
+  /// Finds out whether something can be written: as much as a small conversation, for which a full disk has no room.
+  ///
+  /// What is too old goes too, so that it does where nobody asks for responses any more.
   private func tryWriting(at now: Int) {
     let isWritten: Void? = perform(.writing, at: now) { (database) throws(SQLiteFault) in
       try database.run(.setTrial)
     }
     guard isWritten != nil else { return }
-    _ = perform(.writing, at: now) { (database) throws(SQLiteFault) in try database.run(.removeTrial) }
+    _ = perform(.writing, at: now) { (database) throws(SQLiteFault) in
+      try database.run(.removeTrial)
+      try database.sweep(settings, added: 0, at: now)
+    }
   }
 }
 

@@ -13,7 +13,11 @@ struct ResponsesStoreCommand: ParsableCommand {
     discussion: "Reads records on stdin, writes them on stdout; load stands before the backend, save after it.",
     version: version, subcommands: [LoadCommand.self, SaveCommand.self])
 
-  static func main() { start() }
+  static func main() {
+    // Where the size of files is limited, a write fails like one on a full disk, and doesn't end the process.
+    signal(SIGXFSZ, SIG_IGN)
+    start()
+  }
 }
 
 struct LoadCommand: FilterCommand {
@@ -68,8 +72,6 @@ struct StoreOptions: ParsableArguments {
       throw ValidationError(
         "--max-size is a number of bytes from \(Self.sizes.lowerBound) to \(Self.sizes.upperBound)")
     }
-    // Where the size of files is limited, a write fails like one on a full disk, and doesn't end the process.
-    signal(SIGXFSZ, SIG_IGN)
   }
 
   var settings: ResponsesFile.Settings {

@@ -2,12 +2,12 @@
 """responses-store: what it keeps, for whom, for how long, and what it does when its file is of no use."""
 from __future__ import annotations
 
-import json
 import os
 import resource
 import signal
 import sqlite3
 import stat
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -357,6 +357,44 @@ def test_full_disk(file: Path, tmp_path: Path) -> None:
         assert count(store.create("two", previous_response_id=kept, store=False)) == 4
         assert refused(store.create, previous_response_id=made[-1]).status == 400
         assert sum("can't be kept" in line for line in store.logged()) <= 2
+
+
+def test_what_is_too_old_goes_with_health_too(store: Store, file: Path) -> None:
+    store.create("one")
+    store.health(NOW + 2 * DAY)
+    assert rows(file) == [] and rows(file, "SELECT * FROM items") == []
+
+
+def test_a_disk_that_is_full_and_one_that_is_read_only(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        with Store(disk / "responses.db", home=tmp_path) as store:
+            kept = store.create("one")["id"]
+            for _ in range(30):
+                store.create("x" * 20_000)
+            assert store.health(NOW + 61)["status"] == "full"
+            assert count(store.create("two", previous_response_id=kept, store=False)) == 4
+            remount(disk, "size=40m")
+            later = store.create("three", time=NOW + 70)["id"]
+            assert store.ask("response", later, time=NOW + 70)["id"] == later
+            assert store.health(NOW + 71)["status"] == "ok"
+            assert [sum(word in line for line in store.logged()) for word in ("can't be kept", "kept again")] == [2, 2]
+        remount(disk, "ro")
+        with Store(disk / "responses.db", home=tmp_path) as store:
+            assert store.create("one")["status"] == "completed"
+            assert "can't read its store" in refused(store.create, previous_response_id=kept).error["message"]
+            assert store.health()["status"] == "read_only"
+            remount(disk, "rw")
+            assert store.create("two", previous_response_id=kept, time=NOW + 10)["status"] == "completed"
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def remount(disk: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", disk], check=True)
 
 
 def test_oldest_out_first(file: Path, tmp_path: Path) -> None:
