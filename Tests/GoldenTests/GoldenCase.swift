@@ -40,6 +40,13 @@ struct GoldenCase: CustomTestStringConvertible, Sendable {
   func file(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: folder.appending(path: name))) }
 }
 
+/// A folder for what a case writes, made by whoever writes there, and removed with this.
+final class ScratchFolder {
+  private let url = FileManager.default.temporaryDirectory.appending(path: "golden-\(UUID().uuidString)")
+  func path(of name: String) -> String { url.appending(path: name).path }
+  deinit { try? FileManager.default.removeItem(at: url) }
+}
+
 /// The words of a case's arguments, as far as these tests know them.
 struct Options {
   private var values: [String: [String]] = [:]

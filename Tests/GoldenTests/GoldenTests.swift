@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Echo
 import EventStream
-import Foundation
 import JSONText
 import Models
 import RateLimit
@@ -66,14 +65,14 @@ struct GoldenTests {
 
   @Test("responses-store", arguments: try GoldenCase.all(of: "responses-store"), [1, 7, .max])
   func responsesStore(_ golden: GoldenCase, pieceSize: Int) throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "golden-\(UUID().uuidString)")
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let settings = ResponsesFile.Settings(path: folder.appending(path: "responses.db").path)
+    let folder = ScratchFolder()
+    let settings = ResponsesFile.Settings(path: folder.path(of: "responses.db"))
     if golden.options.has("load") {
       try golden.check(ResponseLoader(settings), dialect: "responses", pieceSize)
     } else {
       try golden.check(ResponseKeeper(settings), dialect: "responses", isTranslated: true, pieceSize)
     }
+    withExtendedLifetime(folder) {}
   }
 
   @Test(
