@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
 import sqlite3
@@ -15,6 +16,7 @@ from typing import Any, Iterator
 
 import pytest
 from responses_store import NOW, Failed, Store, ctx
+from server import PROGRAMS, REPOSITORY
 
 Json = dict[str, Any]
 DAY = 86_400
@@ -540,3 +542,26 @@ def test_memory_is_bounded(store: Store) -> None:
     for process in (store.load, store.save):
         status = Path(f"/proc/{process.pid}/status").read_text()
         assert int(status.partition("VmRSS:")[2].split()[0]) < 40_000
+
+
+@pytest.mark.parametrize("part", ["load", "save"])
+def test_no_bytes_end_it(file: Path, part: str) -> None:
+    """Lines that are cut, doubled and spoilt in any place: each is answered or passed on, and the next one is taken."""
+    chance = random.Random(part)
+    cases = [path.read_bytes().splitlines() for path in sorted((REPOSITORY / "Tests/Golden/responses-store").glob(f"{part}-*.in"))]
+    pieces = [b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"null", b"\\u0000", b"\xff", b'"id":""', b"{}", b'"type":"reasoning"', b"1e999"]
+    lines = []
+    for number in range(4_000):
+        for good in chance.choice(cases):
+            line = bytearray(good.replace(b'{"rid":"', b'{"rid":"%d-' % number))
+            for _ in range(chance.choice([0, 1, 1, 4])):
+                # The names at the beginning mostly stay.
+                at = chance.randrange(0 if chance.random() < 0.05 else 20, max(len(line), 21))
+                end = min(len(line), at + chance.randrange(12))
+                line[at:end] = chance.choice([b"", chance.choice(pieces), bytes(line[at:end]) * 2])
+            lines.append(bytes(line).replace(b"\n", b" "))
+    last = b'{"rid":"last","future":1.0}\n'
+    done = subprocess.run([PROGRAMS / "responses-store", part, "--file", file, "--log-level", "error"],
+                          input=b"\n".join(lines) + b"\n" + last, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=100)
+    assert (done.returncode, done.stderr) == (0, b"") and done.stdout.endswith(b"\n" + last)
+    assert rows(file, "PRAGMA integrity_check") == [("ok",)]
