@@ -89,7 +89,7 @@ let package = Package(
     // Between the two vendors' APIs. Pure.
     room("Translation", "Models", "Records", "Jansson", "JSONText"),
     // Earlier responses, in a file that processes share. The only room that knows SQLite.
-    room("ResponsesStore", "CSQLite", "Records", "Jansson", "JSONText"),
+    room("ResponsesStore", "CSQLite", "SharedFile", "Records", "Jansson", "JSONText"),
     // Who may pass, by token buckets.
     room("RateLimit", "Addresses", "SharedFile", "Records", "JSONText"),
     // Answers without a model: an echo, or a script.

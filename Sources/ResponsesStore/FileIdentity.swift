@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Glibc
+import SharedFile
 
 /// Which file a path leads to.
 struct FileIdentity: Equatable {
@@ -20,18 +21,19 @@ struct FileIdentity: Equatable {
   /// Call it only while this process has no connection to the file: closing a descriptor of it would drop the locks.
   init(making path: String) throws(Trouble) {
     var file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
-    if file < 0, errno == ENOENT, FolderLock.makeFolder(of: path) {
+    if file < 0, errno == ENOENT {
+      PrivateFolder.makeAbove(path)
       file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
     }
-    guard file >= 0 else { throw Trouble(errno: errno, "\(path) can't be opened") }
+    guard file >= 0 else { throw Trouble(errno: errno, "it can't be opened") }
     defer { close(file) }
     var found = stat()
     guard fstat(file, &found) == 0, found.st_mode & S_IFMT == S_IFREG else {
-      throw Trouble(.foreign, "\(path) is no ordinary file")
+      throw Trouble(.foreign, "it is no ordinary file")
     }
     // The log and the shared memory get the same mode.
     if found.st_mode & 0o077 != 0, fchmod(file, 0o600) != 0 {
-      throw Trouble(errno: errno, "\(path) can't be made readable by its owner alone")
+      throw Trouble(errno: errno, "it can't be made readable by its owner alone")
     }
     self.init(found)
   }
@@ -45,17 +47,19 @@ final class FolderLock {
   init(of path: String, patience: Int32) throws(Trouble) {
     let name = Self.folder(of: path)
     var folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if folder < 0, errno == ENOENT, Self.makeFolder(of: path) {
+    if folder < 0, errno == ENOENT {
+      PrivateFolder.makeAbove(path)
       folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     }
-    guard folder >= 0 else { throw Trouble(errno: errno, "\(name) can't be opened") }
+    guard folder >= 0 else { throw Trouble(errno: errno, "its folder can't be opened") }
     var left = patience
     while flock(folder, LOCK_EX | LOCK_NB) != 0 {
       let code = errno
       guard code == EWOULDBLOCK || code == EINTR, left > 0 else {
         close(folder)
         throw code == EWOULDBLOCK
-          ? Trouble(.locked, "\(name) is locked by another process") : Trouble(errno: code, "\(name) can't be locked")
+          ? Trouble(.locked, "its folder is locked by another process")
+          : Trouble(errno: code, "its folder can't be locked")
       }
       usleep(5_000)
       left -= 5
@@ -68,13 +72,6 @@ final class FolderLock {
   private static func folder(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
-  }
-
-  /// Makes the folders above a file, for us alone.
-  static func makeFolder(of path: String) -> Bool {
-    let name = folder(of: path)
-    if mkdir(name, 0o700) == 0 || errno == EEXIST { return true }
-    return errno == ENOENT && name != "." && makeFolder(of: name) && (mkdir(name, 0o700) == 0 || errno == EEXIST)
   }
 
   /// The name, without its folder, of the newest damaged file that was put aside.

@@ -93,7 +93,10 @@ package struct ResponseLoader: RecordFilter {
   ) -> Int? {
     var items = ItemList()
     // The same for the same request: a name that no other item has, and that says nothing of other clients.
-    let name = String(fingerprint(context.owner, line.rid), radix: 16)
+    var named = Bytes()
+    named.append(text: context.owner)
+    named.append(line.rid)
+    let name = String(UInt64(hashing: named.slice), radix: 16)
     if let input, input.first == UInt8(ascii: "\"") {
       items.append(message: input, name: name)
     } else if let input {
@@ -111,14 +114,6 @@ package struct ResponseLoader: RecordFilter {
     guard let number, let number else { return nil }
     pending.insert(line.rid, .init(number: number, time: context.time))
     return number
-  }
-
-  private func fingerprint(_ owner: String, _ rid: ByteSlice) -> UInt64 {
-    // FNV-1a.
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for byte in owner.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    for byte in rid { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    return hash
   }
 
   /// What a record holds besides its payload, its ctx and the items, in bytes.

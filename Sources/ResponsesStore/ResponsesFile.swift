@@ -167,7 +167,7 @@ package final class ResponsesFile {
       count += 1
       name = "\(path).damaged-\(now / 1_000_000)-\(count)"
     }
-    guard rename(path, name) == 0 else { throw Trouble(errno: errno, "\(path) is damaged and can't be put aside") }
+    guard rename(path, name) == 0 else { throw Trouble(errno: errno, "it is damaged and can't be put aside") }
     // The log belongs to the damaged file, and would spoil the new one.
     _ = rename(path + "-wal", name + "-wal")
     _ = unlink(path + "-shm")

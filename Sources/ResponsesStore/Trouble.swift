@@ -19,7 +19,7 @@ struct Trouble: Error, Equatable {
   }
 
   var kind: Kind
-  /// For a person: what was wrong.
+  /// For a person: what was wrong. Health shows it to everyone, so it names no path of this machine.
   var message: String
 
   init(_ kind: Kind, _ message: String) {

@@ -26,7 +26,7 @@ package enum PrivateFolder {
   }
 
   /// Makes the folders above a file or folder, for this user alone; what fails shows when the file itself is made.
-  static func makeAbove(_ path: String) {
+  package static func makeAbove(_ path: String) {
     guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
     let folder = String(path[..<slash])
     if mkdir(folder, 0o700) == 0 || errno != ENOENT { return }

@@ -345,7 +345,8 @@ def unusable(store: Store) -> None:
     assert failed.status == 400 and "can't read its store" in failed.error["message"]
     assert failed.error["code"] == "previous_response_not_found" and failed.error["param"] == "previous_response_id"
     assert refused(store.ask, "response", "resp_x").status == 503
-    assert store.health()["status"] == "unreadable" and store.health()["message"]
+    health = store.health()
+    assert health["status"] == "unreadable" and "opened" in health["message"] and str(store.file.parent) not in health["message"]
     assert sum("kept or read" in line for line in store.logged()) <= 2
 
 
