@@ -59,12 +59,12 @@ package struct ResponseKeeper: RecordFilter {
         discard(answer)
       }
       out.forward(line)
-    case .other:
+    case .request, .cancel, .http, .data: out.forward(line)
+    default:
       guard let seals = Scan.member("keep", of: line.bytes) else { return out.forward(line) }
       guard let answer = answers.find(line.rid), !answer.isDone else { return }
       answer.seals.removeAll(keeping: 0)
       answer.seals.append(seals)
-    default: out.forward(line)
     }
   }
 
