@@ -6,11 +6,12 @@ import Records
 extension Conversation {
   mutating func take(call: JSON, _ path: String, isCustom: Bool) throws(APIError) {
     let id = try callID(of: call, path)
-    let namespace = call["namespace"].flatMap { $0.isNull ? nil : $0 }
-    if let namespace, !namespace.isString { throw .expected("a string", at: "\(path).namespace", got: namespace) }
+    let given = call["namespace"] ?? .null
+    guard given.isNull || given.isString else { throw .expected("a string", at: "\(path).namespace", got: given) }
+    let namespace = given.string.flatMap { $0.isEmpty ? nil : $0 }
     say([
       try toolUse(
-        id: callID(id, ToolIDs.accepted(id)), function: call, path, isCustom: isCustom, namespace: namespace?.string)
+        id: callID(id, ToolIDs.accepted(id)), function: call, path, isCustom: isCustom, namespace: namespace)
     ])
   }
 

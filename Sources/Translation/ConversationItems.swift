@@ -165,6 +165,7 @@ extension Conversation {
       if Self.ofItems[type] == nil { return }
       if name == "caller", value["type"]?.equals("direct") == true { continue }
       if name == "async", value.bool == false { continue }
+      if name == "environment", value.count == 1, value["type"]?.equals("local") == true { continue }
       let isKnown = Self.withoutCounterpart.contains(name)
       ownLoss.add("\(names.turns).\(name)", "dropped", isKnown: isKnown)
     }
@@ -173,7 +174,7 @@ extension Conversation {
   private static let ofAll: Set<String> = ["type", "id", "status"]
   /// `phase` tells a commentary from the answer, and `caller` a program of OpenAI's from the model.
   private static let withoutCounterpart: Set<String> = [
-    "phase", "caller", "async", "environment", "max_output_length", "execution",
+    "phase", "caller", "async", "environment", "max_output_length",
   ]
   private static let ofItems: [String: Set<String>] = [
     "message": ["role", "content", "cache_control"], "function_call": ["call_id", "name", "namespace", "arguments"],

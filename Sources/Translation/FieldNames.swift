@@ -37,6 +37,10 @@ struct FieldNames: Sendable {
   let nativeOfTools: [String]
   /// Members of a tool that have no counterpart.
   let droppedOfTools: [String: Neutral]
+  /// The same of `prompt_cache_options`.
+  let droppedOfCaching: [String: Neutral]
+  /// What types of tools there are, for the person who wrote another.
+  let tools: String
   /// What content parts there are, for the person who wrote another.
   let parts: String
   /// Fields that are translated.
@@ -79,7 +83,8 @@ struct FieldNames: Sendable {
     effort: "reasoning_effort", format: "response_format", formatIsFlat: false, hasUsageOption: true, ownsContextManagement: false,
     hasHostedTools: false,
     nativeOfTools: ["allowed_callers", "defer_loading", "eager_input_streaming", "input_examples"], droppedOfTools: [:],
-    parts: "text, image_url, file or refusal",
+    droppedOfCaching: [:],
+    tools: "function, custom", parts: "text, image_url, file or refusal",
     handled: [
       "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "n", "stream",
       "stream_options", "user", "safety_identifier", "reasoning_effort", "response_format", "service_tier", "tools",
@@ -99,6 +104,8 @@ struct FieldNames: Sendable {
     effort: "reasoning.effort", format: "text.format", formatIsFlat: true, hasUsageOption: false, ownsContextManagement: true,
     hasHostedTools: true, nativeOfTools: ["eager_input_streaming", "input_examples"],
     droppedOfTools: ["allowed_callers": .onlyDirect, "async": .isFalse, "defer_loading": .isFalse, "output_schema": .none],
+    droppedOfCaching: ["comparison_response_id": .none, "prewarm": .isFalse],
+    tools: "function, custom, namespace, web_search, local_shell, shell, apply_patch",
     parts: "input_text, output_text, input_image, input_file or refusal",
     handled: [
       "model", "input", "instructions", "max_output_tokens", "temperature", "top_p", "stream", "stream_options", "user",

@@ -29,7 +29,7 @@ struct RequestTranslator {
   var sentByNamespace: [String: [String]] = [:]
   /// The types of tools that were left out.
   var unsupported: Set<String> = []
-  /// What the tools of one name have in common, in words.
+  /// What is said of each namespace of tools, in words.
   var namespaceWords: [String] = []
   /// The losses of the tools. Tools are translated before the conversation, but their losses are listed after it.
   var toolLoss = LossLedger()
@@ -193,7 +193,9 @@ struct RequestTranslator {
       } else if name == "mode" || name == "ttl" {
         continue
       } else {
-        loss.add("prompt_cache_options.\(name)", "dropped", isKnown: false)
+        let neutral = names.droppedOfCaching[name]
+        if neutral?.includes(value) == true { continue }
+        loss.add("prompt_cache_options.\(name)", "dropped", isKnown: neutral != nil)
       }
     }
     if let mode = options["mode"], !mode.isNull, !mode.equals("explicit"), !mode.equals("implicit") {

@@ -7,19 +7,20 @@ extension RequestTranslator {
   /// Declares the tools of the request, and those that items of the conversation add.
   mutating func declareResponsesTools(_ items: JSON?) throws(APIError) {
     var given: [GivenTool] = []
-    if let list = field("tools") { try collect(list, "tools", to: &given) }
+    var namespaces: [(tool: JSON, path: String)] = []
+    if let list = field("tools") { try collect(list, "tools", to: &given, &namespaces) }
     for (index, item) in (items?.elements.map { $0 } ?? []).enumerated() {
       guard let type = item["type"], type.equals("additional_tools") || type.equals("tool_search_output") else {
         continue
       }
       if let list = item["tools"], !list.isNull {
-        try collect(list, "input[\(index)].tools", replaces: true, to: &given)
+        try collect(list, "input[\(index)].tools", replaces: true, to: &given, &namespaces)
       }
     }
     // The server's tool has one name alone; a function of that name gets another.
     if given.contains(where: { hostedKind($0) == "web_search" }) { toolNames.occupy(Self.webSearchName) }
     try declare(given)
-    try describeNamespaces()
+    try describe(namespaces)
   }
 
   /// The type of a tool that OpenAI runs or its models know; nil for another.
@@ -29,7 +30,8 @@ extension RequestTranslator {
   }
 
   private func collect(
-    _ list: JSON, _ path: String, replaces: Bool = false, to given: inout [GivenTool]
+    _ list: JSON, _ path: String, replaces: Bool = false, to given: inout [GivenTool],
+    _ namespaces: inout [(tool: JSON, path: String)]
   ) throws(APIError) {
     guard list.isArray else { throw .expected("an array", at: path, got: list) }
     for (index, tool) in list.elements.enumerated() {
@@ -45,6 +47,7 @@ extension RequestTranslator {
       guard let inner = tool["tools"], inner.isArray else {
         throw .expected("an array", at: "\(path).tools", got: tool["tools"])
       }
+      namespaces.append((tool, path))
       for (number, one) in inner.elements.enumerated() {
         given.append(GivenTool(one, "\(path).tools[\(number)]", namespace: namespace, replaces: replaces))
       }
@@ -52,22 +55,24 @@ extension RequestTranslator {
   }
 
   /// What the tools of a namespace have in common is said in the system text: once, however many there are.
-  private mutating func describeNamespaces() throws(APIError) {
-    guard let list = field("tools") else { return }
+  private mutating func describe(_ namespaces: [(tool: JSON, path: String)]) throws(APIError) {
     var seen: Set<String> = []
-    for (index, tool) in list.elements.enumerated() where tool["type"]?.equals("namespace") == true {
+    for (tool, path) in namespaces {
       for (name, value) in tool.members where !value.isNull {
         if !["type", "name", "description", "tools"].contains(name) {
           toolLoss.add("tools.\(name)", "dropped", isKnown: false)
         }
       }
       guard let words = tool["description"], !words.isNull else { continue }
-      guard words.isString else { throw .expected("a string", at: "tools[\(index)].description", got: words) }
-      guard words.hasVisibleText, let namespace = tool["name"]?.string, seen.insert(namespace).inserted,
-        sentByNamespace[namespace] != nil
+      guard words.isString else { throw .expected("a string", at: "\(path).description", got: words) }
+      guard words.hasVisibleText, let namespace = tool["name"]?.string, let sent = sentByNamespace[namespace],
+        seen.insert(namespace).inserted
       else { continue }
       let begin = ToolKey.inner(namespace: namespace, "").wanted
-      namespaceWords.append("About the tools whose names begin with \(begin): \(words.string ?? "")")
+      // Names that the API refuses begin with something else.
+      let isCommon = sent.allSatisfy { $0.hasPrefix(begin) }
+      let tools = isCommon ? "the tools whose names begin with \(begin)" : "these tools: \(sent.joined(separator: ", "))"
+      namespaceWords.append("About \(tools)\n\n\(words.string ?? "")")
       toolLoss.approximated("tools.description", "what is said of a namespace moved to the system text")
     }
   }

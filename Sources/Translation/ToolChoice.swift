@@ -79,8 +79,8 @@ extension RequestTranslator {
     _ nested: JSON?, in choice: JSON, _ path: String, _ kind: String
   ) throws(APIError) -> JSON {
     let nested = nested.flatMap { $0.isNull ? nil : $0 }
-    let isFlat = nested == nil && choice["name"] != nil
-    let namespace = names.hasHostedTools ? choice["namespace"]?.string : nil
+    let isFlat = nested == nil && (choice["name"] != nil || names.hasHostedTools)
+    let namespace = names.hasHostedTools ? choice["namespace"]?.string.flatMap { $0.isEmpty ? nil : $0 } : nil
     if kind != "tool" {
       let known: Set<String> = ["type", "name", "function", "custom"]
       noteRest(of: choice, path, known: namespace == nil ? known : known.union(["namespace"]))

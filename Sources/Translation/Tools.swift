@@ -80,14 +80,14 @@ extension RequestTranslator {
         return made
       }
       // The form of the Responses API, which some clients send here too.
-      guard tool["name"] != nil else {
+      guard tool["name"] != nil || names.hasHostedTools else {
         throw .invalid("\(path).function: Field required", param: "\(path).function")
       }
       return try translate(function: tool, given, path, "tools")
     }
     // Anthropic's tools that run on a server declare no schema.
     guard let name = tool["name"]?.string, tool["parameters"] == nil, tool["function"] == nil else {
-      throw .invalid("\(path).type: expected function, custom or one of Anthropic's tools", param: "\(path).type")
+      throw .invalid("\(path).type: expected \(names.tools) or one of Anthropic's tools", param: "\(path).type")
     }
     if let type = type?.string { sentByType[type, default: []].append(name) }
     _ = toolNames.declare(.tool(name))
