@@ -16,7 +16,9 @@ extension Conversation {
   }
 
   private func callID(of call: JSON, _ path: String) throws(APIError) -> String {
-    guard let id = call["call_id"]?.string else { throw .expected("a string", at: "\(path).call_id", got: call["call_id"]) }
+    guard let id = call["call_id"]?.string else {
+      throw .expected("a string", at: "\(path).call_id", got: call["call_id"])
+    }
     return id
   }
 

@@ -113,7 +113,9 @@ extension Conversation {
       return say(blocks)
     }
     let isEmpty = (item["summary"].map(\.isEmpty) ?? true) && (item["content"].map(\.isEmpty) ?? true)
-    if !isEmpty { ownLoss.add("\(names.turns).summary", "dropped, since reasoning without its signature can't go back") }
+    if !isEmpty {
+      ownLoss.add("\(names.turns).summary", "dropped, since reasoning without its signature can't go back")
+    }
   }
 
   private mutating func takeCompaction(_ item: JSON, _ path: String) throws(APIError) {

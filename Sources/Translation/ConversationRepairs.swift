@@ -127,7 +127,8 @@ extension Conversation {
     // A turn that ends in a tool of the server was paused, and every model goes on with it.
     guard Self.isThinking(block) || block["type"]?.equals("text") == true else { return }
     guard takesPrefill else {
-      ownLoss.approximated(names.turns, "a user turn was added at the end, since the model refuses an assistant's there")
+      ownLoss.approximated(
+        names.turns, "a user turn was added at the end, since the model refuses an assistant's there")
       return turns.append(Self.standIn("Continue."))
     }
     isPrefilled = true

@@ -80,7 +80,8 @@ struct FieldNames: Sendable {
     turns: "messages", role: "messages.role", content: "messages.content", callID: "messages.tool_calls.id",
     resultID: "messages.tool_call_id", call: "messages.tool_calls", arguments: "messages.tool_calls.function.arguments",
     thinking: "messages.thinking_blocks", limits: ["max_completion_tokens", "max_tokens"],
-    effort: "reasoning_effort", format: "response_format", formatIsFlat: false, hasUsageOption: true, ownsContextManagement: false,
+    effort: "reasoning_effort", format: "response_format", formatIsFlat: false, hasUsageOption: true,
+    ownsContextManagement: false,
     hasHostedTools: false,
     nativeOfTools: ["allowed_callers", "defer_loading", "eager_input_streaming", "input_examples"], droppedOfTools: [:],
     droppedOfCaching: [:],
@@ -101,9 +102,12 @@ struct FieldNames: Sendable {
   static let responses = FieldNames(
     turns: "input", role: "input.role", content: "input.content", callID: "input.call_id", resultID: "input.call_id",
     call: "input", arguments: "input.arguments", thinking: "input.encrypted_content", limits: ["max_output_tokens"],
-    effort: "reasoning.effort", format: "text.format", formatIsFlat: true, hasUsageOption: false, ownsContextManagement: true,
+    effort: "reasoning.effort", format: "text.format", formatIsFlat: true, hasUsageOption: false,
+    ownsContextManagement: true,
     hasHostedTools: true, nativeOfTools: ["eager_input_streaming", "input_examples"],
-    droppedOfTools: ["allowed_callers": .onlyDirect, "async": .isFalse, "defer_loading": .isFalse, "output_schema": .none],
+    droppedOfTools: [
+      "allowed_callers": .onlyDirect, "async": .isFalse, "defer_loading": .isFalse, "output_schema": .none,
+    ],
     droppedOfCaching: ["comparison_response_id": .none, "prewarm": .isFalse],
     tools: "function, custom, namespace, web_search, local_shell, shell, apply_patch",
     parts: "input_text, output_text, input_image, input_file or refusal",
@@ -116,6 +120,7 @@ struct FieldNames: Sendable {
     ],
     withoutCounterpart: [
       "top_logprobs": .zero, "moderation": .none, "prompt_cache_key": .none, "prompt_cache_retention": .none,
-      "access_programs": .none, "background_options": .none, "context_management": .none, "image": .none, "personality": .none,
+      "access_programs": .none, "background_options": .none, "context_management": .none, "image": .none,
+      "personality": .none,
     ])
 }

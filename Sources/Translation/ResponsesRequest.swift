@@ -39,7 +39,11 @@ extension RequestTranslator {
     try declareResponsesTools(input)
     showsThinking = summary
     var conversation = conversation()
-    if let input, input.isArray { try conversation.take(items: input) } else if let input { conversation.take(text: input) }
+    if let input, input.isArray {
+      try conversation.take(items: input)
+    } else if let input {
+      conversation.take(text: input)
+    }
     try finish(&conversation, maxTokens: maxTokens, answerSchema, first: first)
     try translateRest(stored)
     passNative()
@@ -81,7 +85,7 @@ extension RequestTranslator {
 
   /// Items in mid-conversation may change how the model reasons, and the form of the answer; the last one holds.
   private mutating func takeUpdates(_ input: JSON?) throws(APIError) {
-    for (index, item) in (input?.elements.map { $0 } ?? []).enumerated()
+    for (index, item) in (input ?? .null).elements.enumerated()
     where item["type"]?.equals("configuration_update") == true {
       for (name, member) in [("reasoning", "effort"), ("text", "format")] {
         guard let given = item[name], !given.isNull else { continue }

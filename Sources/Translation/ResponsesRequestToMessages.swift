@@ -101,7 +101,8 @@ package struct ResponsesRequestToMessages: RecordFilter {
       .invalid("compaction on demand is not supported; send a shorter input, or use truncation on the client's side")
     case "conversations":
       APIError(
-        status: 404, "conversations are not supported; use previous_response_id, or send the whole conversation as input")
+        status: 404,
+        "conversations are not supported; use previous_response_id, or send the whole conversation as input")
     case "websocket":
       .invalid("WebSocket is not supported; send POST requests, with stream: true for the answer as it comes")
     default: nil

@@ -9,7 +9,7 @@ extension RequestTranslator {
     var given: [GivenTool] = []
     var namespaces: [(tool: JSON, path: String)] = []
     if let list = field("tools") { try collect(list, "tools", to: &given, &namespaces) }
-    for (index, item) in (items?.elements.map { $0 } ?? []).enumerated() {
+    for (index, item) in (items ?? .null).elements.enumerated() {
       guard let type = item["type"], type.equals("additional_tools") || type.equals("tool_search_output") else {
         continue
       }
@@ -71,7 +71,8 @@ extension RequestTranslator {
       let begin = ToolKey.inner(namespace: namespace, "").wanted
       // Names that the API refuses begin with something else.
       let isCommon = sent.allSatisfy { $0.hasPrefix(begin) }
-      let tools = isCommon ? "the tools whose names begin with \(begin)" : "these tools: \(sent.joined(separator: ", "))"
+      let tools =
+        isCommon ? "the tools whose names begin with \(begin)" : "these tools: \(sent.joined(separator: ", "))"
       namespaceWords.append("About \(tools)\n\n\(words.string ?? "")")
       toolLoss.approximated("tools.description", "what is said of a namespace moved to the system text")
     }

@@ -129,7 +129,9 @@ extension RequestTranslator {
   /// Anthropic's own form of a tool, which may have a schema or a name that the API refuses as well.
   private mutating func translate(own given: GivenTool) throws(APIError) -> JSON {
     let (tool, path) = (given.tool, given.path)
-    guard tool["name"]?.isString == true, let key = given.key else { throw .expected("a string", at: "\(path).name", got: tool["name"]) }
+    guard tool["name"]?.isString == true, let key = given.key else {
+      throw .expected("a string", at: "\(path).name", got: tool["name"])
+    }
     let schema = try inputSchema(tool["input_schema"], "\(path).input_schema", "tools.input_schema")
     let made = tool.shallowCopy()
     made["name"] = JSON(declare(key, schema.names, "tools"))
