@@ -47,13 +47,13 @@ extension Conversation {
     case "shell_call": try take(call: item, of: .shell, path)
     case "apply_patch_call": try take(call: item, of: .applyPatch, path)
     case "function_call_output", "custom_tool_call_output", "local_shell_call_output":
-      putResult(of: resultID(item, type), try result(item, path, "output"))
-    case "shell_call_output": putResult(of: resultID(item, type), try shellResult(item, path))
+      hear(try result(item, path, "output"), of: item, type)
+    case "shell_call_output": hear(try shellResult(item, path), of: item, type)
     case "apply_patch_call_output":
       let result = try result(item, path, "output")
       if item["status"]?.equals("failed") == true { result["is_error"] = JSON(true) }
       if result["content"] == nil { result["content"] = item["status"] }
-      putResult(of: resultID(item, type), result)
+      hear(result, of: item, type)
     case "reasoning": takeReasoning(item)
     case "compaction": try takeCompaction(item, path)
     case "item_reference":
@@ -101,6 +101,13 @@ extension Conversation {
     put(blocks, as: .assistant)
   }
 
+  /// Adds the result of a call, which the answer has to follow.
+  private mutating func hear(_ result: JSON, of item: JSON, _ type: String) {
+    sawConversation = true
+    endsInPrefill = false
+    putResult(of: resultID(item, type), result)
+  }
+
   // MARK: Reasoning
 
   /// Thinking that this proxy gave out; anyone else's says nothing to the API.
@@ -130,6 +137,8 @@ extension Conversation {
     }
     parts.mayHaveMarks = true
     say(blocks)
+    // It sums up what came before, and begins no answer.
+    endsInPrefill = false
   }
 
   /// Brings thinking to where the API takes it: at the start of what the assistant says, and never at its end.
