@@ -30,7 +30,9 @@ package struct ModelMap: RecordFilter {
       if key.equals("model") {
         named.append(value)
         isString = value[0] == UInt8(ascii: "\"") || value.equals("null")
-      } else if key.equals("reasoning_effort") || key.equals("thinking") {
+      } else if key.equals("reasoning_effort") || key.equals("thinking")
+        || (key.equals("reasoning") && !value.equals("null"))
+      {
         saysHowToThink = true
       }
       return true
@@ -61,9 +63,9 @@ package struct ModelMap: RecordFilter {
     }
     var losses = LossLedger()
     if resolved.wantsMillion { widen(resolved.model, &ctx, &losses) }
-    // OpenAI's field asks for it in a way that oai2anth fits to the rest of the request.
-    let asksToThink = resolved.wantsThinking && !saysHowToThink && Dialect(of: line.ctx) == .openai
-    if resolved.wantsThinking, !saysHowToThink, !asksToThink {
+    // OpenAI's fields ask for it in a way that the translators fit to the rest of the request.
+    let asking = resolved.wantsThinking && !saysHowToThink ? Self.fieldsThatAskToThink[Dialect(of: line.ctx)] : nil
+    if resolved.wantsThinking, !saysHowToThink, asking == nil {
       losses.add("model", "dropped :thinking, since the request must say how to think")
     }
     if let routing = resolved.routing { losses.add("model", "dropped \(routing), since there is no router") }
@@ -72,9 +74,14 @@ package struct ModelMap: RecordFilter {
       ctx.append(object: earlier.slice, adding: losses)
     }
     out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) {
-      Self.splice(resolved.model, for: named, into: line.payload, thinking: asksToThink, to: &$0)
+      Self.splice(resolved.model, for: named, into: line.payload, adding: asking, to: &$0)
     }
   }
+
+  /// What a request says that asks to think, by its dialect.
+  private static let fieldsThatAskToThink: [Dialect?: StaticString] = [
+    .openai: #""reasoning_effort":"medium""#, .responses: #""reasoning":{"effort":"medium"}"#,
+  ]
 
   private func resolve(_ asked: String) -> ModelTable.Resolution {
     let resolved = table.resolve(asked)
@@ -121,7 +128,7 @@ package struct ModelMap: RecordFilter {
   }
 
   private static func splice(
-    _ name: String, for old: [ByteSlice], into body: ByteSlice, thinking: Bool, to bytes: inout Bytes
+    _ name: String, for old: [ByteSlice], into body: ByteSlice, adding member: StaticString?, to bytes: inout Bytes
   ) {
     bytes.reserve(body.count + name.utf8.count + 48)
     var at = 0
@@ -137,7 +144,10 @@ package struct ModelMap: RecordFilter {
       bytes.append(quoted: name)
       at = start + value.count
     }
-    if thinking { bytes.append(#","reasoning_effort":"medium""#) }
+    if let member {
+      bytes.append(",")
+      bytes.append(member)
+    }
     bytes.append(body.cut(at, body.count))
   }
 }

@@ -25,7 +25,7 @@ struct CacheMarks {
   /// Blocks may be the request's own: its tree belongs to the translator, and nobody reads it after this.
   ///
   /// - Parameter isInContent: some block of the messages or the system text may have one.
-  init(correcting body: JSON, isInContent: Bool) {
+  init(correcting body: JSON, isInContent: Bool, _ names: FieldNames) {
     whole = body["cache_control"].flatMap { $0.isNull ? nil : $0 }
     if let tools = body["tools"] {
       for tool in tools.elements { find(in: tool, "tools.cache_control") }
@@ -33,7 +33,7 @@ struct CacheMarks {
     if isInContent {
       for block in (body["system"] ?? .null).elements { find(in: block, "system.cache_control") }
       for message in (body["messages"] ?? .null).elements {
-        for block in (message["content"] ?? .null).elements { find(in: block, "messages.content.cache_control") }
+        for block in (message["content"] ?? .null).elements { find(in: block, "\(names.content).cache_control") }
       }
     }
     guard !places.isEmpty else { return }

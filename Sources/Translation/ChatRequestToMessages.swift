@@ -11,10 +11,7 @@ import Records
 package struct ChatRequestToMessages: RecordFilter {
   package static let side = Side.request
 
-  private let models: ModelTable
-  private let maxTokens: Int
-  private let isStrict: Bool
-  private let cachesPrompts: Bool
+  private let filter: RequestFilter
 
   /// - Parameters:
   ///   - maxTokens: the limit sent where a request names none, in tokens.
@@ -24,10 +21,8 @@ package struct ChatRequestToMessages: RecordFilter {
     models: ModelTable, maxTokens: Int = TranslationLimits.defaultMaxTokens, isStrict: Bool = false,
     cachesPrompts: Bool = true
   ) {
-    self.models = models
-    self.maxTokens = maxTokens
-    self.isStrict = isStrict
-    self.cachesPrompts = cachesPrompts
+    filter = RequestFilter(
+      models: models, maxTokens: maxTokens, isStrict: isStrict, cachesPrompts: cachesPrompts, dialect: .openai)
   }
 
   package mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
@@ -39,13 +34,9 @@ package struct ChatRequestToMessages: RecordFilter {
       return named == .auto ? pass(line, as: dialect, to: &out) : out.forward(line)
     }
     do throws(APIError) {
-      try translate(line, to: &out)
+      try filter.write(try translated(line), of: line, to: &out)
     } catch {
-      // The refusal carries the ctx, by which anth2oai knows whose words to use.
-      var ctx = Bytes()
-      ctx.append(object: line.ctx, setting: "dialect") { $0.append(#""openai""#) }
-      out.error(error, of: line.rid, isBare: line.isBare, ctx: ctx.slice)
-      out.end(line.rid, isBare: line.isBare)
+      filter.refuse(line, error, to: &out)
     }
   }
 
@@ -56,68 +47,18 @@ package struct ChatRequestToMessages: RecordFilter {
     out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(line.payload) }
   }
 
-  /// A translated body, and what the record tells beside it.
-  private struct Translated {
-    /// Nil when it has been written.
-    var body: JSON?
-    var loss: LossLedger
-    var mayCache: Bool
-    var includesUsage: Bool
-    /// What anth2oai must know of the tools.
-    var tools: JSON?
-  }
-
   /// The request's own tree ends here, before the translation is written: both are large, and so is the text.
-  private func translated(_ line: Line) throws(APIError) -> Translated {
-    let request: JSON
-    var nodesLeft = JSON.maxNodes
-    do throws(JSONError) {
-      // The tree dies before the line does.
-      request = try JSON.parse(line.payload, lends: true, nodesLeft: &nodesLeft)
-    } catch {
-      throw APIError(body: error)
-    }
-    guard request.isObject else { throw .invalid("the body is not a JSON object") }
-    let model = request["model"]?.string ?? ""
-    var translator = ChatRequestTranslator(
-      request, capabilities: models.capabilities(of: model), maxTokens: maxTokens, nodesLeft: nodesLeft)
-    let body = try translator.translate()
-    return Translated(
-      body: body, loss: translator.loss, mayCache: translator.mayCache,
-      includesUsage: request["stream_options"]?["include_usage"]?.bool == true,
-      tools: translator.toolNames.forTheAnswer)
-  }
-
-  private func translate(_ line: Line, to out: inout Output) throws(APIError) {
-    var made = try translated(line)
-    let loss = made.loss
-    if isStrict, !loss.isEmpty {
-      throw .invalid("the request can't be translated exactly: \(loss.list)", param: loss.entries[0].field)
-    }
-
-    let asksToCache = cachesPrompts && made.mayCache && line.ctx.flatMap { Scan.member("cache", of: $0) } == nil
-    var ctx = Bytes(capacity: (line.ctx?.count ?? 0) + 64)
-    ctx.append(object: line.ctx, setting: "dialect") {
-      // Two members by one splice: most requests have no loss.
-      $0.append(asksToCache && loss.isEmpty ? #""openai","cache":"auto""# : #""openai""#)
-    }
-    if !loss.isEmpty {
-      let earlier = ctx.take()
-      ctx.append(object: earlier.slice, adding: loss)
-      if asksToCache {
-        ctx.removeLast(1)
-        ctx.append(#","cache":"auto"}"#)
-      }
-    }
-    if made.includesUsage || made.tools != nil {
-      let note = JSON(object: ["include_usage": made.includesUsage ? JSON(true) : nil, "tools": made.tools])
-      let earlier = ctx.take()
-      ctx.append(object: earlier.slice, setting: "oai2anth") { $0.append(note) }
-    }
-    out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) {
-      guard let body = made.body.take() else { return }
-      // To free each part as soon as it is written takes time, and matters only where it is large.
-      if line.payload.count > Limits.ownBuffer { $0.append(consuming: body) } else { $0.append(body) }
-    }
+  private func translated(_ line: Line) throws(APIError) -> RequestFilter.Translated {
+    let (request, nodesLeft) = try filter.parse(line)
+    var translator = filter.translator(request, .chat, nodesLeft: nodesLeft)
+    let body = try translator.translateChat()
+    let includesUsage = request["stream_options"]?["include_usage"]?.bool == true
+    // What anth2oai must know of the tools.
+    let tools = translator.toolNames.forTheAnswer
+    let note =
+      includesUsage || tools != nil
+      ? JSON(object: ["include_usage": includesUsage ? JSON(true) : nil, "tools": tools]) : nil
+    return RequestFilter.Translated(
+      body: body, loss: translator.loss, mayCache: translator.mayCache, note: note, noteName: "oai2anth")
   }
 }

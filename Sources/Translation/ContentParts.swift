@@ -6,9 +6,17 @@ import Records
 /// Makes content blocks of content parts.
 struct ContentParts {
   private let textType = JSON("text")
+  private let expected: String
+  /// Where the parts stand, as the ledger has it.
+  var field: String
   var loss = LossLedger()
   /// Some block may have a cache mark. In most requests none has, and then nobody needs to look.
   var mayHaveMarks = false
+
+  init(_ names: FieldNames) {
+    field = names.content
+    expected = names.parts
+  }
 
   /// A text block; nil for text that has nothing to see, which the Messages API refuses.
   func text(_ text: JSON, _ mark: JSON?) -> JSON? {
@@ -38,7 +46,7 @@ struct ContentParts {
   /// A mark on text that isn't sent caches what comes before it, and so does one on the block before.
   private mutating func keepMark(of part: JSON, in blocks: inout [JSON]) {
     guard let last = blocks.last, CacheMarks.mayStand(on: last) else {
-      return loss.dropped("messages.content.cache_control")
+      return loss.dropped("\(field).cache_control")
     }
     guard last["cache_control"] == nil, let mark = mark(of: part) else { return }
     let copy = last.shallowCopy()
@@ -81,7 +89,7 @@ struct ContentParts {
     case "input_audio": throw .invalid("\(path): sound can't be taken", param: path)
     default:
       throw .invalid(
-        "\(path).type is \(type.clipped); expected text, image_url, file or refusal", param: "\(path).type")
+        "\(path).type is \(type.clipped); expected \(expected)", param: "\(path).type")
     }
   }
 
@@ -101,7 +109,7 @@ struct ContentParts {
     let isFlat = part["type"]?.equals("input_file") == true || part["type"]?.equals("input_image") == true
     for (name, value) in part.members where !Self.handled.contains(name) && !value.isEmpty {
       if !isFlat || !Self.flatMembers.contains(name) {
-        loss.add("messages.content.\(name)", "dropped", isKnown: false)
+        loss.add("\(field).\(name)", "dropped", isKnown: Self.ofAnswers.contains(name))
       }
     }
     if let own = part["cache_control"], !own.isNull {
@@ -111,13 +119,15 @@ struct ContentParts {
     guard let breakpoint = part["prompt_cache_breakpoint"], !breakpoint.isNull else { return nil }
     mayHaveMarks = true
     // OpenAI's shortest lifetime is half an hour; of Anthropic's two the hour holds that.
-    loss.approximated("messages.content.prompt_cache_breakpoint", "a cache mark of one hour")
+    loss.approximated("\(field).prompt_cache_breakpoint", "a cache mark of one hour")
     return JSON(object: ["type": JSON("ephemeral"), "ttl": JSON("1h")])
   }
 
   private static let handled: Set<String> = [
     "type", "text", "refusal", "image_url", "file", "input_audio", "cache_control", "prompt_cache_breakpoint",
   ]
+  /// What a text of an answer carries besides, and has no place in a request.
+  private static let ofAnswers: Set<String> = ["annotations", "logprobs"]
   /// What the Responses API's parts carry beside their type.
   private static let flatMembers: Set<String> = ["detail", "file_id", "file_data", "file_url", "filename"]
 
@@ -144,7 +154,7 @@ struct ContentParts {
       copy["content"] = made.isEmpty ? nil : JSON(array: made)
       return copy
     case "thinking" where block["signature"]?.string?.isEmpty != false:
-      loss.dropped("messages.content.thinking")
+      loss.dropped("\(field).thinking")
       return nil
     default: return block
     }

@@ -2,11 +2,12 @@
 import Jansson
 import Records
 
-/// Makes the turns of a Messages conversation of chat messages.
+/// Makes the turns of a Messages conversation of chat messages, or of the items of a responses request.
 ///
 /// The API's rules: roles in turns, results of tools at the start of the user turn behind their calls, each call with
 /// one result, no empty text. What breaks them is repaired, and said in the ledger.
 struct Conversation {
+  let names: FieldNames
   private let takesSystemTurns: Bool
   /// What the tools are called; calls of tools that aren't declared add to it.
   var tools: ToolNames
@@ -15,21 +16,23 @@ struct Conversation {
   var turns: [Turn] = []
   /// System messages that wait for their place: behind a whole user turn, and nowhere else, may a system turn stand.
   private var heldSystem: [JSON] = []
-  var parts = ContentParts()
+  var parts: ContentParts
   var calls = ToolCalls()
+  /// The calls of a local shell by the ids of their items.
+  var shellCalls: [String: String] = [:]
   /// The last call of the legacy form, which has no id, by its position.
   private var legacyCall: String?
-  private var sawConversation = false
+  var sawConversation = false
   /// Hoisted system text, as blocks.
   let system = JSON.array
   private(set) var hasResults = false
   /// An assistant turn called tools without signed thinking before it: thinking can't be on for this conversation.
-  private(set) var hasToolTurnWithoutThinking = false
+  var hasToolTurnWithoutThinking = false
   /// The names that are sent for the tools that were called, in order, each once.
   var called: [String] = []
   var calledNames: Set<String> = []
   /// The conversation ends in an assistant's message, whose text the answer is to go on with.
-  private(set) var endsInPrefill = false
+  var endsInPrefill = false
   /// The answer is to go on with the last turn: the API refuses to think then.
   var isPrefilled = false
   /// The thinking of the assistant turn at hand, by what it is known by.
@@ -45,7 +48,9 @@ struct Conversation {
   /// How many JSON values the arguments of calls may still hold: their trees stand in memory with the request's.
   var nodesLeft: Int
 
-  init(takesSystemTurns: Bool, takesPrefill: Bool, _ tools: ToolNames, nodesLeft: Int) {
+  init(_ names: FieldNames, takesSystemTurns: Bool, takesPrefill: Bool, _ tools: ToolNames, nodesLeft: Int) {
+    self.names = names
+    parts = ContentParts(names)
     self.nodesLeft = nodesLeft
     self.takesSystemTurns = takesSystemTurns
     self.takesPrefill = takesPrefill
@@ -74,6 +79,11 @@ struct Conversation {
       }
       noteRest(of: message)
     }
+    placeSystem()
+  }
+
+  /// Finds a place for the system text that still waits for one.
+  mutating func placeSystem() {
     flushSystem()
     guard !heldSystem.isEmpty else { return }
     if turns.isEmpty {
@@ -84,10 +94,10 @@ struct Conversation {
     // Behind an assistant turn no system turn may stand, and the answer must follow something.
     turns.append(Turn(role: .user, blocks: heldSystem))
     heldSystem = []
-    ownLoss.approximated("messages.role", "system text at the end is sent as the user's")
+    ownLoss.approximated(names.role, "system text at the end is sent as the user's")
   }
 
-  private func required(_ content: JSON?, _ path: String) throws(APIError) -> JSON {
+  func required(_ content: JSON?, _ path: String) throws(APIError) -> JSON {
     guard let content, !content.isNull else {
       throw .invalid("\(path).content: Field required", param: "\(path).content")
     }
@@ -96,7 +106,7 @@ struct Conversation {
 
   // MARK: Messages by role
 
-  private mutating func takeUser(_ message: JSON, _ path: String) throws(APIError) {
+  mutating func takeUser(_ message: JSON, _ path: String) throws(APIError) {
     sawConversation = true
     let content = try required(message["content"], path)
     var rest: [JSON] = []
@@ -117,7 +127,7 @@ struct Conversation {
   }
 
   /// A `cache_control` on the message itself stands for one on its last block.
-  private mutating func marked(_ blocks: [JSON], _ message: JSON) -> [JSON] {
+  mutating func marked(_ blocks: [JSON], _ message: JSON) -> [JSON] {
     // Nearly every message is role and content alone.
     guard message.count > 2, let mark = message["cache_control"], !mark.isNull, let last = blocks.last,
       last["cache_control"] == nil
@@ -177,15 +187,16 @@ struct Conversation {
     legacyCall = nil
   }
 
-  private mutating func result(_ message: JSON, _ path: String) throws(APIError) -> JSON {
+  /// The result of a call, whose content is the member of that name.
+  mutating func result(_ message: JSON, _ path: String, _ member: StaticString = "content") throws(APIError) -> JSON {
     let blocks: [JSON] =
-      if let content = message["content"], !content.isNull {
-        try parts.blocks(content, path: "\(path).content", of: .tool)
+      if let content = message[member], !content.isNull {
+        try parts.blocks(content, path: "\(path).\(member)", of: .tool)
       } else {
         []
       }
     let result = JSON(object: ["type": JSON("tool_result"), "tool_use_id": JSON("")])
-    if message["content"]?.isString == true, let text = blocks.first?["text"] {
+    if message[member]?.isString == true, let text = blocks.first?["text"] {
       result["content"] = text
     } else if !blocks.isEmpty {
       result["content"] = JSON(array: blocks)
@@ -199,7 +210,7 @@ struct Conversation {
   }
 
   /// Puts a result of the call that asked for that id behind the calls; `result` is changed.
-  private mutating func putResult(of asked: String, _ result: JSON) {
+  mutating func putResult(of asked: String, _ result: JSON) {
     hasResults = true
     noteOvertaken()
     if turns.last?.role != .user { turns.append(Turn(role: .user)) }
@@ -207,11 +218,11 @@ struct Conversation {
     let id = calls.answer(asked, turn: last - 1) ?? ""
     result["tool_use_id"] = JSON(id)
     if turns[last].put(result, of: id) {
-      ownLoss.approximated("messages.tool_call_id", "of two results of one call the last is sent")
+      ownLoss.approximated(names.resultID, "of two results of one call the last is sent")
     }
   }
 
-  private mutating func takeSystem(_ message: JSON, _ path: String) throws(APIError) {
+  mutating func takeSystem(_ message: JSON, _ path: String) throws(APIError) {
     let content = try required(message["content"], path)
     let given = try parts.blocks(content, path: "\(path).content", of: .system)
     let blocks = marked(given, message)
@@ -221,7 +232,7 @@ struct Conversation {
     }
     for block in blocks { system.append(block) }
     if sawConversation, !blocks.isEmpty {
-      ownLoss.approximated("messages.role", "system text in mid-conversation is sent before it")
+      ownLoss.approximated(names.role, "system text in mid-conversation is sent before it")
     }
   }
 
@@ -239,7 +250,7 @@ struct Conversation {
   }
 
   /// Adds blocks to the turn at hand, or begins a new one; a message left without blocks is none.
-  private mutating func put(_ blocks: [JSON], as role: Turn.Role) {
+  mutating func put(_ blocks: [JSON], as role: Turn.Role) {
     guard !blocks.isEmpty else { return }
     if role == .assistant { flushSystem() } else { noteOvertaken() }
     if turns.last?.role == role {
@@ -251,7 +262,7 @@ struct Conversation {
 
   private mutating func noteOvertaken() {
     if !heldSystem.isEmpty {
-      ownLoss.approximated("messages.role", "system text is sent behind the user turn that followed it")
+      ownLoss.approximated(names.role, "system text is sent behind the user turn that followed it")
     }
   }
 }

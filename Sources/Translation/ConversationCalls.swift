@@ -33,45 +33,46 @@ extension Conversation {
     }
     let made = call.shallowCopy()
     made["id"] = JSON(callID(id, ToolIDs.accepted(id)))
-    made["name"] = JSON(sentName(of: name))
-    made["input"] = tools.input(arguments(call["input"]), of: name)
+    made["name"] = JSON(sentName(of: .tool(name)))
+    made["input"] = tools.input(arguments(call["input"]), of: .tool(name))
     return made
   }
 
   /// The id to send for a call of the assistant turn at hand.
   mutating func callID(_ asked: String, _ accepted: String) -> String {
     let id = calls.add(asked, accepted, turn: turns.last?.role == .assistant ? turns.count - 1 : turns.count)
-    if id != accepted { ownLoss.approximated("messages.tool_calls.id", "an id that came twice is sent as another") }
+    if id != accepted { ownLoss.approximated(names.callID, "an id that came twice is sent as another") }
     return id
   }
 
   mutating func toolUse(
-    id: String, function: JSON, _ path: String, isCustom: Bool = false
+    id: String, function: JSON, _ path: String, isCustom: Bool = false, namespace: String? = nil
   ) throws(APIError) -> JSON {
     guard let name = function["name"]?.string else {
       throw .expected("a string", at: "\(path).name", got: function["name"])
     }
+    let key = namespace.map { ToolKey.inner(namespace: $0, name) } ?? .tool(name)
     let input: JSON
     if isCustom {
       guard let text = function["input"], text.isString else {
         throw .expected("a string", at: "\(path).input", got: function["input"])
       }
       input = JSON(object: ["input": text])
-    } else if tools.isCustom(name), let text = function["arguments"], text.isString {
+    } else if tools.isCustom(key), let text = function["arguments"], text.isString {
       // Some clients know a custom tool's calls as those of a function.
       let object = text.withUTF8 { try? JSON.parse($0, nodesLeft: &nodesLeft) } ?? nil
       input = object?["input"]?.isString == true ? object! : JSON(object: ["input": text])
     } else {
-      input = tools.input(arguments(function["arguments"]), of: name)
+      input = tools.input(arguments(function["arguments"]), of: key)
     }
     return JSON(object: [
-      "type": JSON("tool_use"), "id": JSON(id), "name": JSON(sentName(of: name)), "input": input,
+      "type": JSON("tool_use"), "id": JSON(id), "name": JSON(sentName(of: key)), "input": input,
     ])
   }
 
   /// The name to send for a tool that is called.
-  private mutating func sentName(of name: String) -> String {
-    let sent = tools.sent(name)
+  mutating func sentName(of key: ToolKey) -> String {
+    let sent = tools.sent(key)
     if calledNames.insert(sent).inserted { called.append(sent) }
     return sent
   }
@@ -84,7 +85,7 @@ extension Conversation {
     let parsed = given.withUTF8 { try? JSON.parse($0, nodesLeft: &nodesLeft) } ?? nil
     if let parsed, parsed.isObject { return parsed }
     let text = given.string ?? given.text
-    ownLoss.approximated("messages.tool_calls.function.arguments", "not a JSON object, sent as raw_arguments")
+    ownLoss.approximated(names.arguments, "not a JSON object, sent as raw_arguments")
     return JSON(object: ["raw_arguments": JSON(text)])
   }
 }

@@ -28,7 +28,7 @@ extension Conversation {
 
   /// What a thinking block is known by: its signature and text, or its data where it is redacted; nil for one that the
   /// API would refuse.
-  private static func seal(of block: JSON) -> String? {
+  static func seal(of block: JSON) -> String? {
     let isOpen = block["type"]?.equals("thinking") == true
     guard let seal = isOpen ? block["signature"]?.string : block["data"]?.string, !seal.isEmpty else { return nil }
     return isOpen ? seal + "\n" + (block["thinking"]?.string ?? "") : seal
@@ -59,7 +59,7 @@ extension Conversation {
         made[name] = value
       } else if name != "index", !value.isNull {
         // An accumulated stream has the index that its parts had.
-        ownLoss.add("messages.thinking_blocks.\(name)", "dropped", isKnown: false)
+        ownLoss.add("\(names.thinking).\(name)", "dropped", isKnown: false)
       }
     }
     return made.count == block.count ? block : made

@@ -8,7 +8,7 @@ extension Conversation {
   mutating func finish() -> JSON {
     matchResults()
     if turns.isEmpty || turns[0].role != .user {
-      ownLoss.approximated("messages", "a user turn was added, since the conversation must begin with one")
+      ownLoss.approximated(names.turns, "a user turn was added, since the conversation must begin with one")
       turns.insert(Self.standIn("Please continue."), at: 0)
     }
     endWell()
@@ -55,12 +55,12 @@ extension Conversation {
   }
 
   /// Leaves out turns that hold nothing. The turns that they stood between become one.
-  private mutating func mergeTurns() {
+  mutating func mergeTurns() {
     var merged: [Turn] = []
     for var turn in turns where !turn.isEmpty {
       if turn.role == .system, merged.last?.role != .user {
         turn.role = .user
-        ownLoss.approximated("messages.role", "system text after a turn without content is sent as the user's")
+        ownLoss.approximated(names.role, "system text after a turn without content is sent as the user's")
       }
       if merged.last?.role == turn.role {
         merged[merged.count - 1].blocks += turn.blocks
@@ -90,12 +90,12 @@ extension Conversation {
         results.append(result)
       } else {
         orphans.append(contentsOf: text(of: result.block))
-        ownLoss.approximated("messages.tool_call_id", "a result without its call is sent as text")
+        ownLoss.approximated(names.resultID, "a result without its call is sent as text")
       }
     }
     for call in calls where !answered.contains(call) {
       results.append((call, Self.missingResult(of: call)))
-      ownLoss.approximated("messages.tool_calls", "a call without a result is sent with an error as its result")
+      ownLoss.approximated(names.call, "a call without a result is sent with an error as its result")
     }
     turn.results = results
     turn.blocks = orphans + turn.blocks
@@ -121,13 +121,14 @@ extension Conversation {
   private mutating func endWell() {
     guard let last = turns.last, last.role == .assistant, let block = last.blocks.last else { return }
     guard endsInPrefill else {
-      ownLoss.approximated("messages", "a user turn was added at the end, since the last message had nothing to send")
+      ownLoss.approximated(names.turns, "a user turn was added at the end, since the last message had nothing to send")
       return turns.append(Self.standIn("Please continue."))
     }
     // A turn that ends in a tool of the server was paused, and every model goes on with it.
     guard Self.isThinking(block) || block["type"]?.equals("text") == true else { return }
     guard takesPrefill else {
-      ownLoss.approximated("messages", "a user turn was added at the end, since the model refuses an assistant's there")
+      ownLoss.approximated(
+        names.turns, "a user turn was added at the end, since the model refuses an assistant's there")
       return turns.append(Self.standIn("Continue."))
     }
     isPrefilled = true

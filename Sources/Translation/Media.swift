@@ -16,16 +16,17 @@ extension ContentParts {
       let path = "\(path).image_url"
       let isBare = given?.isString == true
       guard isBare || given?.isObject == true else {
-        throw .expected("an object", at: path, got: given, param: "\(path).url")
+        throw .expected(
+          isFlat ? "a string" : "an object", at: path, got: given, param: isFlat ? path : "\(path).url")
       }
       guard let url = isBare ? given : given?["url"], url.isString else {
         throw .expected("a string", at: "\(path).url", got: given?["url"])
       }
       block["source"] = try imageSource(url, path: isFlat ? path : "\(path).url")
-      note(given, known: ["url", "detail"], "messages.content.image_url")
+      note(given, known: ["url", "detail"], "\(field).image_url")
     }
     if let detail = isFlat ? part["detail"] : given?["detail"], !detail.isNull, !detail.equals("auto") {
-      loss.dropped("messages.content.\(isFlat ? "" : "image_url.")detail")
+      loss.dropped("\(field).\(isFlat ? "" : "image_url.")detail")
     }
     if let mark, !mark.isNull { block["cache_control"] = mark }
     return block
@@ -68,11 +69,12 @@ extension ContentParts {
     }
     if block["source"]?["media_type"]?.hasPrefix("image/") == true {
       block = JSON(object: ["type": JSON("image"), "source": block["source"]])
-      if name?.hasVisibleText == true { loss.dropped("messages.content.file.filename") }
+      if name?.hasVisibleText == true { loss.dropped("\(field)\(isFlat ? "" : ".file").filename") }
     } else if let name, name.isString {
-      block["title"] = acceptedTitle(name, "messages.content.file.filename")
+      block["title"] = acceptedTitle(name, "\(field)\(isFlat ? "" : ".file").filename")
     }
-    if !isFlat { note(file, known: ["file_id", "file_data", "file_url", "filename"], "messages.content.file") }
+    if isFlat, let detail = file["detail"], !detail.isNull, !detail.equals("auto") { loss.dropped("\(field).detail") }
+    if !isFlat { note(file, known: ["file_id", "file_data", "file_url", "filename"], "\(field).file") }
     if let mark, !mark.isNull { block["cache_control"] = mark }
     return block
   }
@@ -143,7 +145,7 @@ extension ContentParts {
   mutating func accepted(document block: JSON) -> JSON {
     var made = Self.withPlainURL(block)
     if let title = block["title"], title.isString {
-      let accepted = acceptedTitle(title, "messages.content.title")
+      let accepted = acceptedTitle(title, "\(field).title")
       if accepted != title {
         made = made.shallowCopy()
         made["title"] = accepted

@@ -4,8 +4,8 @@ import Models
 import Records
 
 // Reasoning, sampling and the form of the answer.
-extension ChatRequestTranslator {
-  /// `reasoning_effort` as thinking, or the client's own `thinking` and `output_config`.
+extension RequestTranslator {
+  /// The effort of reasoning as thinking, or the client's own `thinking` and `output_config`.
   ///
   /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking>
   mutating func translateReasoning(maxTokens: Int, _ conversation: Conversation) throws(APIError) {
@@ -16,35 +16,38 @@ extension ChatRequestTranslator {
         body["thinking"] = own.shallowCopy()
         body["thinking"]?["budget_tokens"] = JSON(tokens)
       }
-      if field("reasoning_effort") != nil { loss.dropped("reasoning_effort") }
+      if field(at: names.effort) != nil { loss.dropped(names.effort) }
       return
     }
-    guard let effort = field("reasoning_effort") else { return }
-    guard let level = effort.string else {
-      throw .expected("a string", at: "reasoning_effort", got: effort)
-    }
+    let effort = update.effort ?? field(at: names.effort)
+    if let effort, !effort.isString { throw .expected("a string", at: names.effort, got: effort) }
+    // A summary that is asked for without an effort is one of the usual effort.
+    guard let level = effort?.string ?? (showsThinking == true ? "" : nil) else { return }
     if level == "none" { return stopThinking() }
     // The API refuses to think with a forced tool, after a tool turn without its thinking, and in an answer that has
     // begun.
     let mayThink = !forcesTool && !conversation.hasToolTurnWithoutThinking && !conversation.isPrefilled
     if capabilities.adaptiveThinking {
-      // Who asks for reasoning wants to see it; the newer models leave its text out unless told.
-      if mayThink { body["thinking"] = JSON(object: ["type": JSON("adaptive"), "display": JSON("summarized")]) }
+      // The newer models leave the text of thinking out unless told.
+      let display: StaticString = showsThinking == false ? "omitted" : "summarized"
+      if mayThink { body["thinking"] = JSON(object: ["type": JSON("adaptive"), "display": JSON("\(display)")]) }
+      if level.isEmpty { return }
       var wanted = level == "minimal" ? "low" : level
       if !capabilities.effort.contains(wanted) { wanted = "high" }
-      if wanted != level { loss.approximated("reasoning_effort", "\(level) as \(wanted)") }
-      if !mayThink { loss.approximated("reasoning_effort", "as effort alone, since thinking can't be asked for here") }
+      if wanted != level { loss.approximated(names.effort, "\(level) as \(wanted)") }
+      if !mayThink { loss.approximated(names.effort, "as effort alone, since thinking can't be asked for here") }
       setEffort(wanted)
       return
     }
-    guard mayThink else { return loss.dropped("reasoning_effort") }
+    guard mayThink else { return loss.dropped(names.effort) }
     let budget = min(
-      TranslationLimits.thinkingBudgets[level] ?? TranslationLimits.thinkingBudgets["high"]!, max(maxTokens, 1) - 1)
+      TranslationLimits.thinkingBudgets[level.isEmpty ? "medium" : level]
+        ?? TranslationLimits.thinkingBudgets["high"]!, max(maxTokens, 1) - 1)
     guard capabilities.output != nil, budget >= TranslationLimits.minThinkingBudget else {
-      return loss.dropped("reasoning_effort")
+      return loss.dropped(names.effort)
     }
     body["thinking"] = JSON(object: ["type": JSON("enabled"), "budget_tokens": JSON(budget)])
-    loss.approximated("reasoning_effort", "a budget of \(budget) tokens")
+    loss.approximated(names.effort, "a budget of \(budget) tokens")
   }
 
   /// Thinks as little as the model lets itself be told to.
@@ -53,10 +56,10 @@ extension ChatRequestTranslator {
     case .none: body["thinking"] = JSON(object: ["type": JSON("disabled")])
     case .betweenTools:
       body["thinking"] = JSON(object: ["type": JSON("between_tools")])
-      loss.approximated("reasoning_effort", "none as thinking between tools only")
+      loss.approximated(names.effort, "none as thinking between tools only")
     case .some:
       setEffort("low")
-      loss.approximated("reasoning_effort", "none as low, since the model always thinks")
+      loss.approximated(names.effort, "none as low, since the model always thinks")
     }
   }
 
@@ -117,40 +120,45 @@ extension ChatRequestTranslator {
     return number
   }
 
-  /// A `response_format` with a schema: the schema that the API is to hold the model to, or why it can't.
+  /// A format of the answer with a schema: the schema that the API is to hold the model to, or why it can't.
   struct AnswerSchema {
     var asked: JSON
+    /// Where it stands, for the ledger.
+    var path: String
     var compiled: OutputSchema?
     var reason: String?
     var dropsDescription = false
   }
 
-  /// Looks at `response_format`, before the tools: what can be compiled in all is limited, and a tool loses less.
+  /// Looks at the format of the answer, before the tools: what can be compiled in all is limited, and a tool loses less.
   ///
   /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs>
   mutating func compiledFormat() throws(APIError) -> AnswerSchema? {
-    guard let format = field("response_format") else { return nil }
-    guard format.isObject else { throw .expected("an object", at: "response_format", got: format) }
+    guard let format = update.format ?? field(at: names.format) else { return nil }
+    let path = names.format
+    guard format.isObject else { throw .expected("an object", at: path, got: format) }
     guard let type = format["type"], type.isString else {
-      throw .expected("a string", at: "response_format.type", got: format["type"])
+      throw .expected("a string", at: "\(path).type", got: format["type"])
     }
-    // The form of the Responses API, which some clients send here too.
-    let isFlat = format["json_schema"] == nil && format["schema"] != nil && type.equals("json_schema")
-    noteRest(of: format, "response_format", known: isFlat ? Self.ofAnswerSchema : ["type", "json_schema"])
+    // The form of the Responses API, which some clients send to the other too.
+    let isFlat =
+      format["json_schema"] == nil && (names.formatIsFlat || format["schema"] != nil) && type.equals("json_schema")
+    noteRest(of: format, path, known: isFlat ? Self.ofAnswerSchema : ["type", "json_schema"])
     if type.equals("text") || type.equals("json_object") { return nil }
     guard type.equals("json_schema") else {
-      throw .invalid("response_format.type: expected text, json_object or json_schema", param: "response_format")
+      throw .invalid("\(path).type: expected text, json_object or json_schema", param: path)
     }
     guard let asked = isFlat ? format : format["json_schema"], asked.isObject else {
       throw .expected(
-        "an object", at: "response_format.json_schema", got: format["json_schema"], param: "response_format")
+        "an object", at: "\(path).json_schema", got: format["json_schema"], param: path)
     }
+    let schemaPath = isFlat && names.formatIsFlat ? path : "\(path).json_schema"
     guard let schema = asked["schema"], schema.isObject else {
       throw .expected(
-        "an object", at: "response_format.json_schema.schema", got: asked["schema"], param: "response_format")
+        "an object", at: "\(schemaPath).schema", got: asked["schema"], param: path)
     }
-    if !isFlat { noteRest(of: asked, "response_format.json_schema", known: Self.ofAnswerSchema) }
-    var answer = AnswerSchema(asked: schema)
+    if !isFlat { noteRest(of: asked, "\(path).json_schema", known: Self.ofAnswerSchema) }
+    var answer = AnswerSchema(asked: schema, path: schemaPath)
     // The name is a label of the client's; what the answer is for has its place in a schema.
     if let description = asked["description"], !description.isNull {
       if schema["description"] == nil {
@@ -183,22 +191,23 @@ extension ChatRequestTranslator {
   /// The form of the answer; what the model can't be held to by the API is asked of it in words, which are returned.
   mutating func translateFormat(_ answer: AnswerSchema?) -> String? {
     guard let answer else {
-      guard field("response_format")?["type"]?.equals("json_object") == true else { return nil }
-      loss.approximated("response_format", "asked for in the system text")
+      let format = update.format ?? field(at: names.format)
+      guard format?["type"]?.equals("json_object") == true else { return nil }
+      loss.approximated(names.format, "asked for in the system text")
       return "Answer with one valid JSON object and nothing else: no explanation, no code fence."
     }
-    if answer.dropsDescription { loss.dropped("response_format.json_schema.description") }
+    if answer.dropsDescription { loss.dropped("\(answer.path).description") }
     // The client's own form of it wins.
     if capabilities.structuredOutput, field("output_config")?["format"] != nil { return nil }
     if let compiled = answer.compiled {
       let config = body["output_config"] ?? .object
       config["format"] = JSON(object: ["type": JSON("json_schema"), "schema": compiled.schema])
       body["output_config"] = config
-      note(compiled, "response_format.json_schema.schema", in: &loss)
+      note(compiled, "\(answer.path).schema", in: &loss)
       return nil
     }
     let why = answer.reason.map { ", since the API can't compile \($0)" } ?? ""
-    loss.approximated("response_format", "asked for in the system text\(why)")
+    loss.approximated(names.format, "asked for in the system text\(why)")
     return "Answer with one JSON value that is valid against this JSON Schema, and nothing else: no explanation, "
       + "no code fence. The schema: " + answer.asked.text
   }

@@ -4,7 +4,7 @@ import Models
 import Records
 
 // The choice among the tools.
-extension ChatRequestTranslator {
+extension RequestTranslator {
   /// - Parameter called: the names of the tools that the conversation has calls of, as they are sent.
   mutating func translateTools(called: [String]) throws(APIError) {
     loss.add(toolLoss)
@@ -17,7 +17,10 @@ extension ChatRequestTranslator {
       body["tool_choice"] = JSON(object: ["type": JSON("none")])
       return loss.approximated("tools", "those that were called before are declared, and not to be called")
     }
-    guard !tools.isEmpty else { return }
+    guard !tools.isEmpty else {
+      if let type = choice?["type"], type.equals("any") || type.equals("tool") { loss.dropped("tool_choice") }
+      return
+    }
     body["tools"] = JSON(array: tools)
     if let type = choice?["type"], type.equals("any") || type.equals("tool"), !capabilities.forcedToolChoice {
       choice = JSON(object: ["type": JSON("auto")])
@@ -42,14 +45,18 @@ extension ChatRequestTranslator {
       switch type {
       case "function": return try named(choice["function"], in: choice, "tool_choice", "function")
       case "custom": return try named(choice["custom"], in: choice, "tool_choice", "custom")
-      case "allowed_tools": return try narrowed(choice["allowed_tools"] ?? choice)
+      case "allowed_tools": return try narrowed(choice["allowed_tools"] ?? choice, choice["allowed_tools"] == nil)
       case "tool":
         let made = choice.shallowCopy()
         made["name"] = try named(nil, in: choice, "tool_choice", "tool")["name"]
         return made
       case "auto", "any", "none": return choice
       case "required": return try choiceOf(word: type, "tool_choice")
-      default: throw .invalid("tool_choice.type: \(type.clipped) is not supported", param: "tool_choice.type")
+      default:
+        guard names.hasHostedTools else {
+          throw .invalid("tool_choice.type: \(type.clipped) is not supported", param: "tool_choice.type")
+        }
+        return try self.choice(ofHosted: type, choice)
       }
     }
     if let choice = field("function_call") {
@@ -72,46 +79,62 @@ extension ChatRequestTranslator {
     _ nested: JSON?, in choice: JSON, _ path: String, _ kind: String
   ) throws(APIError) -> JSON {
     let nested = nested.flatMap { $0.isNull ? nil : $0 }
-    let isFlat = nested == nil && choice["name"] != nil
-    if kind != "tool" { noteRest(of: choice, path, known: ["type", "name", "function", "custom"]) }
+    let isFlat = nested == nil && (choice["name"] != nil || names.hasHostedTools)
+    let namespace = names.hasHostedTools ? choice["namespace"]?.string.flatMap { $0.isEmpty ? nil : $0 } : nil
+    if kind != "tool" {
+      let known: Set<String> = ["type", "name", "function", "custom"]
+      noteRest(of: choice, path, known: namespace == nil ? known : known.union(["namespace"]))
+    }
     if let nested { noteRest(of: nested, "\(path).\(kind)", known: ["name"]) }
     let path = isFlat || kind == "tool" || kind.isEmpty ? "\(path).name" : "\(path).\(kind).name"
     guard let name = (nested ?? choice)["name"]?.string else {
       throw .expected("a string", at: path, got: (nested ?? choice)["name"])
     }
-    return JSON(object: ["type": JSON("tool"), "name": JSON(try declared(name, path))])
+    return JSON(object: ["type": JSON("tool"), "name": JSON(try declared(name, in: namespace, path))])
   }
 
   /// The name that a declared tool is sent by.
-  private mutating func declared(_ name: String, _ path: String) throws(APIError) -> String {
-    guard declared[name] != nil else {
+  private mutating func declared(
+    _ name: String, in namespace: String? = nil, _ path: String
+  ) throws(APIError) -> String {
+    let key = namespace.map { ToolKey.inner(namespace: $0, name) } ?? .tool(name)
+    guard declared[key] != nil else {
       throw .invalid("\(path): no tool of this request is called \(name.clipped)", param: path)
     }
-    return toolNames.sent(name)
+    return toolNames.sent(key)
   }
 
-  private mutating func narrowed(_ allowed: JSON) throws(APIError) -> JSON {
-    let path = "tool_choice.allowed_tools.tools"
+  private mutating func narrowed(_ allowed: JSON, _ isFlat: Bool) throws(APIError) -> JSON {
+    let whole = isFlat && names.hasHostedTools ? "tool_choice" : "tool_choice.allowed_tools"
+    let path = "\(whole).tools"
     guard let list = allowed["tools"], list.isArray else {
       throw .expected("an array", at: path, got: allowed["tools"], param: "tool_choice")
     }
-    var names: Set<String> = []
+    var allowed = (names: Set<String>(), mode: allowed["mode"]?.string ?? "auto")
     // A list may name thousands of types; none is looked for among all tools.
-    var namesByType: [String: [String]] = [:]
-    for tool in tools {
-      if let type = tool["type"]?.string { namesByType[type, default: []].append(tool["name"]?.string ?? "") }
-    }
+    var (byType, byNamespace) = (sentByType, sentByNamespace)
     for (index, tool) in list.elements.enumerated() {
+      if names.hasHostedTools, let type = tool["type"]?.string {
+        if type == "namespace" {
+          allowed.names.formUnion(byNamespace.removeValue(forKey: tool["name"]?.string ?? "") ?? [])
+          continue
+        }
+        if let hosted = HostedTools.kind(of: type) {
+          allowed.names.formUnion(byType.removeValue(forKey: hosted) ?? [])
+          continue
+        }
+      }
       let name = Self.name(of: tool) ?? tool["type"]?.string
       guard let name else { throw .invalid("\(path)[\(index)].name: Field required", param: "\(path)[\(index)]") }
       // A tool of the server may be named by its type alone.
       if Self.name(of: tool) == nil {
-        names.formUnion(namesByType.removeValue(forKey: name) ?? [])
+        allowed.names.formUnion(byType.removeValue(forKey: name) ?? [])
       } else {
-        names.insert(try declared(name, "\(path)[\(index)].name"))
+        let namespace = names.hasHostedTools ? tool["namespace"]?.string : nil
+        allowed.names.insert(try declared(name, in: namespace, "\(path)[\(index)].name"))
       }
     }
-    tools.removeAll { !names.contains($0["name"]?.string ?? "") }
-    return try choiceOf(word: allowed["mode"]?.string ?? "auto", "tool_choice.allowed_tools.mode")
+    tools.removeAll { !allowed.names.contains($0["name"]?.string ?? "") }
+    return try choiceOf(word: allowed.mode, "\(whole).mode")
   }
 }

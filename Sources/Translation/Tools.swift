@@ -3,29 +3,61 @@ import Jansson
 import Models
 import Records
 
-// The tools that a request declares, of both of OpenAI's generations.
-extension ChatRequestTranslator {
-  /// Translates the declared tools, before the conversation: its calls go by the same names.
-  mutating func declareTools() throws(APIError) {
-    var given: [(tool: JSON, path: String)] = []
-    for name: StaticString in ["tools", "functions"] {
-      guard let list = field(name) else { continue }
-      guard list.isArray else { throw .expected("an array", at: "\(name)", got: list) }
-      for (index, tool) in list.elements.enumerated() { given.append((tool, "\(name)[\(index)]")) }
+// The tools that a request declares.
+extension RequestTranslator {
+  /// A tool as it came, and where it stands.
+  struct GivenTool {
+    var tool: JSON
+    var path: String
+    /// The name that several tools have in common.
+    var namespace: String?
+    /// It takes the place of an earlier one of its name.
+    var replaces = false
+
+    init(_ tool: JSON, _ path: String, namespace: String? = nil, replaces: Bool = false) {
+      self.tool = tool
+      self.path = path
+      self.namespace = namespace
+      self.replaces = replaces
     }
-    for (tool, _) in given { if let name = Self.name(of: tool) { toolNames.reserve(name) } }
-    for (tool, path) in given {
-      if let name = Self.name(of: tool) {
-        if let other = declared[name] {
-          guard other == tool else {
-            throw .invalid("\(path): another tool named \(name.clipped) is declared differently", param: path)
-          }
-          toolLoss.approximated("tools", "a tool that is declared twice is sent once")
-          continue
-        }
-        declared[name] = tool
+
+    /// What the client calls it; nil for one that has no name.
+    var key: ToolKey? {
+      guard let name = RequestTranslator.name(of: tool) else { return nil }
+      return namespace.map { .inner(namespace: $0, name) } ?? .tool(name)
+    }
+  }
+
+  /// Translates the declared tools, before the conversation: its calls go by the same names.
+  mutating func declare(_ given: [GivenTool]) throws(APIError) {
+    for one in given where hostedKind(one) == nil {
+      if case .tool(let name)? = one.key { toolNames.reserve(name) }
+    }
+    for one in given {
+      if let kind = hostedKind(one) {
+        try declare(kind, one)
+        continue
       }
-      tools.append(path.hasPrefix("f") ? try translate(function: tool, path, "functions") : try translate(tool, path))
+      let key = one.key
+      if let key, let other = declared[key] {
+        if other.tool == one.tool {
+          toolLoss.approximated("tools", "a tool that is declared twice is sent once")
+        } else if one.replaces {
+          toolLoss.approximated("tools", "of two tools of one name the later one is sent")
+          tools[other.place] = try translate(one)
+          declared[key] = (one.tool, other.place)
+        } else {
+          let name = Self.name(of: one.tool) ?? ""
+          throw .invalid("\(one.path): another tool named \(name.clipped) is declared differently", param: one.path)
+        }
+        continue
+      }
+      if let key { declared[key] = (one.tool, tools.count) }
+      let made = try translate(one)
+      if let namespace = one.namespace, let name = made["name"]?.string {
+        sentByNamespace[namespace, default: []].append(name)
+      }
+      tools.append(made)
     }
   }
 
@@ -33,43 +65,48 @@ extension ChatRequestTranslator {
     (tool["function"]?["name"] ?? tool["custom"]?["name"] ?? tool["name"])?.string
   }
 
-  private mutating func translate(_ tool: JSON, _ path: String) throws(APIError) -> JSON {
+  private mutating func translate(_ given: GivenTool) throws(APIError) -> JSON {
+    let (tool, path) = (given.tool, given.path)
+    if path.hasPrefix("f") { return try translate(function: tool, given, path, "functions") }
     guard tool.isObject else { throw .expected("an object", at: path, got: tool) }
     let type = tool["type"].flatMap { $0.isNull ? nil : $0 }
-    if tool["input_schema"] != nil, type == nil || type!.equals("custom") { return try translate(own: tool, path) }
-    if type?.equals("custom") == true { return try translate(custom: tool, path) }
+    if tool["input_schema"] != nil, type == nil || type!.equals("custom") { return try translate(own: given) }
+    if type?.equals("custom") == true { return try translate(custom: given) }
     if type == nil || type!.equals("function") || (type!.string ?? "").lowercased() == "function" {
       if let function = tool["function"], !function.isNull {
-        let made = try translate(function: function, "\(path).function", "tools.function")
+        let made = try translate(function: function, given, "\(path).function", "tools.function")
         if tool.count > 2 || type == nil { noteRest(of: tool, "tools", known: ["type", "function", "cache_control"]) }
         if let mark = tool["cache_control"], !mark.isNull { made["cache_control"] = mark }
         return made
       }
       // The form of the Responses API, which some clients send here too.
-      guard tool["name"] != nil else {
+      guard tool["name"] != nil || names.hasHostedTools else {
         throw .invalid("\(path).function: Field required", param: "\(path).function")
       }
-      return try translate(function: tool, path, "tools")
+      return try translate(function: tool, given, path, "tools")
     }
     // Anthropic's tools that run on a server declare no schema.
     guard let name = tool["name"]?.string, tool["parameters"] == nil, tool["function"] == nil else {
-      throw .invalid("\(path).type: expected function, custom or one of Anthropic's tools", param: "\(path).type")
+      throw .invalid("\(path).type: expected \(names.tools) or one of Anthropic's tools", param: "\(path).type")
     }
-    _ = toolNames.declare(name)
+    if let type = type?.string { sentByType[type, default: []].append(name) }
+    _ = toolNames.declare(.tool(name))
     return tool
   }
 
   /// - Parameters:
   ///   - path: where it stands, for an error.
   ///   - field: the same without numbers, for the ledger.
-  private mutating func translate(function: JSON, _ path: String, _ field: String) throws(APIError) -> JSON {
+  private mutating func translate(
+    function: JSON, _ given: GivenTool, _ path: String, _ field: String
+  ) throws(APIError) -> JSON {
     guard function.isObject else { throw .expected("an object", at: path, got: function) }
-    guard let name = function["name"]?.string else {
+    guard function["name"]?.isString == true, let key = given.key else {
       throw .expected("a string", at: "\(path).name", got: function["name"])
     }
     let schema = try inputSchema(function["parameters"], "\(path).parameters", "\(field).parameters")
     let made = JSON.object
-    made["name"] = JSON(declare(name, schema.names, field))
+    made["name"] = JSON(declare(key, schema.names, field))
     made["description"] = try Self.description(function["description"], schema.rule, path)
     made["input_schema"] = schema.schema
     if let strict = function["strict"], !strict.isNull, strict.bool == nil {
@@ -80,21 +117,24 @@ extension ChatRequestTranslator {
     }
     if let mark = function["cache_control"], !mark.isNull { made["cache_control"] = mark }
     // Anthropic's own members of a tool, which its SDK's users know.
-    for name in Self.nativeToolMembers { if let value = function[name], !value.isNull { made[name] = value } }
+    for name in names.nativeOfTools { if let value = function[name], !value.isNull { made[name] = value } }
     renameExamples(made, schema.names)
     for (name, value) in function.members where !Self.functionMembers.contains(name) && !value.isNull {
       if name == "type", field == "tools" { continue }
-      toolLoss.add("\(field).\(name)", "dropped", isKnown: false)
+      if !names.nativeOfTools.contains(name) { noteMember(name, value, of: field) }
     }
     return made
   }
 
   /// Anthropic's own form of a tool, which may have a schema or a name that the API refuses as well.
-  private mutating func translate(own tool: JSON, _ path: String) throws(APIError) -> JSON {
-    guard let name = tool["name"]?.string else { throw .expected("a string", at: "\(path).name", got: tool["name"]) }
+  private mutating func translate(own given: GivenTool) throws(APIError) -> JSON {
+    let (tool, path) = (given.tool, given.path)
+    guard tool["name"]?.isString == true, let key = given.key else {
+      throw .expected("a string", at: "\(path).name", got: tool["name"])
+    }
     let schema = try inputSchema(tool["input_schema"], "\(path).input_schema", "tools.input_schema")
     let made = tool.shallowCopy()
-    made["name"] = JSON(declare(name, schema.names, "tools"))
+    made["name"] = JSON(declare(key, schema.names, "tools"))
     made["description"] = try Self.description(tool["description"], schema.rule, path)
     made["input_schema"] = schema.schema
     renameExamples(made, schema.names)
@@ -102,17 +142,19 @@ extension ChatRequestTranslator {
   }
 
   /// OpenAI's custom tool: its input is a text, which may have to follow a grammar.
-  private mutating func translate(custom tool: JSON, _ path: String) throws(APIError) -> JSON {
+  private mutating func translate(custom given: GivenTool) throws(APIError) -> JSON {
+    let tool = given.tool
     let isNested = tool["custom"] != nil
     let custom = tool["custom"] ?? tool
-    let path = isNested ? "\(path).custom" : path
+    let path = isNested ? "\(given.path).custom" : given.path
+    let field = isNested ? "tools.custom" : "tools"
     guard custom.isObject else { throw .expected("an object", at: path, got: custom) }
-    guard let name = custom["name"]?.string else {
+    guard custom["name"]?.isString == true, let key = given.key else {
       throw .expected("a string", at: "\(path).name", got: custom["name"])
     }
     let made = JSON.object
-    made["name"] = JSON(declare(name, nil, isNested ? "tools.custom" : "tools", isCustom: true))
-    let rule = try grammar(custom["format"], "\(path).format")
+    made["name"] = JSON(declare(key, nil, field, isCustom: true))
+    let rule = try grammar(custom["format"], "\(path).format", "\(field).format")
     made["description"] = try Self.description(custom["description"], rule, path)
     made["input_schema"] = JSON(object: [
       "type": JSON("object"),
@@ -123,13 +165,19 @@ extension ChatRequestTranslator {
     if isNested { noteRest(of: tool, "tools", known: ["type", "custom", "cache_control"]) }
     let known = ["name", "description", "format", "type", "cache_control"]
     for (name, value) in custom.members where !known.contains(name) && !value.isNull {
-      toolLoss.add(isNested ? "tools.custom.\(name)" : "tools.\(name)", "dropped", isKnown: false)
+      noteMember(name, value, of: field)
     }
     return made
   }
 
+  /// Puts a member that is not sent into the ledger, if it asks for something.
+  private mutating func noteMember(_ name: String, _ value: JSON, of field: String) {
+    let neutral = names.droppedOfTools[name]
+    if neutral?.includes(value) != true { toolLoss.add("\(field).\(name)", "dropped", isKnown: neutral != nil) }
+  }
+
   /// A custom tool's format in words; nil for free text.
-  private mutating func grammar(_ format: JSON?, _ path: String) throws(APIError) -> String? {
+  private mutating func grammar(_ format: JSON?, _ path: String, _ field: String) throws(APIError) -> String? {
     guard let format, !format.isNull, format["type"]?.equals("text") != true else { return nil }
     guard format["type"]?.equals("grammar") == true else {
       throw .invalid("\(path).type: expected text or grammar", param: "\(path).type")
@@ -138,20 +186,20 @@ extension ChatRequestTranslator {
     guard let definition = grammar["definition"]?.string else {
       throw .expected("a string", at: "\(path).definition", got: grammar["definition"])
     }
-    toolLoss.approximated("tools.custom.format", "the grammar moved to the description")
+    toolLoss.approximated(field, "the grammar moved to the description")
     let kind = grammar["syntax"]?.equals("regex") == true ? "regular expression" : "Lark grammar"
     return "The input must match this \(kind):\n\n\(definition)"
   }
 
-  private mutating func declare(
-    _ name: String, _ properties: PropertyNames?, _ field: String, isCustom: Bool = false
+  mutating func declare(
+    _ key: ToolKey, _ properties: PropertyNames?, _ field: String, isCustom: Bool = false
   ) -> String {
-    let sent = toolNames.declare(name, isCustom: isCustom, properties)
-    if sent != name { toolLoss.approximated("\(field).name", "a name that the API refuses is sent as another") }
+    let sent = toolNames.declare(key, isCustom: isCustom, properties)
+    if sent != key.wanted { toolLoss.approximated("\(field).name", "a name that the API refuses is sent as another") }
     return sent
   }
 
-  private static func description(_ given: JSON?, _ words: String?, _ path: String) throws(APIError) -> JSON? {
+  static func description(_ given: JSON?, _ words: String?, _ path: String) throws(APIError) -> JSON? {
     let given = given.flatMap { $0.isNull ? nil : $0 }
     if let given, !given.isString { throw .expected("a string", at: "\(path).description", got: given) }
     guard let words else { return given }
@@ -205,9 +253,5 @@ extension ChatRequestTranslator {
     if !schema.inWords.isEmpty { ledger.approximated(field, "\(schema.inWords.joined) moved to the description") }
   }
 
-  private static let nativeToolMembers = [
-    "allowed_callers", "defer_loading", "eager_input_streaming", "input_examples",
-  ]
-  private static let functionMembers =
-    Set(nativeToolMembers + ["name", "description", "parameters", "strict", "cache_control"])
+  private static let functionMembers: Set<String> = ["name", "description", "parameters", "strict", "cache_control"]
 }

@@ -14,6 +14,7 @@ import answer_kinds
 import conftest
 import pytest
 import request_kinds
+import responses_kinds
 import store_kinds
 from measure import LIMIT, Make, filter_of, ratio
 
@@ -74,6 +75,17 @@ def test_deep_requests(program: str, name: str) -> None:
     """The depth is doubled; it is limited, so there are as many requests as it takes to be measured."""
     depth = request_kinds.MOST_DEEP // 2
     check(program, name, lambda size, times: request(request_kinds.DEEP[name](depth * times), size))
+
+
+@pytest.mark.parametrize("name", responses_kinds.KINDS)
+def test_responses_requests(name: str) -> None:
+    check("resp2anth", "responses: " + name, lambda size, times: request(responses_kinds.KINDS[name](size * times), dialect="responses"))
+
+
+@pytest.mark.parametrize("name", responses_kinds.DEEP)
+def test_deep_responses_requests(name: str) -> None:
+    depth = request_kinds.MOST_DEEP // 2
+    check("resp2anth", "responses: " + name, lambda size, times: request(responses_kinds.DEEP[name](depth * times), size, dialect="responses"))
 
 
 @pytest.mark.parametrize("program", REQUEST_SIDE)

@@ -30,6 +30,16 @@ struct GoldenTests {
       dialect: "openai", pieceSize)
   }
 
+  @Test("resp2anth", arguments: try GoldenCase.all(of: "resp2anth"), [1, 7, .max])
+  func resp2anth(_ golden: GoldenCase, pieceSize: Int) throws {
+    let options = golden.options
+    try golden.check(
+      ResponsesRequestToMessages(
+        models: try golden.models(), maxTokens: options.number("--max-tokens") ?? TranslationLimits.defaultMaxTokens,
+        isStrict: options.has("--strict"), cachesPrompts: options.value("--prompt-cache") != "off"),
+      dialect: "responses", pieceSize)
+  }
+
   @Test("anth2oai", arguments: try GoldenCase.all(of: "anth2oai", but: ["option-of-a-wrong-type"]), [1, 7, .max])
   func anth2oai(_ golden: GoldenCase, pieceSize: Int) throws {
     let options = golden.options

@@ -28,11 +28,11 @@ def by_rid(text: str) -> dict[str, list[Json]]:
     return found
 
 
-def ask(bodies: list[Json], dialect: str = "openai", arguments: str = "") -> list[list[Json]]:
+def ask(bodies: list[Json], dialect: str = "openai", arguments: str = "", ctx: Json = {}) -> list[list[Json]]:
     """The records that the request side makes of each body."""
-    lines = [json.dumps({"rid": str(number), "ctx": {"op": "messages", "dialect": dialect}, "request": body})
+    lines = [json.dumps({"rid": str(number), "ctx": {"op": "messages", "dialect": dialect} | ctx, "request": body})
              for number, body in enumerate(bodies)]
-    records = by_rid(run(f"model-map | oai2anth {arguments}", lines))
+    records = by_rid(run(f"model-map | oai2anth {arguments} | resp2anth {arguments}", lines))
     return [records[str(number)] for number in range(len(bodies))]
 
 

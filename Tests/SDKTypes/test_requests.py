@@ -14,6 +14,7 @@ from typing import Any
 import chat_requests
 import pipe
 import pytest
+import responses_requests
 import table
 from anthropic._data.deprecated_models import DEPRECATED_MODELS
 from anthropic.types import message_create_params
@@ -60,9 +61,9 @@ def wrong(path: str, variant: Variant, row: table.Row, records: list[Json]) -> s
     return "is one that the program doesn't know" if any("unknown" in entry for entry in loss) else None
 
 
-def check(name: str, variants: dict[str, Variant]) -> None:
+def check(name: str, variants: dict[str, Variant], request: Any = chat_requests.request, **asking: Any) -> None:
     rows = table.rows(name)
-    answers = pipe.ask([chat_requests.request(variant.value) for variant in variants.values()])
+    answers = pipe.ask([request(variant.value) for variant in variants.values()], **asking)
     differences = [f"{path} ({rows[path]['fate']}) {difference}"
                    for (path, variant), records in zip(variants.items(), answers)
                    if (difference := wrong(path, variant, rows[path], records))]
@@ -81,6 +82,18 @@ def test_every_field_of_a_chat_request_has_its_fate(name: str, walk: Any, what: 
         assert row["fate"] in ("exact", "neutral", "approximated", "clamped", "dropped", "rejected"), path
         assert "to" in row if row["fate"] == "exact" else row.get("why"), f"{path}: no place, or no reason"
     check(name, variants)
+
+
+def test_every_field_of_a_responses_request_has_its_fate() -> None:
+    for name, walk, op in [("responses_request", responses_requests.variants, "messages"),
+                           ("count_request", responses_requests.count_variants, "count_tokens")]:
+        variants = walk()
+        print(f"openai's {name}: {len(variants)} fields and values walked")
+        table.check_complete(name, set(variants), "openai's " + name)
+        for path, row in table.rows(name).items():
+            assert row["fate"] in ("exact", "neutral", "approximated", "clamped", "dropped", "rejected"), path
+            assert "to" in row if row["fate"] == "exact" else row.get("why"), f"{path}: no place, or no reason"
+        check(name, variants, responses_requests.request, dialect="responses", ctx={"op": op})
 
 
 def test_every_block_of_anthropics_passes_in_a_chat_request() -> None:

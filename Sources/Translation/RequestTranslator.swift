@@ -3,33 +3,48 @@ import Jansson
 import Models
 import Records
 
-/// Translates one request body, field by field.
-struct ChatRequestTranslator {
+/// Translates one request body of either of OpenAI's APIs, field by field.
+struct RequestTranslator {
+  let names: FieldNames
   let request: JSON
   let capabilities: ModelTable.Capabilities
-  private let fallbackMaxTokens: Int
+  let fallbackMaxTokens: Int
   /// How many JSON values may still be made of text in the request.
-  private let nodesLeft: Int
+  let nodesLeft: Int
   var loss = LossLedger()
   /// The client set no cache mark and did not switch caching off: the backend may set one.
   private(set) var mayCache = false
   /// Some block may have a cache mark.
-  private var mayHaveMarks = false
+  var mayHaveMarks = false
   /// The body that is being made.
   let body = JSON.object
 
   /// The tools as they are sent, and their names on both sides.
   var tools: [JSON] = []
   var toolNames = ToolNames()
-  /// The declared tools as they came, by the client's names.
-  var declared: [String: JSON] = [:]
+  /// The declared tools as they came, and their places among those that are sent.
+  var declared: [ToolKey: (tool: JSON, place: Int)] = [:]
+  /// The names that are sent for the tools that a choice names by their type, or by the name that they have in common.
+  var sentByType: [String: [String]] = [:]
+  var sentByNamespace: [String: [String]] = [:]
+  /// The types of tools that were left out.
+  var unsupported: Set<String> = []
+  /// What is said of each namespace of tools, in words.
+  var namespaceWords: [String] = []
   /// The losses of the tools. Tools are translated before the conversation, but their losses are listed after it.
   var toolLoss = LossLedger()
   var schemaBudget = OutputSchema.Budget()
   /// The schema of all tools that have none of their own: one node.
   let emptySchema = ToolSchema.empty
+  /// The reasoning and the form of the answer that an item in mid-conversation asks for.
+  var update: (effort: JSON?, format: JSON?)
+  /// Whether the text of the thinking is to be shown; nil leaves it to the effort.
+  var showsThinking: Bool?
 
-  init(_ request: JSON, capabilities: ModelTable.Capabilities, maxTokens: Int, nodesLeft: Int) {
+  init(
+    _ request: JSON, _ names: FieldNames, capabilities: ModelTable.Capabilities, maxTokens: Int, nodesLeft: Int
+  ) {
+    self.names = names
     self.nodesLeft = nodesLeft
     self.request = request
     self.capabilities = capabilities
@@ -41,61 +56,77 @@ struct ChatRequestTranslator {
     request[name].flatMap { $0.isNull ? nil : $0 }
   }
 
+  /// The value of a field by its path, such as `text.format`.
+  func field(at path: String) -> JSON? {
+    var value = request
+    for name in path.split(separator: ".") {
+      guard let inner = value[String(name)], !inner.isNull else { return nil }
+      value = inner
+    }
+    return value
+  }
+
   func flag(_ name: StaticString) throws(APIError) -> Bool? {
     guard let value = field(name) else { return nil }
     guard let flag = value.bool else { throw .expected("a boolean", at: "\(name)", got: value) }
     return flag
   }
 
-  mutating func translate() throws(APIError) -> JSON {
+  // MARK: The steps that both have
+
+  mutating func translateModel() throws(APIError) {
     let model = field("model")
     guard let model, model.isString else { throw .expected("a string", at: "model", got: model) }
-    let given = field("messages")
-    guard let messages = given, messages.isArray else { throw .expected("an array", at: "messages", got: given) }
-    guard messages.count > 0 else { throw .invalid("messages: at least one message is required", param: "messages") }
-
     body["model"] = model
-    let maxTokens = try maxTokens()
-    body["max_tokens"] = JSON(maxTokens)
-    let answerSchema = try compiledFormat()
-    try declareTools()
-    var conversation = Conversation(
-      takesSystemTurns: capabilities.systemTurns, takesPrefill: capabilities.prefill, toolNames, nodesLeft: nodesLeft)
-    try conversation.take(messages)
+  }
+
+  func conversation() -> Conversation {
+    Conversation(
+      names, takesSystemTurns: capabilities.systemTurns, takesPrefill: capabilities.prefill, toolNames,
+      nodesLeft: nodesLeft)
+  }
+
+  /// All that follows once the conversation is known.
+  ///
+  /// - Parameter first: system text that stands before that of the conversation.
+  mutating func finish(
+    _ conversation: inout Conversation, maxTokens: Int, _ answerSchema: AnswerSchema?, first: [JSON] = []
+  ) throws(APIError) {
     let turns = conversation.finish()
     toolNames = conversation.tools
     loss.add(conversation.loss)
-    mayHaveMarks = conversation.parts.mayHaveMarks
+    mayHaveMarks = mayHaveMarks || conversation.parts.mayHaveMarks
 
-    let system = try systemBlocks(conversation.system)
+    let system = try systemBlocks(first, conversation.system)
     try translateTools(called: conversation.called)
     try translateReasoning(maxTokens: maxTokens, conversation)
     try translateSampling()
-    let format = translateFormat(answerSchema)
-    if let format { system.append(JSON(object: ["type": JSON("text"), "text": JSON(format)])) }
+    for words in namespaceWords { system.append(Self.text(words)) }
+    if let format = translateFormat(answerSchema) { system.append(Self.text(format)) }
     if system.count > 0 { body["system"] = system }
     body["messages"] = turns
     try translateStop()
-    try translateRest()
-    passNative()
-    translateCaching()
-    ledgerUnknown()
-    return body
   }
 
+  private static func text(_ words: String) -> JSON { JSON(object: ["type": JSON("text"), "text": JSON(words)]) }
+
   /// The client's own `system` (Anthropic's field, sent by `extra_body`) before the hoisted messages.
-  private mutating func systemBlocks(_ hoisted: JSON) throws(APIError) -> JSON {
-    guard let own = field("system") else { return hoisted }
-    var parts = ContentParts()
-    let blocks = JSON(array: try parts.blocks(own, path: "system", of: .system))
-    loss.add(parts.loss)
-    mayHaveMarks = mayHaveMarks || parts.mayHaveMarks
+  private mutating func systemBlocks(_ first: [JSON], _ hoisted: JSON) throws(APIError) -> JSON {
+    let own = field("system")
+    guard own != nil || !first.isEmpty else { return hoisted }
+    let blocks = JSON(array: first)
+    if let own {
+      var parts = ContentParts(names)
+      for block in try parts.blocks(own, path: "system", of: .system) { blocks.append(block) }
+      loss.add(parts.loss)
+      mayHaveMarks = mayHaveMarks || parts.mayHaveMarks
+    }
     for block in hoisted.elements { blocks.append(block) }
     return blocks
   }
 
-  private func maxTokens() throws(APIError) -> Int {
-    for name in ["max_completion_tokens", "max_tokens"] {
+  func maxTokens() throws(APIError) -> Int {
+    for name in names.limits {
       guard let value = request[name], !value.isNull else { continue }
       guard let count = value.wholeNumber else { throw .expected("an integer", at: name, got: value) }
       guard count >= 0 else { throw .invalid("\(name): \(count) is no limit", param: name) }
@@ -126,40 +157,29 @@ struct ChatRequestTranslator {
     if sequences.count > 0 { body["stop_sequences"] = sequences }
   }
 
-  private mutating func translateRest() throws(APIError) {
-    if let n = field("n") {
-      guard let number = n.wholeNumber else { throw .expected("an integer", at: "n", got: n) }
-      guard number == 1 else { throw .invalid("n: only 1 is possible here", param: "n") }
-    }
+  mutating func translateStream() throws(APIError) {
     if let stream = try flag("stream") { body["stream"] = JSON(stream) }
     if let options = field("stream_options"), !options.isObject {
       throw .expected("an object", at: "stream_options", got: options)
     }
-    translateUser()
-    if let tier = field("service_tier") {
-      if tier.equals("auto") {
-        body["service_tier"] = tier
-      } else if tier.equals("default") {
-        body["service_tier"] = JSON("standard_only")
-      } else if tier.equals("standard_only") {
-        body["service_tier"] = tier
-      } else {
-        loss.dropped("service_tier")
-      }
+  }
+
+  mutating func translateServiceTier() {
+    guard let tier = field("service_tier") else { return }
+    if tier.equals("auto") || tier.equals("standard_only") {
+      body["service_tier"] = tier
+    } else if tier.equals("default") {
+      body["service_tier"] = JSON("standard_only")
+    } else {
+      loss.dropped("service_tier")
     }
-    // Claude gives no sound; the text that was asked for with it is given.
-    if let modalities = field("modalities") {
-      guard modalities.isArray else { throw .expected("an array", at: "modalities", got: modalities) }
-      if modalities != JSON(array: [JSON("text")]) { loss.dropped("modalities") }
-    }
-    if field("audio") != nil { loss.dropped("audio") }
   }
 
   /// Corrects the cache marks, and finds out whether the backend may set one.
   ///
   /// - SeeAlso: <https://platform.openai.com/docs/guides/prompt-caching>
-  private mutating func translateCaching() {
-    let marks = CacheMarks(correcting: body, isInContent: mayHaveMarks)
+  mutating func translateCaching() {
+    let marks = CacheMarks(correcting: body, isInContent: mayHaveMarks, names)
     loss.add(marks.loss)
     mayCache = marks.isEmpty
     guard let options = field("prompt_cache_options") else { return }
@@ -173,7 +193,9 @@ struct ChatRequestTranslator {
       } else if name == "mode" || name == "ttl" {
         continue
       } else {
-        loss.add("prompt_cache_options.\(name)", "dropped", isKnown: false)
+        let neutral = names.droppedOfCaching[name]
+        if neutral?.includes(value) == true { continue }
+        loss.add("prompt_cache_options.\(name)", "dropped", isKnown: neutral != nil)
       }
     }
     if let mode = options["mode"], !mode.isNull, !mode.equals("explicit"), !mode.equals("implicit") {
@@ -188,7 +210,7 @@ struct ChatRequestTranslator {
   /// `user` and `safety_identifier` name the end user; the Messages API asks for no name, address or number there.
   ///
   /// - SeeAlso: <https://docs.anthropic.com/en/api/messages#body-metadata-user-id>
-  private mutating func translateUser() {
+  mutating func translateUser() {
     if let metadata = field("metadata") {
       if metadata.count == 1, metadata["user_id"]?.isString == true {
         body["metadata"] = metadata
@@ -217,59 +239,28 @@ struct ChatRequestTranslator {
   }
 
   /// Anthropic's own fields, which OpenAI's SDKs send by `extra_body`.
-  private static let native: Set<String> = [
-    "billing_policy", "cache_control", "compaction", "container", "context_management", "diagnostics",
-    "fallback_credit_token", "fallbacks", "inference_geo", "mcp_servers", "speed", "thread", "user_profile_id",
-    "workspace_id",
-  ]
-
-  private func passNative() {
-    var names: [String] = []
-    for (name, value) in request.members where !value.isNull && Self.native.contains(name) { names.append(name) }
-    for name in names.sorted() { body[name] = request[name] }
+  func passNative() {
+    var found: [String] = []
+    for (name, value) in request.members where isNative(name, value) { found.append(name) }
+    for name in found.sorted() { body[name] = request[name] }
   }
 
-  /// Fields that are translated somewhere above.
-  private static let handled: Set<String> = [
-    "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "n", "stream",
-    "stream_options", "user", "safety_identifier", "reasoning_effort", "response_format", "service_tier", "tools",
-    "tool_choice", "parallel_tool_calls", "functions", "function_call", "metadata", "modalities", "audio", "system",
-    "thinking", "output_config", "top_k", "stop_sequences", "prompt_cache_options",
-  ]
-
-  /// OpenAI's fields without a counterpart, each with the value that asks for nothing.
-  private static let withoutCounterpart: [String: JSONShape] = [
-    "seed": .any, "logprobs": .isFalse, "top_logprobs": .zero, "logit_bias": .empty, "frequency_penalty": .zero,
-    "presence_penalty": .zero, "prediction": .any, "store": .isFalse, "verbosity": .any, "moderation": .any,
-    "prompt_cache_key": .any, "prompt_cache_retention": .any,
-    "web_search_options": .any,
-  ]
-
-  /// A value that asks for nothing, so that leaving it out is exact.
-  private enum JSONShape {
-    case any, isFalse, zero, empty
-
-    func isNeutral(_ value: JSON) -> Bool {
-      switch self {
-      case .any: false
-      case .isFalse: value.bool == false
-      case .zero: value.number == 0
-      case .empty: value.isObject && value.count == 0
-      }
-    }
+  private func isNative(_ name: String, _ value: JSON) -> Bool {
+    !value.isNull && FieldNames.native.contains(name) && !names.isOwn(name, value)
   }
 
-  private mutating func ledgerUnknown() {
+  mutating func ledgerUnknown() {
     for (name, value) in request.members
-    where !Self.handled.contains(name) && !Self.native.contains(name) && !value.isNull {
-      if let shape = Self.withoutCounterpart[name] {
-        if !shape.isNeutral(value) { loss.dropped(name) }
+    where !value.isNull && !names.handled.contains(name) && !isNative(name, value) {
+      if let neutral = names.withoutCounterpart[name] {
+        if !neutral.includes(value) { loss.dropped(name) }
       } else {
         loss.add(name, "dropped", isKnown: false)
       }
     }
     if let options = field("stream_options") {
-      for (name, value) in options.members where name != "include_usage" && !value.isNull {
+      for (name, value) in options.members where !value.isNull {
+        if name == "include_usage", names.hasUsageOption { continue }
         if name == "include_obfuscation", value.bool == false { continue }
         // Padding against side channels; there is none to ask the Messages API for.
         loss.add("stream_options.\(name)", "dropped", isKnown: name == "include_obfuscation")
