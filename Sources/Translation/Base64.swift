@@ -38,7 +38,7 @@ enum Base64 {
     return made ?? nil
   }
 
-  /// The bytes of base64 text, at most so many; nil where it is none.
+  /// The bytes of base64 text in either alphabet, at most so many; nil where it is none.
   static func decode(_ text: ByteSlice, atMost limit: Int = .max) -> [UInt8]? {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(min(text.count / 4 * 3 + 3, limit))
@@ -70,6 +70,21 @@ enum Base64 {
       at += taken
     }
     return JSON(utf8: text.slice)
+  }
+
+  /// Appends base64 that fits into URLs and headers, without padding (RFC 4648 section 5).
+  static func append(urlSafe bytes: ByteSlice, to text: inout Bytes) {
+    _ = encode(bytes).withUTF8 { encoded in
+      text.reserve(encoded.count)
+      for byte in encoded {
+        switch byte {
+        case UInt8(ascii: "+"): text.append(UInt8(ascii: "-"))
+        case UInt8(ascii: "/"): text.append(UInt8(ascii: "_"))
+        case UInt8(ascii: "="): break
+        default: text.append(byte)
+        }
+      }
+    }
   }
 
   private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
