@@ -133,9 +133,13 @@ struct AnswerTranslator<Answer: TranslatedAnswer> {
 extension AnswerError {
   /// An error of our own.
   init(_ error: APIError) {
-    self.init(JSON(object: ["status": JSON(error.status), "body": JSON(object: [
-      "error": JSON(object: ["type": JSON(error.type), "message": JSON(error.message)])
-    ])]))
+    self.init(
+      JSON(object: [
+        "status": JSON(error.status),
+        "body": JSON(object: [
+          "error": JSON(object: ["type": JSON(error.type), "message": JSON(error.message)])
+        ]),
+      ]))
   }
 }
 

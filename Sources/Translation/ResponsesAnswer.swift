@@ -19,7 +19,7 @@ final class ResponsesAnswer: AnswerState, TranslatedAnswer {
   /// The answer's events are written.
   private var isStream = false
   /// `response.created` has been written.
-  private var hasBegun = false
+  var hasBegun = false
   /// The event that ends the response has been written.
   private var isOver = false
   private var sequence = 0
@@ -89,7 +89,8 @@ final class ResponsesAnswer: AnswerState, TranslatedAnswer {
   /// Text goes by the short way while one block of text takes it, and that block is named by a number.
   func findTextTarget() {
     textTarget = nil
-    guard isStream, !isOver, let latest, case .message = latest.kind, let block = latest.lane.first, !latest.lane.isShared,
+    guard isStream, !isOver, let latest, case .message = latest.kind, let block = latest.lane.first,
+      !latest.lane.isShared,
       !block.isOver, let index = block.index
     else { return }
     textTarget = (latest, String(index))
@@ -107,7 +108,7 @@ final class ResponsesAnswer: AnswerState, TranslatedAnswer {
   }
 
   /// An answer that has no id is known by its request.
-  private var ownTail: String {
+  var ownTail: String {
     id.text.filter { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
   }
 
@@ -148,7 +149,9 @@ final class ResponsesAnswer: AnswerState, TranslatedAnswer {
   }
 
   /// Ends all items, and returns the response's status.
-  private func complete(to out: inout Output) -> ResponseStatus {
+  func complete(to out: inout Output) -> ResponseStatus {
+    // OpenAI's responses have a member of that name with another meaning.
+    if own["input_transformations"] != nil { loss.dropped("input_transformations") }
     let status: ResponseStatus = incompleteReason == nil ? .completed : .incomplete
     if stopReason == "refusal", let words = own["stop_details"]?["explanation"], words.isString {
       let item = message(for: nil, to: &out)
@@ -164,7 +167,7 @@ final class ResponsesAnswer: AnswerState, TranslatedAnswer {
   }
 
   /// - SeeAlso: <https://docs.anthropic.com/en/api/handling-stop-reasons>
-  private var incompleteReason: StaticString? {
+  var incompleteReason: StaticString? {
     switch stopReason {
     case "max_tokens", "model_context_window_exceeded": "max_output_tokens"
     case "refusal": "content_filter"
@@ -173,7 +176,7 @@ final class ResponsesAnswer: AnswerState, TranslatedAnswer {
   }
 
   /// Hands the store what the client does not get.
-  private func keep(to out: inout Output) {
+  func keep(to out: inout Output) {
     guard note.keeps, !note.isEncrypted, kept.count > 0, !id.isBare else { return }
     out.bytes.append(#"{"rid":""#)
     out.bytes.append(text: id.text)
@@ -236,84 +239,6 @@ final class ResponsesAnswer: AnswerState, TranslatedAnswer {
   func release(_ item: ResponseItem, to out: inout Output) {
     item.openBlocks -= 1
     if item.openBlocks == 0, item !== latest { finish(item, status: .completed, to: &out) }
-  }
-
-  // MARK: The response
-
-  func respond(with body: JSON, to out: inout Output) {
-    let made = response(of: body, to: &out)
-    keep(to: &out)
-    out.record(.response, of: id) { $0.append(made.slice) }
-  }
-
-  private func response(of body: JSON, to out: inout Output) -> Bytes {
-    var made = Bytes()
-    if operation == .countTokens {
-      made.append(#"{"object":"response.input_tokens","input_tokens":"#)
-      made.append(body["input_tokens"] ?? JSON(0))
-      made.append("}")
-      return made
-    }
-    let tail = Self.tail(ofID: body["id"]?.string)
-    messageID = tail.isEmpty ? ownTail : tail
-    model = askedModel ?? body["model"]?.string ?? ""
-    hasBegun = true
-    note(usage: body["usage"])
-    noteOwn(body)
-    stopReason = body["stop_reason"]?.string
-    for block in body["content"]?.elements.map({ $0 }) ?? [] {
-      open(block, at: nil, to: &out)
-      if let block = blocks.end(nil) { end(block, to: &out) }
-    }
-    let status = complete(to: &out)
-    var object = Bytes()
-    appendResponse(status: status, to: &object)
-    // Without the name that it has in events.
-    made.append(object.slice.cut(#","response":"#.utf8.count, object.count))
-    return made
-  }
-
-  /// Appends the response as a member of an event.
-  func appendResponse(status: ResponseStatus, error: JSON = .null, to bytes: inout Bytes) {
-    let isInProgress = status == .inProgress
-    bytes.append(#","response":{"id":"#)
-    bytes.append(quoted: "resp_" + messageID)
-    bytes.append(#","object":"response","created_at":"#)
-    bytes.append(decimal: created)
-    bytes.append(#","status":""#)
-    bytes.append(text: status.rawValue)
-    // Nothing in the pipe knows the time of the end.
-    bytes.append(#"","completed_at":null,"error":"#)
-    bytes.append(error)
-    bytes.append(#","incomplete_details":"#)
-    if let incompleteReason, status == .incomplete {
-      bytes.append(#"{"reason":""#)
-      bytes.append(incompleteReason)
-      bytes.append("\"}")
-    } else {
-      bytes.append("null")
-    }
-    bytes.append(#","model":"#)
-    bytes.append(quoted: model)
-    bytes.append(#","output":["#)
-    var isFirst = true
-    for item in items where !isInProgress && !item.done.isEmpty {
-      if !isFirst { bytes.append(",") }
-      isFirst = false
-      bytes.append(item.done.slice)
-    }
-    bytes.append(#"],"usage":"#)
-    bytes.append(isInProgress || usage.count == 0 ? .null : TokenUsage(usage).ofResponse)
-    note.appendEcho(to: &bytes)
-    if !isInProgress {
-      for (name, value) in own.members where name != "input_transformations" {
-        bytes.append(",")
-        bytes.append(quoted: name)
-        bytes.append(":")
-        bytes.append(value)
-      }
-    }
-    bytes.append("}")
   }
 
   // MARK: Errors

@@ -203,6 +203,9 @@ extension ResponsesAnswer {
   ///
   /// OpenAI has a form for links; it counts characters, which are Unicode's code points.
   private func annotate(_ block: StreamedBlock, in item: ResponseItem, to out: inout Output) {
+    guard !block.citations.isEmpty else { return }
+    let first = item.characters(upTo: block.start)
+    let end = item.characters(upTo: item.text.count)
     for citation in block.citations {
       let url = citation["url"] ?? citation["source"]
       guard let url, let text = url.string, text.hasPrefix("https://") || text.hasPrefix("http://") else {
@@ -212,9 +215,9 @@ extension ResponsesAnswer {
       loss.approximated("content.citations", "links without the words that were cited")
       let start = item.annotations.count
       item.annotations.append(#"{"type":"url_citation","start_index":"#)
-      item.annotations.append(decimal: item.characters(upTo: block.start))
+      item.annotations.append(decimal: first)
       item.annotations.append(#","end_index":"#)
-      item.annotations.append(decimal: item.characters(upTo: item.text.count))
+      item.annotations.append(decimal: end)
       item.annotations.append(#","url":"#)
       item.annotations.append(url)
       item.annotations.append(#","title":"#)

@@ -20,6 +20,7 @@ let targets: [String: @Sendable (ByteSlice) -> Void] = [
   "oai2anth": { runs($0, ChatRequestToMessages(models: table), default: #"{"op":"messages","dialect":"openai"}"#) },
   "oai2anth-auto": { runs($0, ChatRequestToMessages(models: table), default: #"{"op":"messages","dialect":"auto"}"#) },
   "anth2oai": { runs($0, MessagesToChat(), default: #"{"op":"messages","dialect":"openai"}"#) },
+  "anth2resp": { runs($0, MessagesToResponses(), default: #"{"op":"messages","dialect":"responses"}"#) },
   "model-map": { runs($0, ModelMap(table), default: #"{"op":"messages"}"#) },
   "sse-encode": { runs($0, EventStreamEncoder(), default: #"{"op":"messages"}"#, writesEventStreams: true) },
 ]
