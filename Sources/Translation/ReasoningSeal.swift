@@ -21,11 +21,18 @@ enum ReasoningSeal {
 
   /// The blocks of a sealed text; nil where it was damaged, or sealed by another service.
   static func open(_ text: JSON) -> [JSON]? {
+    var nodesLeft = JSON.maxNodes
+    return open(text, nodesLeft: &nodesLeft)
+  }
+
+  /// - Parameter nodesLeft: how many JSON values all texts of one request may still hold.
+  static func open(_ text: JSON, nodesLeft: inout Int) -> [JSON]? {
     let bytes = text.withUTF8 { text -> [UInt8]? in
       guard text.starts(with: mark) else { return nil }
       return Base64.decode(text.cut(mark.utf8CodeUnitCount, text.count))
     }
-    guard let bytes, let bytes, let array = try? bytes.withUnsafeBufferPointer({ try JSON.parse($0) }), array.isArray
+    guard let bytes, let bytes,
+      let array = try? bytes.withUnsafeBufferPointer({ try JSON.parse($0, nodesLeft: &nodesLeft) }), array.isArray
     else { return nil }
     let blocks = array.elements.map { $0 }
     return blocks.allSatisfy { $0["type"]?.string.map(types.contains) ?? false } ? blocks : nil
