@@ -9,10 +9,16 @@ extension AnswerError {
   /// Codex acts on these only inside a stream.
   var isActedOnInStreams: Bool { reason == .contextLength || reason == .quota }
 
+  /// Responses and conversations can be missing too; only of a model's absence do the words say "model".
+  private var reasonOfResponses: Reason? {
+    guard reason == .model else { return reason }
+    return message.lowercased().contains("model") && (param.isNull || param.equals("model")) ? reason : nil
+  }
+
   /// The code of an error that is a whole answer.
   private var codeOfResponses: JSON {
     if let code { return code }
-    if let reason { return JSON(reason.rawValue) }
+    if let actual = reasonOfResponses { return JSON(actual.rawValue) }
     if isOverloaded { return JSON("server_is_overloaded") }
     // No field is at fault: it is the prompt as a whole.
     return type == "invalid_request_error" && param.isNull ? JSON("invalid_prompt") : .null
@@ -22,7 +28,7 @@ extension AnswerError {
   /// ends a turn of Codex.
   var codeInStreams: JSON {
     if let code, code.isString { return code }
-    if let reason { return JSON(reason.rawValue) }
+    if let actual = reasonOfResponses { return JSON(actual.rawValue) }
     if isOverloaded || status >= 500 || type == "api_error" || type == "timeout_error" { return JSON("server_error") }
     return JSON("invalid_prompt")
   }
