@@ -109,7 +109,7 @@ final class ResponsesAnswer: AnswerState, TranslatedAnswer {
 
   /// An answer that has no id is known by its request.
   var ownTail: String {
-    id.text.filter { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
+    String(decoding: id.text.utf8.filter { $0.isLetterOrDigit(or: "-_") }, as: UTF8.self)
   }
 
   private func start(to out: inout Output) {
