@@ -21,7 +21,8 @@ export SCRATCH
 
 PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai resp2anth anth2resp responses-store sse-encode claude-exec \
   claude-http claude-echo
-FUZZ_TARGETS = front check lexer records model-map oai2anth oai2anth-auto resp2anth anth2oai sse-encode http-answer cli
+FUZZ_TARGETS = front check lexer records model-map oai2anth oai2anth-auto resp2anth anth2oai anth2resp sse-encode \
+  http-answer cli
 PAGES = $(wildcard Sources/*/*.[1-8] scripts/*.[1-8])
 # Static: a filter starts in a millisecond, and runs where there is no Swift. Package.swift says which programs are
 # static altogether (all but those that do TLS); the objects are the same. They are the same in any folder: what names a

@@ -13,12 +13,14 @@ extension ChatAnswer {
     }
   }
 
-  func response(_ body: JSON) -> JSON {
-    switch operation {
-    case .models: ModelList.list(body)
-    case .model: ModelList.entry(body)
-    default: completion(of: body)
-    }
+  func respond(with body: JSON, to out: inout Output) {
+    let made =
+      switch operation {
+      case .models: ModelList.list(body)
+      case .model: ModelList.entry(body)
+      default: completion(of: body)
+      }
+    out.record(.response, of: id) { $0.append(made) }
   }
 
   private func completion(of message: JSON) -> JSON {
@@ -63,28 +65,15 @@ extension ChatAnswer {
           "finish_reason": JSON(Self.finishReason(message["stop_reason"]?.string)),
         ])
       ]),
-      "usage": ChatUsage.usage(of: message["usage"] ?? .object),
+      "usage": TokenUsage(message["usage"] ?? .object).ofCompletion,
     ])
-    for name in Self.ownMembers { if let value = message[name], !value.isNull { made[name] = value } }
+    noteOwn(message)
+    for (name, value) in own.members { made[name] = value }
     return made
   }
 
-  /// Anthropic's own members of a message, which keep their names: what follows needs some (the container), and
-  /// a client that doesn't know them passes them over.
-  static let ownMembers = [
-    "container", "context_management", "diagnostics", "input_transformations", "stop_details", "stop_sequence",
-  ]
-
-  /// A type's name as far as it is fit for a log.
-  static func name(_ type: String?) -> String {
-    let name = (type ?? "").prefix(40)
-    return !name.isEmpty && name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
-      ? String(name) : "unknown"
-  }
-
   static func id(of message: String?) -> String {
-    let message = message ?? ""
-    return "chatcmpl-" + (message.hasPrefix("msg_") ? String(message.dropFirst(4)) : message)
+    "chatcmpl-" + tail(ofID: message)
   }
 
   /// - SeeAlso: <https://docs.anthropic.com/en/api/handling-stop-reasons>
@@ -95,12 +84,6 @@ extension ChatAnswer {
     case "refusal": "content_filter"
     default: "stop"
     }
-  }
-
-  /// What the model says of its refusal, where it refused and says it.
-  static func refusal(of message: JSON) -> JSON {
-    guard message["stop_reason"]?.equals("refusal") == true else { return .null }
-    return message["stop_details"]?["explanation"] ?? .null
   }
 }
 

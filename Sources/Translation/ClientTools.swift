@@ -4,31 +4,43 @@ import Jansson
 
 /// How the client named the tools of its request, for the calls that go back to it.
 ///
-/// oai2anth leaves a note in the ctx where it sent a tool or a property under another name (``ToolNames``).
+/// The request side leaves a note in the ctx where it sent a tool or a property under another name (``ToolNames``).
 struct ClientTools {
   private struct Tool {
     /// The client's name for it; nil where it is the one that was sent.
     var name: JSON?
     var isCustom: Bool
+    /// The group that the client declared it in.
+    var namespace: JSON?
+    /// The type of the item that calls it, where that isn't a call of a function.
+    var item: String?
     /// The client's names of properties, by those that were sent.
     var keys: [String: String]
   }
 
   private var tools: [String: Tool] = [:]
 
-  /// - Parameter note: the `tools` of `ctx.oai2anth`.
+  /// - Parameter note: the `tools` of `ctx.oai2anth` or `ctx.resp2anth`.
   init(_ note: JSON?) {
     for (sent, tool) in note?.members.map({ $0 }) ?? [] {
       var keys: [String: String] = [:]
       for (key, name) in tool["keys"]?.members.map({ $0 }) ?? [] { keys[key] = name.string }
-      tools[sent] = Tool(name: tool["name"], isCustom: tool["custom"]?.bool ?? false, keys: keys)
+      tools[sent] = Tool(
+        name: tool["name"], isCustom: tool["custom"]?.bool ?? false, namespace: tool["namespace"],
+        item: tool["item"]?.string, keys: keys)
     }
+  }
+
+  /// What the client calls the tool of a call.
+  func names(of block: JSON) -> (name: JSON, namespace: JSON?, isCustom: Bool, item: String?) {
+    let sent = block["name"] ?? JSON("")
+    let tool = tools.isEmpty ? nil : tools[sent.string ?? ""]
+    return (tool?.name ?? sent, tool?.namespace, tool?.isCustom ?? false, tool?.item)
   }
 
   /// A call as OpenAI's API has it, with its whole input, or as it begins in a stream.
   func call(_ block: JSON, isWhole: Bool = true) -> JSON {
-    let name = block["name"] ?? JSON("")
-    let tool = tools.isEmpty ? nil : tools[name.string ?? ""]
+    let (name, _, isCustom, _) = names(of: block)
     var input = Bytes()
     if isWhole {
       input.append(block["input"] ?? .object)
@@ -38,11 +50,10 @@ struct ClientTools {
         way.finish(to: &input)
       }
     }
-    let isCustom = tool?.isCustom ?? false
     let body: KeyValuePairs<StaticString, JSON?> =
       isCustom
-      ? ["name": tool?.name ?? name, "input": JSON(utf8: input.slice)]
-      : ["name": tool?.name ?? name, "arguments": JSON(utf8: input.slice)]
+      ? ["name": name, "input": JSON(utf8: input.slice)]
+      : ["name": name, "arguments": JSON(utf8: input.slice)]
     let made = JSON(object: [
       "id": block["id"] ?? JSON(""), "type": JSON(isCustom ? "custom" : "function"),
     ])

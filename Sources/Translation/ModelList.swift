@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Jansson
 
-/// Model lists that both vendors' clients read: Anthropic's with OpenAI's members added.
+/// Model lists that both vendors' clients read: Anthropic's with OpenAI's members added, and those of coding agents.
 ///
 /// - SeeAlso: <https://platform.openai.com/docs/api-reference/models/list>,
 ///   <https://docs.anthropic.com/en/api/models-list>
@@ -11,6 +11,7 @@ enum ModelList {
       "object": JSON("list"), "data": JSON(array: list["data"]?.elements.map(entry) ?? []),
     ])
     for (name, value) in list.members where name != "data" && name != "object" { made[name] = value }
+    made["models"] = ModelCatalog.models(of: list)
     return made
   }
 

@@ -5,10 +5,12 @@ import Jansson
 /// One content block of a stream.
 final class StreamedBlock {
   enum Kind {
-    case text, thinking, redacted
-    /// The call has this place among the calls of the answer.
-    case tool(call: Int)
-    /// A chat answer has no place for it, except for its text.
+    case text, thinking, redacted, tool
+    /// A search by the vendor's own tool, in a form of answers that has a place for it.
+    case search
+    /// A summary of the conversation, in a form of answers that has a place for it.
+    case compaction
+    /// The form of answers has no place for it, except for its text.
     case other
   }
 
@@ -16,7 +18,9 @@ final class StreamedBlock {
   /// The block as its start had it.
   let content: JSON
   /// Its place among the blocks of the answer.
-  fileprivate let number: Int
+  let number: Int
+  /// The index by which events name it, if any.
+  let index: Int?
   fileprivate(set) var isOver = false
   /// The text of a thinking block, or text that waits for its turn; and how many of its bytes the client has got.
   var text = Bytes()
@@ -27,17 +31,33 @@ final class StreamedBlock {
   var mender = SurrogateMender()
   /// What a tool's input goes through, where the client has other names for it.
   var input: ToolInput?
+  /// The place of a call among the calls of a chat answer.
+  var call = 0
+  /// The item of a response that the block is shown in, or a part of.
+  var item: ResponseItem?
+  /// Where its text begins in the item's, in bytes; and what it was taken from.
+  var start = 0
+  var citations: [JSON] = []
 
   /// Whether its text is a part of the answer's text.
   var isText: Bool {
     switch kind {
     case .text, .other: true
-    case .thinking, .redacted, .tool: false
+    case .thinking, .redacted, .tool, .search, .compaction: false
     }
   }
 
-  fileprivate init(_ kind: Kind, _ content: JSON, number: Int) {
-    (self.kind, self.content, self.number) = (kind, content, number)
+  /// The block with all that came after its start: what a client sends back.
+  var whole: JSON {
+    guard case .thinking = kind else { return content }
+    let made = content.shallowCopy()
+    made["thinking"] = JSON(utf8: text.slice)
+    if let signature { made["signature"] = signature }
+    return made
+  }
+
+  fileprivate init(_ kind: Kind, _ content: JSON, number: Int, index: Int?) {
+    (self.kind, self.content, self.number, self.index) = (kind, content, number, index)
   }
 }
 
@@ -69,25 +89,16 @@ struct Lane {
 struct StreamedBlocks {
   private var open: [Int: StreamedBlock] = [:]
   private var last: (index: Int, block: StreamedBlock)?
-  private var count = 0
-
-  /// Blocks of text, and blocks of thinking.
-  var text = Lane()
-  var thoughts = Lane()
+  private(set) var count = 0
 
   /// Opens a block; what is still open at its index has to be ended before.
   mutating func open(_ kind: StreamedBlock.Kind, _ content: JSON, at index: Int?) -> StreamedBlock {
-    let block = StreamedBlock(kind, content, number: count)
+    let block = StreamedBlock(kind, content, number: count, index: index)
     // No event says such an index.
     let index = index ?? -1 - count
     count += 1
     open[index] = block
     last = (index, block)
-    switch kind {
-    case .text, .other: text.append(block)
-    case .thinking, .redacted: thoughts.append(block)
-    case .tool: break
-    }
     return block
   }
 

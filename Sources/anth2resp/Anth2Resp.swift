@@ -9,14 +9,18 @@ struct Anth2Resp: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "anth2resp",
     abstract: "Translate Anthropic answers to OpenAI responses.",
+    discussion: "Reads records or bare events, messages and errors on stdin, writes them on stdout.",
     version: version)
 
   @OptionGroup var common: CommonOptions
   @OptionGroup var nodes: NodeOptions
 
+  @Option(help: ArgumentHelp("The time of answers that bring none, in seconds since the epoch.", valueName: "seconds"))
+  var created = 0
+
   var bareDialect: Dialect? { .responses }
 
-  func filter() -> MessagesToResponses { MessagesToResponses() }
+  func filter() -> MessagesToResponses { MessagesToResponses(defaults: .init(created: created)) }
 
   static func main() { start() }
 }

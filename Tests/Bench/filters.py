@@ -27,9 +27,9 @@ def line(value: object) -> str:
     return json.dumps(value, separators=(",", ":")) + "\n"
 
 
-def deltas() -> str:
+def deltas(dialect: str = "openai") -> str:
     """Answers of many requests, interleaved: text deltas of 30 bytes, as they come from a backend."""
-    ctx = {"op": "messages", "dialect": "openai", "http": {"time": 1_700_000_000_000_000},
+    ctx = {"op": "messages", "dialect": dialect, "http": {"time": 1_700_000_000_000_000},
            "model": {"asked": "gpt-4o", "effective": "claude-sonnet-5-5"}}
     rids = [f"r{number:013d}" for number in range(STREAMS)]
     text = [line({"rid": rid, "ctx": ctx, "begin": {"status": 200, "headers": {}}}) for rid in rids]
@@ -83,8 +83,10 @@ def run(command: list[str], file: Path) -> tuple[float, int]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss
 
 
+REQUEST_SIDE, ANSWER_SIDE = ("model-map", "oai2anth"), ("anth2oai", "sse-encode")
 CASES: dict[str, tuple[Callable[[], str], int]] = {
     "text deltas": (deltas, 1),
+    "text deltas of responses": (lambda: deltas("responses"), 1),
     "requests of 2 KB": (lambda: request(2_000), 10_000),
     "requests of 200 KB": (lambda: request(200_000), 200),
     "requests with an image of 5 MB": (lambda: image_request(5_000_000), 12),
@@ -104,12 +106,12 @@ def main() -> None:
         yardstick = folder / "parse_and_dump"
         subprocess.run(["cc", "-O2", "-o", yardstick, Path(__file__).with_name("parse_and_dump.c"), "-ljansson"], check=True)
         commands = {"cat": ["cat"], "jq -c .": ["jq", "-c", "."], "C with Jansson": [str(yardstick)]}
-        commands |= {name: [str(programs / name)] for name in ("model-map", "oai2anth", "anth2oai", "sse-encode")}
+        commands |= {name: [str(programs / name)] for name in (*REQUEST_SIDE, "anth2resp", *ANSWER_SIDE)}
         print(f"{os.cpu_count()} cores, medians of {runs} runs in turn, CPU time of the whole process.\n")
         for title, (_, times) in CASES.items():
-            is_answer = title == "text deltas"
-            left_out = ("model-map", "oai2anth") if is_answer else ("anth2oai", "sse-encode")
-            chosen = [name for name in commands if name not in left_out]
+            is_answer = title.startswith("text deltas")
+            ours = ("anth2resp",) if title == "text deltas of responses" else ANSWER_SIDE if is_answer else REQUEST_SIDE
+            chosen = [name for name in commands if name in ours or name in ("cat", "jq -c .", "C with Jansson")]
             file = folder / "in"
             # By another process: a child's peak memory begins with that of the process that started it.
             subprocess.run([sys.executable, __file__, "--write", title, file], check=True)

@@ -74,7 +74,46 @@ def json_part(said: str) -> Json:
 
 
 CITATION = {"type": "citations_delta", "citation": {"type": "char_location", "cited_text": "x"}}
+LINK = {"type": "web_search_result_location", "url": "https://a.example/", "title": "T", "cited_text": "x", "encrypted_index": "e"}
+
+
+def search(number: int) -> Json:
+    return {"type": "server_tool_use", "id": f"s{number}", "name": "web_search", "input": {}}
+
+
+def found(number: int, n: int = 1) -> Json:
+    return {"type": "web_search_tool_result", "tool_use_id": f"s{number}", "content": [
+        {"type": "web_search_result", "url": "https://a.example/", "title": "T", "encrypted_content": "e"}] * n}
+
+
+def searches(n: int) -> Payloads:
+    """All searches begin before the first result comes."""
+    return stream([event for index in range(n) for event in (start(index, search(index)), stop(index))]
+                  + [event for index in range(n) for event in (start(n + index, found(index)), stop(n + index))])
+
+
+def linked(n: int) -> Payloads:
+    """Blocks of one text, each with a citation, between letters of several bytes."""
+    return stream([event for index in range(n) for event in (
+        start(index, TEXT), delta(index, text("naïve 🐟 ")), delta(index, CITED), stop(index))])
+
+
+CITED = {"type": "citations_delta", "citation": LINK}
+COMPACTION = {"type": "compaction", "content": None}
 KINDS: dict[str, Make] = {
+    # What only responses have a place for.
+    "links": lambda n: deltas(TEXT, [text("word"), CITED] * n),
+    "texts with a link each": linked,
+    "whole texts with a link each": lambda n: whole([TEXT | {"text": "naïve", "citations": [LINK]}] * n),
+    "searches": searches,
+    "searches and their results": lambda n: blocks([block for number in range(n) for block in (search(number), found(number))]),
+    "searches without a result": lambda n: blocks([search(number) for number in range(n)]),
+    "results of a search": lambda n: blocks([search(1), found(1, n)]),
+    "queries of a search": lambda n: deltas(search(1), [json_part("1")] * n),
+    "compactions": lambda n: blocks([COMPACTION | {"content": "word"}] * n),
+    "compaction deltas": lambda n: deltas(COMPACTION, [{"type": "compaction_delta", "content": "word"}] * n),
+    "blocks of all kinds in turn": lambda n: blocks([TEXT | {"text": "a"}, THINKING | {"thinking": "b"}, tool(1)] * n),
+    "text and calls at once": lambda n: mixed(lambda index: tool(index) if index % 2 else TEXT, {"type": "odd"}, n),
     # Parts of a block.
     "text deltas": lambda n: deltas(TEXT, [text("word")] * n),
     "thinking deltas": lambda n: deltas(THINKING, [thought("some word of a thought")] * n),

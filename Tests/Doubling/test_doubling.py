@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Any, Callable
 
 import answer_kinds
 import conftest
@@ -22,7 +22,11 @@ Json = dict[str, Any]
 # What is nested deeply is written by a function that calls itself.
 sys.setrecursionlimit(20_000)
 REQUEST_SIDE = ["rate-limit", "model-map", "oai2anth"]
-ANSWER_SIDE = ["anth2oai", "sse-encode"]
+ANSWER_SIDE = ["anth2oai", "anth2resp", "sse-encode"]
+# The dialect that a program translates; to others the answers go in Anthropic's words.
+DIALECTS = {"anth2oai": "openai", "anth2resp": "responses"}
+# What the request side tells anth2resp: all that makes it do more.
+NOTE = {"resp2anth": {"stream": True, "reasoning": True, "summary": True, "encrypted": True}}
 CTX = {"op": "messages", "dialect": "openai", "http": {"time": 1_700_000_000_000_000, "peer": "127.0.0.1", "headers": {}},
        "model": {"asked": "claude-sonnet-4-5", "effective": "claude-sonnet-4-5"}}
 
@@ -42,7 +46,7 @@ def request(body: Json, copies: int = 1, **ctx: Any) -> bytes:
 
 def answer(program: str, payloads: answer_kinds.Payloads, ctx: Json = {}, headers: Json = {}, end: Json = {}) -> bytes:
     """An answer as that program gets it: to sse-encode it goes in Anthropic's words, which need no translation."""
-    ctx = CTX | {"dialect": "openai" if program == "anth2oai" else "anthropic"} | ctx
+    ctx = CTX | {"dialect": DIALECTS.get(program, "anthropic")} | (NOTE if program == "anth2resp" else {}) | ctx
     if payloads[0][0] == "error":
         return lines([{"rid": "R", "ctx": ctx, "error": payloads[0][1]}, {"rid": "R", "end": end}])
     return lines([{"rid": "R", "ctx": ctx, "begin": {"status": 200, "headers": headers}},
@@ -109,8 +113,23 @@ def test_answers(program: str, name: str) -> None:
 def test_inputs_that_go_back_in_the_clients_terms(name: str, piece: str) -> None:
     """The names of properties are put back, and the text of a custom tool is taken out, while the input comes in."""
     known = {"f": {"keys": {"_a": "$a"}} if name == "keys" else {"custom": True}}
-    check("anth2oai", f"{name} {piece}", lambda size, times: answer("anth2oai", answer_kinds.deltas(
-        answer_kinds.tool(1), [answer_kinds.json_part(piece)] * (size * times)), ctx={"oai2anth": {"tools": known}}))
+    for program, note in (("anth2oai", "oai2anth"), ("anth2resp", "resp2anth")):
+        check(program, f"{name} {piece}", lambda size, times: answer(program, answer_kinds.deltas(
+            answer_kinds.tool(1), [answer_kinds.json_part(piece)] * (size * times)), ctx={note: {"tools": known}}))
+
+
+@pytest.mark.parametrize("name, make", [
+    ("echo", lambda n: {"echo": answer_kinds.unknown(n)}), ("text", lambda n: {"echo": {"instructions": "word " * n}}),
+    ("tools", lambda n: {"tools": {f"t{number}": {"name": "f", "namespace": "n"} for number in range(n)}})])
+def test_notes_for_a_response(name: str, make: Callable[[int], Json]) -> None:
+    check("anth2resp", f"a note of {name}", lambda size, times: answer(
+        "anth2resp", answer_kinds.blocks([answer_kinds.tool(1)]), ctx={"resp2anth": make(size * times)}))
+
+
+def test_thinking_that_a_store_keeps() -> None:
+    check("anth2resp", "kept thinking", lambda size, times: answer(
+        "anth2resp", answer_kinds.KINDS["thinking blocks"](size * times),
+        ctx={"resp2anth": {"stream": True}, "responses-store": {"key": 1}}))
 
 
 @pytest.mark.parametrize("program", ANSWER_SIDE)

@@ -23,6 +23,7 @@ let targets: [String: @Sendable (ByteSlice) -> Void] = [
     runs($0, ResponsesRequestToMessages(models: table), default: #"{"op":"messages","dialect":"responses"}"#)
   },
   "anth2oai": { runs($0, MessagesToChat(), default: #"{"op":"messages","dialect":"openai"}"#) },
+  "anth2resp": { runs($0, MessagesToResponses(), default: #"{"op":"messages","dialect":"responses"}"#) },
   "model-map": { runs($0, ModelMap(table), default: #"{"op":"messages"}"#) },
   "sse-encode": { runs($0, EventStreamEncoder(), default: #"{"op":"messages"}"#, writesEventStreams: true) },
 ]

@@ -48,6 +48,12 @@ struct GoldenTests {
     try golden.check(MessagesToChat(defaults: defaults), dialect: "openai", pieceSize)
   }
 
+  @Test("anth2resp", arguments: try GoldenCase.all(of: "anth2resp", but: ["option-of-a-wrong-type"]), [1, 7, .max])
+  func anth2resp(_ golden: GoldenCase, pieceSize: Int) throws {
+    let defaults = MessagesToResponses.Defaults(created: golden.options.number("--created") ?? 0)
+    try golden.check(MessagesToResponses(defaults: defaults), dialect: "responses", pieceSize)
+  }
+
   @Test("sse-encode", arguments: try GoldenCase.all(of: "sse-encode"), [1, 7, .max])
   func sseEncode(_ golden: GoldenCase, pieceSize: Int) throws {
     try golden.check(EventStreamEncoder(), isTranslated: true, pieceSize)

@@ -45,6 +45,39 @@ def block(source: random.Random, number: int) -> Json:
     return {"type": kind, "id": f"toolu_{number}", "name": f"tool_{number}", "input": made}
 
 
+def search(source: random.Random, number: int) -> list[Json]:
+    """A search of the vendor's own tool, its result where there is one, and text that cites it."""
+    address = f"https://a.example/{number}"
+    made: list[Json] = [{"type": "server_tool_use", "id": f"srvtoolu_{number}", "name": "web_search",
+                         "input": {"query": text(source, 3)}}]
+    found: Any = [{"type": "web_search_result", "url": address, "title": text(source, 2), "encrypted_content": "e"}]
+    if source.random() < 0.3:
+        found = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
+    if source.random() < 0.9:
+        made.append({"type": "web_search_tool_result", "tool_use_id": f"srvtoolu_{number}", "content": found})
+    cited = {"type": "web_search_result_location", "url": address, "title": source.choice([None, text(source, 2)]),
+             "cited_text": text(source, 2), "encrypted_index": "e"}
+    return made + [{"type": "text", "text": text(source)},
+                   {"type": "text", "text": text(source), "citations": [cited] * source.randint(1, 2)}]
+
+
+def agents_message(source: random.Random) -> Json:
+    """A message as agents get it: thinking between the calls, searches, links and compactions too."""
+    made = message(source)
+    more: list[Json] = []
+    for number in range(source.randint(0, 4)):
+        kind = source.choice(["search", "thinking", "compaction"])
+        if kind == "search":
+            more += search(source, number)
+        elif kind == "thinking":
+            more.append({"type": "thinking", "thinking": source.choice(["", text(source)]), "signature": f"c2ln{number}"})
+        else:
+            more.append({"type": "compaction", "content": text(source), "signature": "c2ln"})
+    for one in more:
+        made["content"].insert(source.randint(0, len(made["content"])), one)
+    return made
+
+
 def message(source: random.Random) -> Json:
     content: list[Json] = []
     if source.random() < 0.4:
@@ -83,8 +116,10 @@ def deltas(content: Json, source: random.Random) -> tuple[Json, list[Json]]:
         made = [{"type": "thinking_delta", "thinking": piece} for piece in pieces(content["thinking"], source)]
         return ({"type": "thinking", "thinking": "", "signature": ""},
                 [*made, {"type": "signature_delta", "signature": content["signature"]}])
-    if kind == "redacted_thinking":
+    if kind in ("redacted_thinking", "web_search_tool_result"):
         return content, []
+    if kind == "compaction":
+        return content | {"content": None}, [{"type": "compaction_delta", "content": content["content"]}]
     whole = json.dumps(content["input"], ensure_ascii=source.random() < 0.5) if content["input"] else ""
     return content | {"input": {}}, [{"type": "input_json_delta", "partial_json": piece}
                                      for piece in ["", *pieces(whole, source)]]

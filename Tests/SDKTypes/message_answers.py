@@ -16,6 +16,10 @@ SAMPLES: dict[str, list[tuple[str, Any]]] = {
     "content.input": [("", {"city": "Oslo"})],
     "content_block.input": [("", {"city": "Oslo"})],
     "delta.partial_json": [("", '{"city":"Oslo"}')],
+    # Links, of which OpenAI has annotations.
+    "content.citations.url": [("", "https://a.example/")],
+    "content_block.citations.url": [("", "https://a.example/")],
+    "delta.citation.url": [("", "https://a.example/")],
     # Placeholders of the stream's start, which its end replaces.
     "message.content": [("", [])],
     "message.stop_reason": [("", None)],

@@ -38,15 +38,22 @@ def ask(bodies: list[Json], dialect: str = "openai", arguments: str = "", ctx: J
 
 def answer(payloads: list[list[tuple[str, Any]]], include_usage: bool = False) -> list[list[Json]]:
     """The records that anth2oai makes of each answer, given as kinds and payloads behind its `begin`."""
+    return translated("anth2oai", "openai", payloads, {"oai2anth": {"include_usage": True}} if include_usage else {})
+
+
+def response(payloads: list[list[tuple[str, Any]]], note: Json, **more: Any) -> list[list[Json]]:
+    """The records that anth2resp makes of each answer, with what the request side noted for all of them."""
+    return translated("anth2resp", "responses", payloads, {"resp2anth": note, **more})
+
+
+def translated(program: str, dialect: str, payloads: list[list[tuple[str, Any]]], more: Json) -> list[list[Json]]:
     lines = []
-    ctx: Json = {"op": "messages", "dialect": "openai", "http": {"time": 1_700_000_000_000_000},
-                 "model": {"asked": "claude-asked", "effective": "claude-effective"}}
-    if include_usage:
-        ctx["oai2anth"] = {"include_usage": True}
+    ctx: Json = {"op": "messages", "dialect": dialect, "http": {"time": 1_700_000_000_000_000},
+                 "model": {"asked": "claude-asked", "effective": "claude-effective"}, **more}
     for number, records in enumerate(payloads):
         rid = str(number)
         lines.append(json.dumps({"rid": rid, "ctx": ctx, "begin": {"status": 200, "headers": {}}}))
         lines += [json.dumps({"rid": rid, kind: payload}, ensure_ascii=number % 2 == 0) for kind, payload in records]
         lines.append(json.dumps({"rid": rid, "end": {}}))
-    records_by_rid = by_rid(run("anth2oai", lines))
+    records_by_rid = by_rid(run(program, lines))
     return [records_by_rid[str(number)] for number in range(len(payloads))]

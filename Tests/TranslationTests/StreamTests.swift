@@ -35,6 +35,7 @@ struct StreamTests {
     let https = said(by: EventStreamEncoder(), of: Array(chats.utf8))
     try checkCuts(MessagesToChat(), input, chats, every: everyCut, &random)
     try checkCuts(EventStreamEncoder(), Array(chats.utf8), https, every: everyCut, &random)
+    try checkResponses(streams, input, everyCut: everyCut, &random)
     let chatRecords = try Said.records(chats)
     let httpRecords = try Said.records(https)
     for stream in streams {
@@ -50,6 +51,36 @@ struct StreamTests {
         try hold("the other dialect's bytes stay", records.map(\.text).starts(with: stream.records))
       }
       try checkHTTP(httpRecords.filter { $0.rid == rid }, of: records)
+    }
+  }
+
+  /// The same answers, for clients of the Responses API.
+  private func checkResponses(
+    _ streams: [Stream], _ input: [UInt8], everyCut: Bool, _ random: inout Random
+  ) throws {
+    let asked = String(decoding: input, as: UTF8.self)
+      .replacing(#""dialect":"openai""#, with: #""dialect":"responses","resp2anth":{"reasoning":true,"summary":true}"#)
+    let input = Array(asked.utf8)
+    let whole = said(by: MessagesToResponses(), of: input)
+    try checkCuts(MessagesToResponses(), input, whole, every: everyCut, &random)
+    let records = try Said.records(whole)
+    for stream in streams where stream.isOpenAI {
+      let rid = try JSON.parse("\"\(stream.rid)\"").string
+      let own = records.filter { $0.rid == rid }
+      try checkGrammar(of: own.map(\.kind).filter { $0 != "later" }, stream)
+      let events = own.filter { $0.kind == "event" }.map(\.payload)
+      let types = events.map { $0["type"]?.string ?? "" }
+      try hold("events are numbered", events.map { $0["sequence_number"]?.integer } == Array(0..<events.count))
+      guard !events.isEmpty else { continue }
+      let last = stream.isWhole ? ["response.completed", "response.incomplete"] : ["response.failed"]
+      try hold("it ends as it did: \(types.last ?? "")", last.contains(types.last ?? ""))
+      try hold("there is one end", types.filter { $0 == types.last }.count == 1)
+      guard stream.isWhole else { continue }
+      var calls: [JSON] = []
+      for item in events.last?["response"]?["output"]?.elements.map({ $0 }) ?? [] {
+        if let arguments = item["arguments"]?.string { calls.append(try JSON.parse(arguments)) }
+      }
+      try hold("the calls are there", calls == stream.calls.map(\.input))
     }
   }
 

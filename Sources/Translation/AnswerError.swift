@@ -2,29 +2,46 @@
 import Jansson
 import Records
 
-/// OpenAI's form of an error: `{"error":{"message","type","param","code"}}`.
+/// What an `error` record says, in OpenAI's terms.
 ///
 /// - SeeAlso: <https://platform.openai.com/docs/guides/error-codes/api-errors>
-enum ChatError {
-  static func body(status: Int, type: String, message: String, param: JSON?, code: JSON? = nil) -> JSON {
-    let reason = Reason(status, type, message)
+struct AnswerError {
+  var status: Int
+  /// Anthropic's type, but for reasons for which OpenAI has one of its own.
+  var type: String
+  var message: String
+  var param: JSON
+  /// The code that the error came with; it says more than one found out from the type.
+  var code: JSON?
+  var reason: Reason?
+  /// How many seconds to wait before another try, as `retry-after` has it; nil where it is none or a date.
+  var delay: String?
+
+  /// - Parameter payload: the payload of an `error` record; a body that isn't Anthropic's is taken for a message.
+  init(_ payload: JSON) {
+    status = payload["status"]?.integer ?? 500
+    let body = payload["body"] ?? .object
+    let error = body["error"]
+    type = error?["type"]?.string ?? APIError.type(of: status)
+    message = error?["message"]?.string ?? body.string ?? body.text
+    param = error?["param"] ?? .null
+    code = error?["code"].flatMap { $0.isNull ? nil : $0 } ?? error?["details"]?["error_code"]
+    reason = Reason(status, type, message)
     // OpenAI has one type for it, whatever a gateway calls it.
-    let type = reason == .contextLength ? "invalid_request_error" : type
-    return JSON(object: [
+    if reason == .contextLength { type = "invalid_request_error" }
+    let after = payload["headers"]?["retry-after"]
+    delay = (after?.string ?? after?.integer.map(String.init))
+      .flatMap { text in !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isNumber || $0 == ".") } ? text : nil }
+  }
+
+  /// OpenAI's form of an error: `{"error":{"message","type","param","code"}}`.
+  var body: JSON {
+    JSON(object: [
       "error": JSON(object: [
-        "message": JSON(message), "type": JSON(type), "param": param ?? .null,
+        "message": JSON(message), "type": JSON(type), "param": param,
         "code": code ?? reason.map { JSON($0.rawValue) } ?? .null,
       ])
     ])
-  }
-
-  /// The form of an Anthropic error body; what isn't one is taken for a message.
-  static func body(of anthropic: JSON, status: Int) -> JSON {
-    let error = anthropic["error"]
-    return body(
-      status: status, type: error?["type"]?.string ?? APIError.type(of: status),
-      message: error?["message"]?.string ?? anthropic.string ?? anthropic.text, param: error?["param"],
-      code: error?["code"].flatMap { $0.isNull ? nil : $0 } ?? error?["details"]?["error_code"])
   }
 
   /// The reasons that clients of OpenAI's act on: OpenAI's codes.
