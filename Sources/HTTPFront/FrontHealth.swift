@@ -24,11 +24,11 @@ extension Front {
 
   /// The record of a health request of our own.
   func healthRecord(_ rid: RID) -> ByteBuffer {
-    let route = Route.table.first { $0.purpose == .ready }!
+    let route = RouteTable.ready
     var record = Bytes()
     RequestRecord.head(
       rid, HTTPRequestHead(version: .http1_1, method: route.method, uri: route.path),
-      target: RequestTarget(route.path), route: route, dialect: route.dialect, modelID: nil, peer: "127.0.0.1",
+      target: RequestTarget(route.path), route: route, dialect: route.dialect, id: nil, peer: "127.0.0.1",
       time: microseconds(), into: &record)
     record.append("null}\n")
     return ByteBuffer(bytes: record.slice)

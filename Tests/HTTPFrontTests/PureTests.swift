@@ -59,9 +59,11 @@ struct RequestTargetTests {
 
 @Suite("routes")
 struct RouteTests {
+  private let table = RouteTable.builtIn
+
   private func find(_ method: HTTPMethod, _ path: String) -> String {
-    switch Route.find(method, path) {
-    case .found(let index, let id, _): Route.table[index].path + (id.map { " " + $0 } ?? "")
+    switch table.find(method, path) {
+    case .found(let route, let id, _): route.path + (id.map { " " + $0 } ?? "")
     case .wrongMethod(let allowed): allowed.joined(separator: " ")
     case .unknown: "unknown"
     }
@@ -89,6 +91,25 @@ struct RouteTests {
     (.POST, "/", "GET HEAD OPTIONS"),
     (.OPTIONS, "/health", "GET HEAD OPTIONS"),
     (.POST, "/v1/messages/", "/v1/messages"),
+    (.DELETE, "/v1/models/x", "GET HEAD OPTIONS"),
+    (.GET, "/v1/responses/resp_1", "/v1/responses/{id} resp_1"),
+    (.HEAD, "/v1/responses/resp_1", "/v1/responses/{id} resp_1"),
+    (.DELETE, "/openai/v1/responses/a%2Fb", "/openai/v1/responses/{id} a/b"),
+    (.GET, "/v1/responses/a/input_items", "/v1/responses/{id}/input_items a"),
+    (.POST, "/v1/responses/a/cancel", "/v1/responses/{id}/cancel a"),
+    (.POST, "/v1/responses/input_tokens", "/v1/responses/input_tokens"),
+    (.GET, "/v1/responses/input_tokens", "POST OPTIONS"),
+    (.DELETE, "/v1/responses/compact", "POST OPTIONS"),
+    (.POST, "/v1/responses/a", "GET HEAD DELETE OPTIONS"),
+    (.GET, "/v1/responses/..", "unknown"),
+    (.GET, "/v1/responses/../input_items", "unknown"),
+    (.GET, "/v1/responses/%2e%2E/input_items", "unknown"),
+    (.GET, "/v1/responses//input_items", "/v1/responses/{id} input_items"),
+    (.POST, "/v1/responses/a%0ab/cancel", "unknown"),
+    (.POST, "/v1/responses/a/cancel/x", "unknown"),
+    (.DELETE, "/v1/conversations/c/items/i", "/v1/conversations/{id}/items/{item} c"),
+    (.DELETE, "/v1/conversations/c/items/..", "unknown"),
+    (.DELETE, "/v1/conversations", "POST OPTIONS"),
   ])
   func find(_ method: HTTPMethod, _ path: String, _ expected: String) {
     #expect(find(method, path) == expected)
@@ -103,6 +124,13 @@ struct RouteTests {
     (.POST, "//v1//chat//completions//", "/v1/chat/completions", .auto),
     (.POST, "/v1/v1/chat/completions", "/v1/chat/completions", .auto),
     (.POST, "/anthropic/v1/chat/completions", "/v1/chat/completions", .auto),
+    (.POST, "/responses", "/openai/v1/responses", .responses),
+    (.GET, "/responses", "/openai/v1/responses", .responses),
+    (.DELETE, "/responses/r/", "/openai/v1/responses/{id}", .responses),
+    (.POST, "/openai/responses", "/openai/v1/responses", .responses),
+    (.POST, "/v1/v1/responses", "/v1/responses", .responses),
+    (.GET, "/openai/responses/r/input_items", "/openai/v1/responses/{id}/input_items", .responses),
+    (.POST, "/conversations", "/openai/v1/conversations", .responses),
     (.POST, "/messages", "/v1/messages", .anthropic),
     (.POST, "/messages/", "/v1/messages", .anthropic),
     (.POST, "//v1/messages", "/v1/messages", .anthropic),
@@ -125,11 +153,11 @@ struct RouteTests {
     (.GET, "//", "/", .anthropic),
   ])
   func paths(_ method: HTTPMethod, _ path: String, _ route: String, _ dialect: Dialect) {
-    guard case .found(let index, _, let found) = Route.find(method, path) else {
+    guard case .found(let asked, _, let found) = table.find(method, path) else {
       Issue.record("\(path) has no route")
       return
     }
-    #expect(Route.table[index].path == route && found == dialect)
+    #expect(asked.path == route && found == dialect)
   }
 
   /// Nothing but empty segments and the known prefixes is passed over.
@@ -148,7 +176,7 @@ struct RouteTests {
   ])
   func noPaths(_ path: String) {
     for method in [HTTPMethod.GET, .POST] {
-      guard case .unknown = Route.find(method, path) else {
+      guard case .unknown = table.find(method, path) else {
         Issue.record("\(path) has a route")
         return
       }
@@ -201,7 +229,7 @@ struct RecordTests {
     var bytes = Bytes()
     RequestRecord.head(
       rid, HTTPRequestHead(version: .http1_1, method: .POST, uri: uri, headers: headers), target: RequestTarget(uri),
-      route: Route.table[0], dialect: .openai, modelID: nil, peer: "::1", time: 7, into: &bytes)
+      route: RouteTable.builtIn.routes[0], dialect: .openai, id: nil, peer: "::1", time: 7, into: &bytes)
     return bytes.text.replacing(rid.text, with: "RID")
   }
 
@@ -269,7 +297,7 @@ struct RecordTests {
     var metrics = Metrics()
     var account = Account()
     func add() {
-      metrics.add(route: 0, status: 200, seconds: 1, secondsToFirstEvent: nil, errorType: nil, account: account)
+      metrics.add(route: "/openai/v1/chat/completions", status: 200, seconds: 1, secondsToFirstEvent: nil, errorType: nil, account: account)
     }
     add()
     #expect(lines(metrics).isEmpty)
@@ -314,7 +342,7 @@ struct MetricsTests {
     account.model = "m"
     account.tokens = [3, 4, nil, nil]
     account.loss = [Account.Loss(field: "n", fate: "dropped")]
-    metrics.add(route: 0, status: 200, seconds: 0.3, secondsToFirstEvent: 0.01, errorType: nil, account: account)
+    metrics.add(route: "/openai/v1/chat/completions", status: 200, seconds: 0.3, secondsToFirstEvent: 0.01, errorType: nil, account: account)
     metrics.add(route: nil, status: 429, seconds: 700, secondsToFirstEvent: nil, errorType: nil, account: Account())
     let lines = Set(metrics.text(inFlight: 2).split(separator: "\n").map(String.init))
     for line in [
@@ -332,7 +360,7 @@ struct MetricsTests {
       #expect(lines.contains(line), "\(line)")
     }
     // The numbers are found without their names from the second time on.
-    metrics.add(route: 0, status: 200, seconds: 0.3, secondsToFirstEvent: 0.01, errorType: nil, account: account)
+    metrics.add(route: "/openai/v1/chat/completions", status: 200, seconds: 0.3, secondsToFirstEvent: 0.01, errorType: nil, account: account)
     let later = Set(metrics.text(inFlight: 2).split(separator: "\n").map(String.init))
     for line in [
       #"claude_proxy_requests_total{route="/openai/v1/chat/completions",status="200"} 2"#,
@@ -353,7 +381,7 @@ struct MetricsTests {
         account.tokens = [1, nil, nil, nil]
         account.loss = [Account.Loss(field: name, fate: "dropped")]
         metrics.add(
-          route: 0, status: 100 + number % 900, seconds: nil, secondsToFirstEvent: nil, errorType: name,
+          route: "/openai/v1/chat/completions", status: 100 + number % 900, seconds: nil, secondsToFirstEvent: nil, errorType: name,
           account: account)
       }
     }
