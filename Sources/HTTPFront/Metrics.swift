@@ -60,6 +60,7 @@ package struct Metrics {
   private let counters: Counters
   private var usual: [Usual: Counters.Sample] = [:]
   var cli = CLI.unknown
+  var store: StoreGauges?
 
   /// Counts for this process alone.
   package init() {
@@ -79,8 +80,8 @@ package struct Metrics {
 
   /// Counts an answer that has ended.
   ///
-  /// - Parameters seconds, secondsToFirstEvent: of an answer of the pipeline's; nil for the front's own, which would
   /// - Parameters route: its path in the table; nil where there is none.
+  /// - Parameters seconds, secondsToFirstEvent: of an answer of the pipeline's; nil for the front's own, which would
   ///   hide them.
   package mutating func add(
     route: String?, status: Int, seconds: Double?, secondsToFirstEvent: Double?, errorType: String?, account: Account
