@@ -197,3 +197,9 @@ def test_a_backend_that_breaks_off() -> None:
     records = [json.loads(line) for line in said.splitlines()]
     assert [list(record)[-1] for record in records] == ["begin", "error", "end"] and records[1]["error"]["status"] == 502
     assert records[0]["ctx"]["translated"] == "mini"
+
+
+@pytest.mark.parametrize("dialect", ["responses", "mini", "", "OpenAI"])
+def test_the_api_of_chat_completions_is_one_of_two(dialect: str) -> None:
+    said = run(PROGRAMS / "http-frontd", "--check", "--chat-completions-dialect", dialect)
+    assert said.returncode == 64 and f"--chat-completions-dialect {dialect}: expected openai, anthropic or auto" in said.stderr, said
