@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from server import STAGES, Proxy, free_port
+from server import STAGES, Proxy, environment, free_port
 from test_scripts import SCRIPTS, pipeline_of, run
 
 PROXY = SCRIPTS / "claude-proxy"
@@ -18,7 +19,8 @@ Start = Callable[..., Proxy]
 
 def check(*words: str, **settings: str) -> tuple[list[str], str, str, int]:
     """What --check says: the pipeline, the file, the warnings, the status."""
-    said = run(PROXY, "--check", *words, **{"BACKEND": "claude-echo", "PORT": str(free_port())} | settings)
+    given = environment(Path("/nonexistent")) | {"BACKEND": "claude-echo", "PORT": str(free_port())} | settings
+    said = subprocess.run([PROXY, "--check", *words], env=given, capture_output=True, text=True, timeout=60)
     [file] = [line.removeprefix("responses_store ") for line in said.stdout.splitlines() if line.startswith("responses_store ")]
     return pipeline_of(said.stdout), file, said.stderr, said.returncode
 

@@ -31,11 +31,14 @@ def translate(rid, ctx, request):
         return refuse(rid, ctx, 400, "invalid_request_error", "say: expected a text that is not empty", "say")
     if not isinstance(stream, bool):
         return refuse(rid, ctx, 400, "invalid_request_error", "stream: expected true or false", "stream")
+    # model-map, an earlier stage, has put the model into the body.
+    known = {"say", "stream", "model"}
     # Nothing is lost in silence: what has no counterpart is told in the header x-proxy-loss.
-    loss = [{"field": name, "fate": "dropped", "unknown": True} for name in request if name not in ("say", "stream")]
+    loss = [{"field": name, "fate": "dropped", "unknown": True} for name in request if name not in known]
     if loss:
         ctx["loss"] = (ctx.get("loss", []) + loss)[:64]
-    write(rid=rid, ctx=ctx, request={
+    model = {"model": request["model"]} if "model" in request else {}
+    write(rid=rid, ctx=ctx, request=model | {
         "max_tokens": 4096, "stream": stream, "messages": [{"role": "user", "content": say}]})
 
 
