@@ -11,7 +11,9 @@
 #            host, port, listen  where to listen; listen is the whole of it
 #            backend             BACKEND, with auto decided
 #            closed              why nobody but this machine may be let in, or nothing
+#            responses           the file of responses, or nothing where none are kept
 #            RUN_DIR             where the private files are; not exported yet
+#      and  no_store REASON     says why no responses are kept, and keeps none
 # CLAUDE_PROXY_FROM_FILE has the names of what came from the file, for the next reading.
 #
 # shellcheck disable=SC2154 # words, inetd and the others are claude-proxy's
@@ -39,7 +41,8 @@ is_setting() {
   case $1 in
   HOST | PORT | BACKEND | PIPELINE | STAGE_ENV | PIPELINES | RECORD | RUN_DIR | AUTH_TOKEN | BEARER_TOKEN | AUTH_TOKENS_FILE | ALLOW_UNAUTHENTICATED | \
     ALLOW_SHARED_LOGIN | SOCKET_MODE | ALLOWED_HOSTS | CORS_ORIGINS | TRUSTED_PROXIES | CHAT_COMPLETIONS_DIALECT | GRACE_PERIOD | EXIT_AFTER_IDLE | \
-    DEFAULT_MODEL | MODELS_FILE | STRICT | PROMPT_CACHE | LOG_LEVEL | LOG_FORMAT | LOG_FILE | NO_COLOR) ;;
+    ROUTES | STATE_DIR | RESPONSES_STORE | RESPONSES_KEEP | RESPONSES_MAX_SIZE | DEFAULT_MODEL | MODELS_FILE | STRICT | PROMPT_CACHE | \
+    LOG_LEVEL | LOG_FORMAT | LOG_FILE | NO_COLOR) ;;
   MAX_BODY | MAX_NODES | MAX_HEADER | MAX_CONNECTIONS | MAX_CONNECTIONS_PER_ADDRESS | MAX_IN_FLIGHT | MAX_BUFFERED | REQUEST_TIMEOUT | \
     IDLE_TIMEOUT | HEADER_TIMEOUT | BODY_TIMEOUT | KEEP_ALIVE_TIMEOUT | QUEUE_TIMEOUT | RATE_LIMIT_REQUESTS | RATE_LIMIT_BURST | \
     RATE_LIMIT_EXEMPT | CONNECT_TIMEOUT | FIRST_BYTE_TIMEOUT | MAX_RETRIES) ;;
@@ -134,12 +137,12 @@ check_numbers() {
     esac
   done
 }
-check_numbers bytes 1048576 MAX_BODY MAX_HEADER MAX_BUFFERED
+check_numbers bytes 1048576 MAX_BODY MAX_HEADER MAX_BUFFERED RESPONSES_MAX_SIZE
 check_numbers 'JSON values' 1000000 MAX_NODES
 check_numbers connections 1000 MAX_CONNECTIONS MAX_CONNECTIONS_PER_ADDRESS
 check_numbers requests 60 RATE_LIMIT_REQUESTS RATE_LIMIT_BURST MAX_IN_FLIGHT
 check_numbers seconds 30 REQUEST_TIMEOUT IDLE_TIMEOUT HEADER_TIMEOUT BODY_TIMEOUT KEEP_ALIVE_TIMEOUT QUEUE_TIMEOUT \
-  CONNECT_TIMEOUT FIRST_BYTE_TIMEOUT GRACE_PERIOD EXIT_AFTER_IDLE
+  CONNECT_TIMEOUT FIRST_BYTE_TIMEOUT GRACE_PERIOD EXIT_AFTER_IDLE RESPONSES_KEEP
 check_numbers pipelines 2 PIPELINES
 check_numbers processes 2 CLAUDE_MAX_PROCESSES CLAUDE_WARM_PROCESSES
 check_numbers retries 2 MAX_RETRIES
@@ -174,3 +177,28 @@ RUN_DIR=${RUN_DIR:-/tmp/claude-proxy-$(id -u)}
 case ${LOG_LEVEL:-info} in debug | info | warning | error) ;; *) problem "LOG_LEVEL=$LOG_LEVEL: expected debug, info, warning or error" && LOG_LEVEL= ;; esac
 case ${PROMPT_CACHE:-auto} in auto | off) ;; *) problem "PROMPT_CACHE=$PROMPT_CACHE: expected auto or off" ;; esac
 case ${LOG_FORMAT:-json} in json | text) ;; *) problem "LOG_FORMAT=$LOG_FORMAT: expected json or text" ;; esac
+
+
+# no_store REASON: one line of the log, or of --check.
+no_store() {
+  # A log line takes no quote and no backslash.
+  case $1 in *[\"\\]*) set -- 'no file can be made in the folder of STATE_DIR or RESPONSES_STORE; give another one' ;; esac
+  warn "responses are not kept, and previous_response_id is refused: $1. RESPONSES_STORE=off says so without this line"
+  responses=
+}
+responses=
+# A pipeline of the user's has its own options.
+case ${PIPELINE:+own}${RESPONSES_STORE:-on} in
+own*) ;;
+on)
+  STATE_DIR=${STATE_DIR:-${XDG_STATE_HOME:+$XDG_STATE_HOME/claude-proxy}}
+  STATE_DIR=${STATE_DIR:-${HOME:+$HOME/.local/state/claude-proxy}}
+  if [ "$STATE_DIR" ]; then responses=$STATE_DIR/responses.sqlite; else no_store 'HOME is not set; set STATE_DIR to a folder for them'; fi
+  ;;
+off) ;;
+*/*) responses=$RESPONSES_STORE ;;
+*) problem "RESPONSES_STORE=$RESPONSES_STORE: expected on, off or the path of a file, for example /var/lib/claude-proxy/responses.sqlite" ;;
+esac
+case ${RESPONSES_KEEP:-1} in *[!0]*) ;; *) problem "RESPONSES_KEEP=$RESPONSES_KEEP: expected a number of seconds above 0; RESPONSES_STORE=off keeps no responses" && RESPONSES_KEEP= ;; esac
+# A file of SQLite has a size below which nothing fits.
+[ "${RESPONSES_MAX_SIZE:-65536}" -ge 65536 ] || { problem "RESPONSES_MAX_SIZE=$RESPONSES_MAX_SIZE: expected a number of bytes from 65536 on" && RESPONSES_MAX_SIZE=; }

@@ -15,7 +15,7 @@ extension Front {
     let account = exchange.account
     let isRelayed = exchange.route?.purpose == .relay
     metrics.add(
-      route: exchange.routeIndex, status: exchange.status, seconds: isRelayed ? duration / 1e3 : nil,
+      route: exchange.route?.path, status: exchange.status, seconds: isRelayed ? duration / 1e3 : nil,
       secondsToFirstEvent: isRelayed ? first.map { $0 / 1e3 } : nil, errorType: exchange.errorType, account: account)
     guard log.isWritten(.info) else { return }
     var fields: [(name: String, value: Log.Value)] = [

@@ -213,6 +213,8 @@ final class Connection: ChannelInboundHandler {
   }
 
   private func requestEnded(_ exchange: Exchange) {
+    // Chunks of nothing are no body either.
+    if exchange.bodyBytes == 0, exchange.route?.body == .optional { exchange.check = nil }
     if let check = exchange.check {
       if let fault = check.endFault { return answer(exchange, front.answer(.notJSON(fault), to: exchange)) }
       guard check.firstByte == UInt8(ascii: "{") else {

@@ -32,7 +32,7 @@ final class Exchange {
   let head: HTTPRequestHead
   let target: RequestTarget
   /// What the route table says of it.
-  let match: Route.Match
+  let match: RouteTable.Match
   let peer: String
   let startedAt = NIODeadline.now()
   /// The latest time for the end of the answer.
@@ -90,7 +90,7 @@ final class Exchange {
   var endedAt: NIODeadline?
 
   init(
-    rid: RID, head: HTTPRequestHead, target: RequestTarget, match: Route.Match, dialect: Dialect, peer: String,
+    rid: RID, head: HTTPRequestHead, target: RequestTarget, match: RouteTable.Match, dialect: Dialect, peer: String,
     connection: Connection, timeout: TimeAmount
   ) {
     self.rid = rid
@@ -105,9 +105,8 @@ final class Exchange {
   }
 
   var path: String { target.path }
-  /// The place in the route table; nil where there is none.
-  var routeIndex: Int? { if case .found(let index, _, _) = match { index } else { nil } }
-  var route: Route? { routeIndex.map { Route.table[$0] } }
+  /// Nil where the table has none.
+  var route: Route? { if case .found(let route, _, _) = match { route } else { nil } }
   /// Bytes of the body that are still to come, as far as the head says.
   var bodyLeft: Int { stage == .arriving ? max(0, bodyLength - bodyBytes) : 0 }
   /// Bytes that the answer's head has promised and that have not come; less than 0 where more came.

@@ -154,10 +154,10 @@ final class Front {
 
   func open(_ head: HTTPRequestHead, peer: String, connection: Connection) -> Exchange {
     let target = RequestTarget(head.uri)
-    let match = Route.find(head.method, target.path)
+    let match = settings.routes.find(head.method, target.path)
     var dialect = Dialect.anthropic
-    if case .found(let index, _, let named) = match {
-      dialect = Route.table[index].path == Route.chatCompletions ? settings.chatCompletionsDialect : named
+    if case .found(let route, _, let named) = match {
+      dialect = route.op == .messages && named == .auto ? settings.chatCompletionsDialect : named
     }
     let forwarded = head.headers["x-forwarded-for"]
     let exchange = Exchange(

@@ -25,16 +25,17 @@ extension Front {
       {
         return Origins.preflight(
           headers.first(name: "access-control-request-headers"),
+          methods: settings.routes.methods,
           isPrivate: headers.contains(name: "access-control-request-private-network"))
       }
     }
-    guard case .found(let index, let id, _) = exchange.match else { return unrouted(exchange) }
-    let route = Route.table[index]
+    guard case .found(let route, let id, _) = exchange.match else { return unrouted(exchange) }
     if !headers.contains(name: "origin"), !settings.origins.allowsAll, Self.isForeign(headers, route) {
       return answer(APIError(status: 403, "requests from pages of other origins are not allowed"), to: exchange)
     }
     if let error = locked(exchange, route) { return answer(error, to: exchange) }
-    if route.method == .POST {
+    let takesBody = Self.takesBody(headers, route)
+    if takesBody {
       if let error = wrongContent(headers) { return answer(error, to: exchange) }
       if let length = headers.first(name: "content-length").flatMap({ Int($0) }), length > settings.maxBody {
         return answer(.tooLarge(settings.maxBody), to: exchange)
@@ -43,8 +44,19 @@ extension Front {
     if route.purpose == .relay, supervisor.inFlight >= settings.maxInFlight {
       return answer(.tooMany(settings.maxInFlight), to: exchange)
     }
-    prepare(exchange, route, id: id)
+    prepare(exchange, route, id: id, takesBody: takesBody)
     return nil
+  }
+
+  /// Whether a body is to be read: SDKs send none with some of their POSTs, such as the one that cancels a response.
+  private static func takesBody(_ headers: HTTPHeaders, _ route: Route) -> Bool {
+    switch route.body {
+    case .none: return false
+    case .required: return true
+    case .optional:
+      let length = headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+      return length > 0 || headers.contains(name: "transfer-encoding")
+    }
   }
 
   /// Whoever stands between us and the client may see another end of this request than we do (RFC 9112, 6.1).
@@ -158,7 +170,7 @@ extension Front {
   private func unrouted(_ exchange: Exchange) -> LocalAnswer {
     let method = exchange.head.method
     guard case .wrongMethod(let allowed) = exchange.match else {
-      if method == .OPTIONS, exchange.head.uri == "*" { return .options(["GET", "HEAD", "POST", "OPTIONS"]) }
+      if method == .OPTIONS, exchange.head.uri == "*" { return .options(settings.routes.methods) }
       return answer(APIError(status: 404, "there is nothing at \(echo(exchange.path))"), to: exchange)
     }
     if method == .OPTIONS { return .options(allowed) }
@@ -169,7 +181,7 @@ extension Front {
   }
 
   /// Begins the request's record.
-  private func prepare(_ exchange: Exchange, _ route: Route, id: String?) {
+  private func prepare(_ exchange: Exchange, _ route: Route, id: String?, takesBody: Bool) {
     exchange.collects = exchange.isHead
     switch route.purpose {
     case .live, .page, .description: return
@@ -178,12 +190,11 @@ extension Front {
       exchange.deadline = exchange.startedAt + .seconds(FrontLimits.healthTimeout)
     case .relay: break
     }
-    if route.method == .POST { exchange.check = JSONCheck(maxNodes: settings.maxNodes) }
+    if takesBody { exchange.check = JSONCheck(maxNodes: settings.maxNodes) }
     var head = Bytes()
     exchange.timeAt = RequestRecord.head(
-      exchange.rid, exchange.head, target: exchange.target, route: route, dialect: exchange.dialect, modelID: id,
-      peer: exchange.peer,
-      key: exchange.key, time: microseconds(), into: &head)
+      exchange.rid, exchange.head, target: exchange.target, route: route, dialect: exchange.dialect, id: id,
+      peer: exchange.peer, key: exchange.key, time: microseconds(), into: &head)
     let length = exchange.head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
     exchange.bodyLength = length
     exchange.record.reserveCapacity(head.count + min(length, 1 << 20) + 8)

@@ -24,11 +24,11 @@ extension Front {
 
   /// The record of a health request of our own.
   func healthRecord(_ rid: RID) -> ByteBuffer {
-    let route = Route.table.first { $0.purpose == .ready }!
+    let route = RouteTable.ready
     var record = Bytes()
     RequestRecord.head(
       rid, HTTPRequestHead(version: .http1_1, method: route.method, uri: route.path),
-      target: RequestTarget(route.path), route: route, dialect: route.dialect, modelID: nil, peer: "127.0.0.1",
+      target: RequestTarget(route.path), route: route, dialect: route.dialect, id: nil, peer: "127.0.0.1",
       time: microseconds(), into: &record)
     record.append("null}\n")
     return ByteBuffer(bytes: record.slice)
@@ -42,6 +42,7 @@ extension Front {
     let type = start.headers.first(name: "content-type") ?? "application/json"
     if exchange.route?.purpose != .relay {
       metrics.cli = Metrics.CLI(health: exchange.pending.bytes)
+      metrics.store = StoreGauges(health: exchange.pending.bytes)
       if Supervisor.isOfHealth(start.status) {
         supervisor.sawHealth()
       } else {
@@ -71,7 +72,7 @@ extension Front {
   func failed(_ exchange: Exchange, _ error: APIError) -> LocalAnswer {
     switch exchange.route?.purpose {
     case .metrics:
-      metrics.cli = .unknown
+      (metrics.cli, metrics.store) = (.unknown, nil)
       return own(.metrics, exchange)
     case .health: return health("unhealthy", status: 503, error: error.message)
     case .ready: return health("not_ready", status: 503, error: error.message)
@@ -132,8 +133,10 @@ extension Front {
     guard isObject(&answer) else { return answer }
     var body = Bytes()
     answer.withUnsafeReadableBytes {
+      let answer = $0.assumingMemoryBound(to: UInt8.self)
       body.append("{")
-      body.append(health: $0.assumingMemoryBound(to: UInt8.self), fault)
+      body.append(health: answer, fault, but: ["details"])
+      if let details = Scan.member("details", of: answer) { StoreGauges.append(open: details, to: &body) }
     }
     // The comma after the last member gives way.
     body.removeLast(body.count > 1 ? 1 : 0)
@@ -156,13 +159,13 @@ extension Front {
 }
 
 extension Bytes {
-  /// The members of a pipeline's health answer but for its components, each with a comma after it; and instead of what
-  /// it says of its state, the fault of the server's own, where there is one.
-  fileprivate mutating func append(health answer: ByteSlice, _ fault: String?) {
-    guard let fault else { return append(members: answer, but: ["components"]) }
+  /// The members of a pipeline's health answer but for its components and some others, each with a comma after it; and
+  /// instead of what it says of its state, the fault of the server's own, where there is one.
+  fileprivate mutating func append(health answer: ByteSlice, _ fault: String?, but others: [StaticString] = []) {
+    guard let fault else { return append(members: answer, but: ["components"] + others) }
     append(#""status":"unhealthy","error":"#)
     append(quoted: fault)
     append(",")
-    append(members: answer, but: ["components", "status", "error"])
+    append(members: answer, but: ["components", "status", "error"] + others)
   }
 }

@@ -65,31 +65,42 @@ extension Bytes {
   mutating func append(error: APIError) {
     append(#"{"type":"#)
     append(quoted: error.type)
-    append(#","message":"#)
+    append(",")
+    append(members: error)
+    append("}")
+  }
+
+  /// Appends the members of an error that all forms have under the same names.
+  private mutating func append(members error: APIError) {
+    append(#""message":"#)
     append(quoted: error.message)
     append(#","param":"#)
     if let param = error.param { append(quoted: param) } else { append("null") }
     append(#","code":"#)
     if let code = error.code { append(quoted: code) } else { append("null") }
-    append("}")
   }
 
   /// Appends an error as an event of a stream that has begun.
-  ///
-  /// Anthropic's clients look for an event by its name, OpenAI's for an `error` member in a chunk.
   mutating func append(event error: APIError, dialect: Dialect, rid: RID) {
-    if dialect == .openai {
-      append(#"data: {"error":"#)
-      append(error: error)
-      append("}\n\n")
-      return
+    let form = StreamError.form(of: dialect)
+    if form.isNamed {
+      append("event: error\ndata: ")
+      append(#"{"type":"error","#)
+    } else {
+      append("data: {")
     }
-    append("event: error\ndata: ")
-    append(#"{"type":"error","error":"#)
+    if form.hasMembersOutside {
+      append(members: error)
+      append(",")
+    }
+    append(#""error":"#)
     append(error: error)
-    append(#","request_id":""#)
-    append(text: rid.text)
-    append("\"}\n\n")
+    if form.isNamed {
+      append(#","request_id":""#)
+      append(text: rid.text)
+      append("\"")
+    }
+    append("}\n\n")
   }
 
   /// Appends the members that all health answers begin with, the opening brace too.

@@ -28,7 +28,7 @@ package struct Metrics {
   /// What nearly every answer counts in: found by name the first time only.
   private enum Usual: Hashable {
     case answered
-    case request(route: Int?, status: Int)
+    case request(route: String?, status: Int)
     /// A bucket, by its place; `microseconds` and `count` are no places.
     case time(Histogram, Int)
     case tokens(model: String, kind: Int)
@@ -60,6 +60,7 @@ package struct Metrics {
   private let counters: Counters
   private var usual: [Usual: Counters.Sample] = [:]
   var cli = CLI.unknown
+  var store: StoreGauges?
 
   /// Counts for this process alone.
   package init() {
@@ -79,10 +80,11 @@ package struct Metrics {
 
   /// Counts an answer that has ended.
   ///
+  /// - Parameters route: its path in the table; nil where there is none.
   /// - Parameters seconds, secondsToFirstEvent: of an answer of the pipeline's; nil for the front's own, which would
   ///   hide them.
   package mutating func add(
-    route: Int?, status: Int, seconds: Double?, secondsToFirstEvent: Double?, errorType: String?, account: Account
+    route: String?, status: Int, seconds: Double?, secondsToFirstEvent: Double?, errorType: String?, account: Account
   ) {
     let counters = counters
     counters.change { table in
@@ -124,9 +126,13 @@ package struct Metrics {
     if usual.count < FrontLimits.maxUsualSamples { usual[key] = sample }
   }
 
-  private static func request(_ route: Int?, _ status: Int, _ table: Counters.Table) -> String {
-    let path = route.map { Route.table[$0].path } ?? "other"
-    let isCounted = label("requests_total", "\(path)|\(status)", most: FrontLimits.maxAnswerLabels, table) != "other"
+  private static func request(_ route: String?, _ status: Int, _ table: Counters.Table) -> String {
+    let path = route ?? "other"
+    let pair = "\(path)|\(status)"
+    let isCounted =
+      label(
+        "requests_total", pair, ofLength: FrontLimits.maxRoutePath + 4, most: FrontLimits.maxAnswerLabels, table)
+      != "other"
     return isCounted ? "requests_total\t\(path)\t\(status)" : "requests_total\tother\tother"
   }
 
@@ -149,9 +155,10 @@ package struct Metrics {
 
   /// The label under which a value is counted: its own, as long as there are not too many; else `other`.
   private static func label(
-    _ family: String, _ value: String, most: Int = FrontLimits.maxLabels, _ table: Counters.Table
+    _ family: String, _ value: String, ofLength length: Int = FrontLimits.maxLabel,
+    most: Int = FrontLimits.maxLabels, _ table: Counters.Table
   ) -> String {
-    guard isPlain(value), value != "other" else { return "other" }
+    guard isPlain(value, ofLength: length), value != "other" else { return "other" }
     let (seen, number) = ("seen\t\(family)\t\(value)", "seen\t\(family)")
     if table[seen] != nil { return value }
     guard table[number] ?? 0 < most else { return "other" }
@@ -161,8 +168,8 @@ package struct Metrics {
   }
 
   /// Labels come from outside: what could break out of its quotes, or is longer than any name, is `other`.
-  private static func isPlain(_ label: String) -> Bool {
-    !label.isEmpty && label.utf8.count <= 64
+  private static func isPlain(_ label: String, ofLength length: Int = FrontLimits.maxLabel) -> Bool {
+    !label.isEmpty && label.utf8.count <= length
       && label.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
   }
 }

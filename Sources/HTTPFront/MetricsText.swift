@@ -29,6 +29,14 @@ extension Metrics {
     text.sample("log_dropped_total", [], String(Log.dropped))
     text.family("claude_cli_status", "gauge", "Whether the Claude CLI can be used; nothing where none is needed.")
     if cli != .unknown { text.sample("claude_cli_status", [], cli == .usable ? "1" : "0") }
+    if let store {
+      text.family("responses_store_up", "gauge", "Whether responses can be kept; nothing where none are to be.")
+      text.sample("responses_store_up", [], store.isWell ? "1" : "0")
+      text.family("responses_stored", "gauge", "Responses that are kept.")
+      if let count = store.responses { text.sample("responses_stored", [], String(count)) }
+      text.family("responses_store_bytes", "gauge", "The size of the responses that are kept.")
+      if let bytes = store.bytes { text.sample("responses_store_bytes", [], String(bytes)) }
+    }
     text.family("rate_limited_total", "counter", "Requests answered with 429.")
     text.sample("rate_limited_total", [], String(numbers["rate_limited_total"] ?? 0))
     text.family("loss_total", "counter", "Fields that had no counterpart in translation, by their name.")

@@ -72,11 +72,13 @@ package struct Origins: Sendable {
 
   /// The answer to a preflight from a page that is allowed; the origin itself stands on every answer.
   ///
-  /// - Parameter asked: the headers that the page's request will have.
-  static func preflight(_ asked: String?, isPrivate: Bool) -> LocalAnswer {
+  /// - Parameters:
+  ///   - asked: the headers that the page's request will have.
+  ///   - methods: those that some path takes.
+  static func preflight(_ asked: String?, methods: [String], isPrivate: Bool) -> LocalAnswer {
     var answer = LocalAnswer(status: 204, text: "")
     answer.headers = [
-      ("access-control-allow-methods", "GET, HEAD, POST, OPTIONS"), ("access-control-max-age", String(maxAge)),
+      ("access-control-allow-methods", methods.joined(separator: ", ")), ("access-control-max-age", String(maxAge)),
     ]
     let names = (asked ?? "").split(separator: ",").map(trimmed).filter { name in
       !name.isEmpty && name.utf8.allSatisfy(isHostByte)

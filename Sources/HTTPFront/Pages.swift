@@ -17,6 +17,9 @@ package enum Pages {
         curl http://\(host)/openai/v1/chat/completions \(json) \(chat)
       POST /v1/chat/completions             either of them, by what the request looks like
         curl http://\(host)/v1/chat/completions \(json) \(chat)
+      POST /v1/responses                    an OpenAI response, JSON or SSE (also /openai/v1/responses)
+        curl http://\(host)/v1/responses \(json) -d '{"model":"claude-sonnet-5-5","input":"Hello!"}'
+      GET  /v1/responses/{id}, /v1/responses/{id}/input_items, POST /v1/responses/input_tokens
       GET  /v1/models, /v1/models/{id}      the models (for OpenAI's clients: /openai/v1/models)
         curl http://\(host)/v1/models
       GET  /health, /health/live, /health/ready, /health/detailed

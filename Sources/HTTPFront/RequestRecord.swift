@@ -17,9 +17,8 @@ package enum RequestRecord {
   /// - Returns: where its time stands.
   @discardableResult
   package static func head(
-    _ rid: RID, _ head: HTTPRequestHead, target: RequestTarget, route: Route, dialect: Dialect, modelID: String?,
-    peer: String,
-    key: String? = nil, time: Int, into record: inout Bytes
+    _ rid: RID, _ head: HTTPRequestHead, target: RequestTarget, route: Route, dialect: Dialect, id: String?,
+    peer: String, key: String? = nil, time: Int, into record: inout Bytes
   ) -> Int {
     record.append(#"{"rid":""#)
     record.append(text: rid.text)
@@ -28,9 +27,13 @@ package enum RequestRecord {
     record.append(#"","dialect":""#)
     record.append(text: dialect.rawValue)
     record.append("\"")
-    if let modelID {
-      record.append(#","model_id":"#)
-      record.append(quoted: modelID)
+    if let id {
+      record.append(#","id":"#)
+      record.append(quoted: id)
+      if route.op == .model {
+        record.append(#","model_id":"#)
+        record.append(quoted: id)
+      }
     }
     record.append(#","http":{"method":"#)
     record.append(quoted: head.method.rawValue)

@@ -2,10 +2,13 @@
 import NIOHTTP1
 import Records
 
-/// Which request goes where: the front's whole knowledge of the APIs.
-package struct Route: Sendable {
-  /// Who answers.
-  package enum Purpose: Sendable {
+/// Which request goes where: one line of the route table.
+///
+/// A line is `METHOD PATH OPERATION DIALECT`, for example `GET /v1/models/{id} model auto`. A segment of the path in
+/// braces stands for any one segment; the one called `{id}` is handed on as `ctx.id`.
+package final class Route: Sendable {
+  /// What answers.
+  package enum Purpose: String, Sendable {
     /// The pipeline; its answer is handed on.
     case relay
     /// The pipeline, asked for its health; with or without its answer, the front.
@@ -14,117 +17,160 @@ package struct Route: Sendable {
     case live, page, description
   }
 
+  /// What a request of the route may bring.
+  package enum Body: Sendable {
+    /// The record's payload is null.
+    case none
+    /// An object, or nothing at all: the payload is null then.
+    case optional
+    case required
+  }
+
   package let method: HTTPMethod
-  /// The path in its one canonical form; `{id}` at its end stands for one segment.
+  /// The path as the table has it, which is also its label in the metrics.
   package let path: String
   package let purpose: Purpose
   package let op: Operation
   package let dialect: Dialect
-  /// What stands before the id, where there is one.
-  private let beforeID: String?
+  package let body: Body
+  private let segments: [Segment]
 
-  private init(_ method: HTTPMethod, _ path: String, _ purpose: Purpose, _ op: Operation, _ dialect: Dialect) {
-    (self.method, self.path, self.purpose, self.op, self.dialect) = (method, path, purpose, op, dialect)
-    beforeID = path.hasSuffix("{id}") ? String(path.dropLast(4)) : nil
+  private enum Segment {
+    case literal(String)
+    /// `{id}`, handed on.
+    case id
+    /// Any other name in braces.
+    case any
   }
 
-  private static func relay(
-    _ method: HTTPMethod, _ path: String, _ op: Operation, _ dialect: Dialect
-  ) -> Route {
-    Route(method, path, .relay, op, dialect)
+  private init(
+    _ method: HTTPMethod, _ path: String, _ segments: [Segment], _ purpose: Purpose, _ op: Operation, _ dialect: Dialect
+  ) {
+    (self.method, self.path, self.segments, self.purpose) = (method, path, segments, purpose)
+    (self.op, self.dialect) = (op, dialect)
+    let takesBody = [.POST, .PUT, .PATCH].contains(method)
+    body = !takesBody ? .none : op == .messages || op == .countTokens ? .required : .optional
   }
 
-  private static func own(_ path: String, _ purpose: Purpose) -> Route {
-    Route(.GET, path, purpose, .health, .anthropic)
-  }
+  // MARK: A line
 
-  package static let table: [Route] = [
-    relay(.POST, "/openai/v1/chat/completions", .messages, .openai),
-    relay(.GET, "/openai/v1/models", .models, .openai),
-    relay(.GET, "/openai/v1/models/{id}", .model, .openai),
-    relay(.POST, "/v1/messages", .messages, .anthropic),
-    relay(.POST, "/v1/messages/count_tokens", .countTokens, .anthropic),
-    relay(.POST, chatCompletions, .messages, .auto),
-    relay(.GET, "/v1/models", .models, .auto),
-    relay(.GET, "/v1/models/{id}", .model, .auto),
-    own("/health", .health),
-    own("/health/live", .live),
-    own("/health/ready", .ready),
-    own("/health/detailed", .detailed),
-    own("/metrics", .metrics),
-    own("/", .page),
-    own("/openapi.json", .description),
-  ]
+  /// The word that stands for a dialect where the front answers by itself: the operation is then the purpose.
+  private static let front = "front"
+  private static let methods: [HTTPMethod] = [.GET, .POST, .PUT, .PATCH, .DELETE]
 
-  /// The path that both APIs' clients use; its dialect is a setting.
-  package static let chatCompletions = "/v1/chat/completions"
-
-  package enum Match {
-    /// - Parameter dialect: that of the API that the path names, where the route leaves it open.
-    case found(index: Int, id: String?, dialect: Dialect)
-    /// The path is known; these methods are what it takes.
-    case wrongMethod(allowed: [String])
-    case unknown
-  }
-
-  /// Finds the route of a path (without its query), written in its canonical form or as a base URL makes it.
-  package static func find(_ method: HTTPMethod, _ path: String) -> Match {
-    let match = find(method, canonical: path, named: nil)
-    // Nearly all requests have a canonical path: they don't pay for taking others apart.
-    guard case .unknown = match, let asked = RoutePath(path) else { return match }
-    return find(method, canonical: asked.canonical, named: asked.dialect)
-  }
-
-  /// HEAD goes where GET goes.
-  private static func find(_ method: HTTPMethod, canonical path: String, named dialect: Dialect?) -> Match {
-    let wanted = method == .HEAD ? .GET : method
-    var allowed: [String] = []
-    for (index, route) in table.enumerated() {
-      guard let id = route.match(path) else { continue }
-      if route.method == wanted {
-        // The API of a chat completion is found out, or set, wherever a route leaves it open.
-        let isOpen = route.dialect == .auto && route.op != .messages
-        return .found(index: index, id: id.isEmpty ? nil : id, dialect: isOpen ? dialect ?? .auto : route.dialect)
-      }
-      allowed.append(route.method.rawValue)
-      if route.method == .GET { allowed.append("HEAD") }
+  /// Reads one line.
+  ///
+  /// - Parameter isBuiltIn: whether the line may name what the front answers by itself.
+  /// - Throws: ``Fault`` that says what was expected.
+  package convenience init(line: Substring, isBuiltIn: Bool) throws(Fault) {
+    let words = line.split { $0 == " " || $0 == "\t" || $0 == "\r" }.map(String.init)
+    guard words.count == 4 else {
+      throw Fault("expected METHOD PATH OPERATION DIALECT, for example POST /mini/chat messages mini")
     }
-    if allowed.isEmpty { return .unknown }
-    allowed.append("OPTIONS")
-    return .wrongMethod(allowed: allowed)
+    let (path, op, dialect) = (words[1], words[2], words[3])
+    guard let method = Self.methods.first(where: { $0.rawValue == words[0] }) else {
+      throw Fault("the method is \(words[0]); expected GET, POST, PUT, PATCH or DELETE, in capital letters")
+    }
+    guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count <= FrontLimits.maxRoutePath else {
+      throw Fault("the path must begin with / and have at most \(FrontLimits.maxRoutePath) bytes")
+    }
+    let segments = try Self.segments(of: path)
+    if isBuiltIn, dialect == Self.front {
+      guard let purpose = Purpose(rawValue: op) else { throw Fault("the front has no answer called \(op)") }
+      self.init(method, path, segments, purpose, .health, .anthropic)
+      return
+    }
+    guard Self.isName(op), op != Operation.health.rawValue else {
+      throw Fault(
+        "the operation is \(op); expected small letters, digits and _, for example messages, and not health")
+    }
+    guard Self.isName(dialect, and: "-"), dialect != Self.front else {
+      throw Fault(
+        "the dialect is \(dialect); expected small letters, digits, _ and -, for example openai, and not front")
+    }
+    self.init(method, path, segments, .relay, Operation(rawValue: op), Dialect(rawValue: dialect))
+  }
+
+  /// What is wrong with a line.
+  package struct Fault: Error {
+    package let message: String
+    init(_ message: String) { self.message = message }
+  }
+
+  private static func segments(of path: String) throws(Fault) -> [Segment] {
+    guard path != "/" else { return [] }
+    var segments: [Segment] = []
+    var hasID = false
+    for text in path.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
+      if text.hasPrefix("{"), text.hasSuffix("}"), isName(String(text.dropFirst().dropLast())) {
+        let isID = text == "{id}"
+        if isID, hasID { throw Fault("the path has {id} twice; give the others another name, for example {item}") }
+        hasID = hasID || isID
+        segments.append(isID ? .id : .any)
+        continue
+      }
+      // Escapes never match: the table is compared with a path as it came.
+      guard !text.isEmpty, text != ".", text != "..", text.utf8.allSatisfy(isPathByte) else {
+        throw Fault(
+          "the part \"\(text)\" of the path can't be matched; expected letters, digits and -._~!$&'()*+,=:@, or {id}")
+      }
+      segments.append(.literal(String(text)))
+    }
+    return segments
+  }
+
+  private static func isName(_ text: String, and more: StaticString = "") -> Bool {
+    guard let first = text.utf8.first, first >= UInt8(ascii: "a"), first <= UInt8(ascii: "z") else { return false }
+    return text.utf8.count <= 64
+      && text.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"): true
+        default: more.withUTF8Buffer { $0.contains(byte) }
+        }
+      }
+  }
+
+  /// Of RFC 3986's `pchar`, without escapes and without the `;` that separates routes.
+  private static func isPathByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"):
+      true
+    default: ("-._~!$&'()*+,=:@" as StaticString).withUTF8Buffer { $0.contains(byte) }
+    }
+  }
+
+  // MARK: Matching
+
+  /// Whether a segment of the path stands for any.
+  var isOpen: Bool {
+    segments.contains { if case .literal = $0 { false } else { true } }
+  }
+
+  /// The path without the names of its open segments: routes of one shape match the same paths.
+  var shape: String {
+    segments.map { if case .literal(let text) = $0 { "/" + text } else { "/{}" } }.joined()
   }
 
   /// Nil where the path isn't this route's; else the id in it, or nothing.
-  private func match(_ asked: String) -> String? {
-    guard let beforeID else { return path == asked ? "" : nil }
-    guard asked.utf8.count > beforeID.utf8.count, asked.utf8.starts(with: beforeID.utf8) else { return nil }
-    let id = asked.utf8.dropFirst(beforeID.utf8.count)
-    guard !id.contains(UInt8(ascii: "/")), let decoded = percentDecoded(Substring(id)) else { return nil }
-    // Other programs on the way read these as steps in the path, never as a name.
-    return decoded == "." || decoded == ".." ? nil : decoded
-  }
-}
-
-/// The text that a URL's percent escapes stand for; nil where an escape is none, or makes no UTF-8, or a control
-/// character: no name has one, and whoever prints or logs it would not expect one.
-package func percentDecoded(_ text: Substring) -> String? {
-  guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
-  var bytes: [UInt8] = []
-  var rest = text.utf8[...]
-  while let byte = rest.popFirst() {
-    guard byte == UInt8(ascii: "%") else {
-      bytes.append(byte)
-      continue
+  func match(_ asked: String) -> String? {
+    var rest = asked.utf8[...]
+    var id = ""
+    for segment in segments {
+      guard rest.popFirst() == UInt8(ascii: "/") else { return nil }
+      let end = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
+      let text = rest[..<end]
+      rest = rest[end...]
+      if case .literal(let expected) = segment {
+        guard text.elementsEqual(expected.utf8) else { return nil }
+        continue
+      }
+      // Other programs on the way read dots as steps in the path, never as a name.
+      guard !text.isEmpty, let decoded = percentDecoded(Substring(text)), decoded != ".", decoded != ".." else {
+        return nil
+      }
+      if case .id = segment { id = decoded }
     }
-    guard let high = rest.popFirst().flatMap(hexDigitValue), let low = rest.popFirst().flatMap(hexDigitValue)
-    else { return nil }
-    bytes.append(high << 4 | low)
+    return rest.isEmpty ? id : nil
   }
-  let decoded = String(validating: bytes, as: UTF8.self)
-  return decoded?.unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) } == false
-    ? decoded : nil
-}
-
-private func hexDigitValue(_ byte: UInt8) -> UInt8? {
-  Character(UnicodeScalar(byte)).hexDigitValue.map { UInt8($0) }
 }

@@ -18,7 +18,10 @@ package struct RoutePath: Equatable {
   private static let version: Substring = "v1"
   /// Where the resources of the APIs stand that are asked for without any prefix. Only OpenAI's clients leave the
   /// version out by themselves: Anthropic's always write it.
-  private static let bare: [Substring: String] = ["chat": "/openai/v1/", "messages": "/v1/", "models": "/v1/"]
+  private static let bare: [Substring: String] = [
+    "chat": "/openai/v1/", "responses": "/openai/v1/", "conversations": "/openai/v1/", "messages": "/v1/",
+    "models": "/v1/",
+  ]
 
   /// Nil where it is canonical already, names both APIs, or ends with its prefix.
   package init?(_ path: String) {

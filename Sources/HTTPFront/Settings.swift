@@ -35,7 +35,9 @@ package struct FrontSettings: Sendable {
   package var requestTimeout = TimeAmount.seconds(FrontLimits.requestTimeout)
   /// The time that answers under way have when the front is told to end.
   package var grace = TimeAmount.seconds(FrontLimits.grace)
+  /// What a route for messages means by `auto`.
   package var chatCompletionsDialect = Dialect.auto
+  package var routes = RouteTable.builtIn
   /// The tokens of the environment; those of the file are added to them.
   package var tokens = Tokens()
   package var tokensFile: String?
@@ -144,8 +146,14 @@ package enum FrontLimits {
   package static let maxDiscard = 1 << 20
   /// How long a closing connection still reads, so that its last answer isn't lost to a reset, in seconds.
   package static let linger: Int64 = 2
+  /// How long a route's path may be, in bytes: it is a label of the metrics, and has to fit in a slot of the counters.
+  package static let maxRoutePath = 90
+  /// How many routes the settings may add.
+  package static let maxRoutes = 256
   /// How many values a metrics label may have; more are counted as `other`.
   package static let maxLabels = 64
+  /// How long a label's value may be, in bytes, but for those of routes.
+  package static let maxLabel = 64
   /// How many pairs of a route and a status are counted apart: far above those that there are.
   package static let maxAnswerLabels = 512
   /// How many numbers are found without their names: more than most servers have.

@@ -49,6 +49,10 @@ struct HTTPFrontd: ParsableCommand {
   @Option(help: ArgumentHelp("The API at /v1/chat/completions: openai, anthropic or auto.", valueName: "dialect"))
   var chatCompletionsDialect = Dialect.auto
 
+  @Option(
+    help: ArgumentHelp("Routes of your own, METHOD PATH OPERATION DIALECT, with ';' between.", valueName: "routes"))
+  var routes = ""
+
   @Option(help: ArgumentHelp("Refuse addresses that other machines reach, giving this reason.", valueName: "reason"))
   var loopbackOnly: String?
 
@@ -182,7 +186,13 @@ struct HTTPFrontd: ParsableCommand {
     settings.runDirectory = runDir
     settings.loopbackOnly = loopbackOnly
     settings.stay = exitAfterIdle.map { .seconds($0) }
+    guard [Dialect.openai, .anthropic, .auto].contains(chatCompletionsDialect) else {
+      throw Failure(
+        .usage,
+        "--chat-completions-dialect \(chatCompletionsDialect.rawValue): expected openai, anthropic or auto")
+    }
     settings.chatCompletionsDialect = chatCompletionsDialect
+    settings.routes = try RouteTable(adding: routes)
     settings.version = version
     try guarding.apply(to: &settings)
     return settings

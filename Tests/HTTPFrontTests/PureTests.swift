@@ -57,104 +57,8 @@ struct RequestTargetTests {
   func forms(_ uri: String, _ target: RequestTarget) { #expect(RequestTarget(uri) == target) }
 }
 
-@Suite("routes")
-struct RouteTests {
-  private func find(_ method: HTTPMethod, _ path: String) -> String {
-    switch Route.find(method, path) {
-    case .found(let index, let id, _): Route.table[index].path + (id.map { " " + $0 } ?? "")
-    case .wrongMethod(let allowed): allowed.joined(separator: " ")
-    case .unknown: "unknown"
-    }
-  }
-
-  @Test(arguments: [
-    (HTTPMethod.POST, "/v1/messages", "/v1/messages"),
-    (.HEAD, "/v1/models", "/v1/models"),
-    (.GET, "/v1/models/claude-x", "/v1/models/{id} claude-x"),
-    (.GET, "/openai/v1/models/a%2Fb%C3%A9", "/openai/v1/models/{id} a/bé"),
-    (.GET, "/v1/models/", "/v1/models"),
-    (.GET, "/v1/models/..", "unknown"),
-    (.GET, "/v1/models/%2e%2E", "unknown"),
-    (.GET, "/v1/models/.", "unknown"),
-    (.GET, "/v1/models/...", "/v1/models/{id} ..."),
-    (.GET, "/v1/models/a/b", "unknown"),
-    (.GET, "/v1/models/%zz", "unknown"),
-    (.GET, "/v1/models/%ff", "unknown"),
-    (.GET, "/v1/models/a%0d%0ab", "unknown"),
-    (.GET, "/v1/models/a%00", "unknown"),
-    (.GET, "/v1/models/a%7F", "unknown"),
-    (.GET, "/v1/models/a%c2%9fb", "unknown"),
-    (.GET, "/v1/models/a%C2%A0b", "/v1/models/{id} a\u{A0}b"),
-    (.GET, "/v1/messages", "POST OPTIONS"),
-    (.POST, "/", "GET HEAD OPTIONS"),
-    (.OPTIONS, "/health", "GET HEAD OPTIONS"),
-    (.POST, "/v1/messages/", "/v1/messages"),
-  ])
-  func find(_ method: HTTPMethod, _ path: String, _ expected: String) {
-    #expect(find(method, path) == expected)
-  }
-
-  /// What people's base URLs and their libraries make together.
-  @Test(arguments: [
-    (HTTPMethod.POST, "/chat/completions", "/openai/v1/chat/completions", Dialect.openai),
-    (.POST, "/openai/chat/completions", "/openai/v1/chat/completions", .openai),
-    (.POST, "/openai/v1/v1/chat/completions/", "/openai/v1/chat/completions", .openai),
-    (.POST, "/v1/openai/chat/completions", "/openai/v1/chat/completions", .openai),
-    (.POST, "//v1//chat//completions//", "/v1/chat/completions", .auto),
-    (.POST, "/v1/v1/chat/completions", "/v1/chat/completions", .auto),
-    (.POST, "/anthropic/v1/chat/completions", "/v1/chat/completions", .auto),
-    (.POST, "/messages", "/v1/messages", .anthropic),
-    (.POST, "/messages/", "/v1/messages", .anthropic),
-    (.POST, "//v1/messages", "/v1/messages", .anthropic),
-    (.POST, "/v1/v1/v1/messages", "/v1/messages", .anthropic),
-    (.POST, "/anthropic/messages", "/v1/messages", .anthropic),
-    (.POST, "/anthropic/v1/v1/messages", "/v1/messages", .anthropic),
-    (.POST, "/anthropic/anthropic/v1/messages", "/v1/messages", .anthropic),
-    (.POST, "/anthropic/v1/messages/count_tokens", "/v1/messages/count_tokens", .anthropic),
-    (.POST, "/messages/count_tokens/", "/v1/messages/count_tokens", .anthropic),
-    (.GET, "/models", "/v1/models", .auto),
-    (.HEAD, "/models/", "/v1/models", .auto),
-    (.GET, "/openai/models", "/openai/v1/models", .openai),
-    (.GET, "/openai/models/x", "/openai/v1/models/{id}", .openai),
-    (.GET, "/models/a%2Fb/", "/v1/models/{id}", .auto),
-    (.GET, "/anthropic/v1/models/", "/v1/models", .anthropic),
-    (.GET, "/v1/anthropic/models/x", "/v1/models/{id}", .anthropic),
-    (.GET, "/v1/v1/models/v1", "/v1/models/{id}", .auto),
-    (.GET, "/health/", "/health", .anthropic),
-    (.GET, "//health//live", "/health/live", .anthropic),
-    (.GET, "//", "/", .anthropic),
-  ])
-  func paths(_ method: HTTPMethod, _ path: String, _ route: String, _ dialect: Dialect) {
-    guard case .found(let index, _, let found) = Route.find(method, path) else {
-      Issue.record("\(path) has no route")
-      return
-    }
-    #expect(Route.table[index].path == route && found == dialect)
-  }
-
-  /// Nothing but empty segments and the known prefixes is passed over.
-  @Test(arguments: [
-    "/v1", "/v1/", "/openai", "/openai/v1/", "/anthropic", "/openai/v1/messages", "/openai/messages",
-    "/openai/anthropic/v1/messages", "/anthropic/openai/chat/completions", "/V1/messages", "/v1/Messages",
-    "/v2/messages",
-    "/v1/./messages", "/v1/../v1/messages", "/../v1/messages", "/v1/%2e%2e/v1/messages", "/v1%2Fmessages",
-    "/%761/messages",
-    "/v1/%2Fmessages", "/v1\\messages", "/v1/messages;x=y", "/v1 /messages", "/evil.example/v1/messages",
-    "//evil.example/v1/messages", "/messages/messages", "/messages/v1", "/completions", "/chat", "/chat/completions/x",
-    "/v1/health", "/openai/health", "/anthropic/metrics", "/v1/openapi.json", "/v1/chat/v1/completions", "*",
-    "v1/messages",
-    "/x/v1/messages", "/v1/models/a/b", "/models/openai/x", "/v1/messages/count_tokens/x", "/.", "/..", "/v1/models/..",
-    "/models/%2E", "/anthropic/v1/models/%2e.",
-  ])
-  func noPaths(_ path: String) {
-    for method in [HTTPMethod.GET, .POST] {
-      guard case .unknown = Route.find(method, path) else {
-        Issue.record("\(path) has a route")
-        return
-      }
-    }
-  }
-
+@Suite("headers and addresses")
+struct HeaderTests {
   @Test(arguments: [
     ("application/json", true), ("Application/JSON ; charset=x", true), ("application/a+json", true),
     ("application/jsonx", false), ("text/plain", false), ("+json", false), ("", false),
@@ -201,7 +105,7 @@ struct RecordTests {
     var bytes = Bytes()
     RequestRecord.head(
       rid, HTTPRequestHead(version: .http1_1, method: .POST, uri: uri, headers: headers), target: RequestTarget(uri),
-      route: Route.table[0], dialect: .openai, modelID: nil, peer: "::1", time: 7, into: &bytes)
+      route: RouteTable.builtIn.routes[0], dialect: .openai, id: nil, peer: "::1", time: 7, into: &bytes)
     return bytes.text.replacing(rid.text, with: "RID")
   }
 
@@ -269,7 +173,9 @@ struct RecordTests {
     var metrics = Metrics()
     var account = Account()
     func add() {
-      metrics.add(route: 0, status: 200, seconds: 1, secondsToFirstEvent: nil, errorType: nil, account: account)
+      metrics.add(
+        route: "/openai/v1/chat/completions", status: 200, seconds: 1, secondsToFirstEvent: nil, errorType: nil,
+        account: account)
     }
     add()
     #expect(lines(metrics).isEmpty)
@@ -314,7 +220,9 @@ struct MetricsTests {
     account.model = "m"
     account.tokens = [3, 4, nil, nil]
     account.loss = [Account.Loss(field: "n", fate: "dropped")]
-    metrics.add(route: 0, status: 200, seconds: 0.3, secondsToFirstEvent: 0.01, errorType: nil, account: account)
+    metrics.add(
+      route: "/openai/v1/chat/completions", status: 200, seconds: 0.3, secondsToFirstEvent: 0.01, errorType: nil,
+      account: account)
     metrics.add(route: nil, status: 429, seconds: 700, secondsToFirstEvent: nil, errorType: nil, account: Account())
     let lines = Set(metrics.text(inFlight: 2).split(separator: "\n").map(String.init))
     for line in [
@@ -332,7 +240,9 @@ struct MetricsTests {
       #expect(lines.contains(line), "\(line)")
     }
     // The numbers are found without their names from the second time on.
-    metrics.add(route: 0, status: 200, seconds: 0.3, secondsToFirstEvent: 0.01, errorType: nil, account: account)
+    metrics.add(
+      route: "/openai/v1/chat/completions", status: 200, seconds: 0.3, secondsToFirstEvent: 0.01, errorType: nil,
+      account: account)
     let later = Set(metrics.text(inFlight: 2).split(separator: "\n").map(String.init))
     for line in [
       #"claude_proxy_requests_total{route="/openai/v1/chat/completions",status="200"} 2"#,
@@ -353,7 +263,8 @@ struct MetricsTests {
         account.tokens = [1, nil, nil, nil]
         account.loss = [Account.Loss(field: name, fate: "dropped")]
         metrics.add(
-          route: 0, status: 100 + number % 900, seconds: nil, secondsToFirstEvent: nil, errorType: name,
+          route: "/openai/v1/chat/completions", status: 100 + number % 900, seconds: nil, secondsToFirstEvent: nil,
+          errorType: name,
           account: account)
       }
     }

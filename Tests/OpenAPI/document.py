@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import responses_api
 import schemas
 
 Json = dict[str, Any]
@@ -23,7 +24,7 @@ EVENTS = "text/event-stream"
 NAME = "[A-Za-z0-9._-]{0,64}"
 LISTED = rf"[ \t]*{NAME}[ \t]*"
 
-ABOUT = """Claude by the Anthropic and the OpenAI interface, through the owner's own login or an API key.
+ABOUT = f"""Claude by the Anthropic and the OpenAI interface, through the owner's own login or an API key.
 
 What is common to all paths:
 
@@ -34,6 +35,7 @@ answered 405 with `allow`, and a path that isn't here 404. Both have the body of
 dropped and named in `x-proxy-loss`, in OpenAI's. So do Anthropic's beta fields and blocks, and its `anthropic-beta` header.
 - OpenAI's fields that have no counterpart, or that the model doesn't take, aren't refused, whatever their value: \
 `x-proxy-loss` names them. With `STRICT=1` any loss is a 400.
+{responses_api.ABOUT}
 - Where `CORS_ORIGINS` is set, answers have `vary: origin`, and those to a page that may ask the `access-control` headers."""
 
 
@@ -74,7 +76,7 @@ ERRORS: dict[str, tuple[str, list[str]]] = {
     "401": ("A token is needed, or the one given is not known; or the backend is not logged in.", ["www-authenticate"]),
     "402": ("The account behind can't pay.", []),
     "403": ("The host or the origin is not allowed, or the account behind may not.", []),
-    "404": ("There is no such model.", []),
+    "404": ("There is no such model, or no such response.", []),
     "405": ("The path is known, and does not take this method.", ["allow"]),
     "408": ("The request did not arrive in time.", []),
     "413": ("The body is too large.", []),
@@ -211,6 +213,8 @@ def paths() -> Json:
         "/v1/models": {"get": lists("Either", "listModels", "The models, with both vendors' members", "ModelList")},
         "/v1/models/{id}": {"get": lists(
             "Either", "getModel", "One model, with both vendors' members", "Model", parameters=which)},
+    } | responses_api.paths("/openai/v1", "OfOpenAI", sys.modules[__name__]) | responses_api.paths(
+            "/v1", "", sys.modules[__name__]) | {
         "/health": {"get": own("getHealth", "Whether it can serve", {JSON: {"schema": schema("Health")}},
                                unhealthy="Unhealthy")},
         "/health/live": {"get": own("getLiveness", "Whether the process is up", {JSON: {"schema": schema("Alive")}})},
@@ -266,6 +270,7 @@ def own_schemas() -> Json:
         "OpenAI.Event": {"anyOf": [
             {"type": "object", "required": ["data"], "properties": {"data": {"const": "[DONE]"}}},
             event({"anyOf": [schema("OpenAI.ChatCompletionChunk"), schema("OpenAI.ErrorResponse")]})]},
+        **responses_api.schemas(thing, schema, event),
         "Model": {"allOf": [schema("OpenAI.Model"), schema("Anthropic.ModelInfo")],
                   "description": "A model, with both vendors' members."},
         "ModelList": thing({"object": {"const": "list"}, "data": {"type": "array", "items": schema("Model")},
@@ -302,6 +307,7 @@ def document() -> Json:
                  "license": {"name": "MIT", "identifier": "MIT"}},
         "servers": [{"url": "/"}],
         "tags": [{"name": "chat", "description": "Messages, by either API."},
+                 {"name": "responses", "description": "OpenAI's Responses API."},
                  {"name": "models", "description": "What there is to ask for."},
                  {"name": "server", "description": "The server itself."}],
         # Any one of them, or none: without AUTH_TOKEN all are let in, whatever they send.
@@ -311,7 +317,7 @@ def document() -> Json:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A token of this server's, where it has some."},
                 "api-key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same, as Anthropic's SDKs send it."}},
-            "parameters": {
+            "parameters": responses_api.PARAMETERS | {
                 "model-id": {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1},
                              "description": "A model's name: its own, or one that stands for it."},
                 "anthropic-version": {"name": "anthropic-version", "in": "header", "required": False,

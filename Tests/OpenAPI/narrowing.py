@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import responses_api
+
 Json = dict[str, Any]
 PLACE = "#/components/schemas/"
 # What fits into 64 bits: larger ones are refused.
@@ -60,5 +62,6 @@ def narrow(made: Json) -> None:
         "properties": {"type": {"const": "request_too_large", "type": "string"}, "message": {"type": "string"}}})
     errors["properties"]["request_id"] = {"type": "string"}
     errors["required"] = ["error", "request_id", "type"]
+    responses_api.narrow(made, INTEGER)
     # All four are there, be it with null.
     made["OpenAI.ErrorObject"]["required"] = ["code", "message", "param", "type"]

@@ -14,6 +14,7 @@ import anthropic.types
 import narrowing
 import openai.types
 import openai.types.chat
+import responses_api
 from anthropic.types import message_count_tokens_params, message_create_params
 from openai.types.chat import completion_create_params
 from openai.types.shared import ErrorObject
@@ -40,6 +41,7 @@ ROOTS: dict[str, dict[str, tuple[Any, str]]] = {
         "Model": (openai.types.Model, GIVES),
         "ErrorObject": (ErrorObject, GIVES),
     },
+    "Responses": responses_api.ROOTS,
 }
 
 
@@ -73,6 +75,9 @@ def plain_names(vendor: str, definitions: Json) -> dict[str, str]:
     names = {}
     for name, path in parts.items():
         module = "".join(word.capitalize() for word in path[-2].split("_")) + "." if len(path) > 1 else ""
+        # A request's types that both APIs use stand in a folder of their own.
+        if len(path) > 2 and path[-3] == "shared_params":
+            module = f"Param.{module}"
         names[name] = f"{vendor}.{module if classes.count(path[-1]) > 1 else ''}{path[-1]}"
     assert len(set(names.values())) == len(names), names
     return names
@@ -92,14 +97,23 @@ def of_vendor(vendor: str) -> Json:
     return made
 
 
+def unordered(schema: Any) -> Any:
+    """The schema with the words of each enum in one order. Python may keep a Literal of the same words in another."""
+    if isinstance(schema, list):
+        return [unordered(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: sorted(value, key=str) if key == "enum" else unordered(value) for key, value in schema.items()}
+
+
 def merge_streaming(made: Json, name: str) -> None:
     """One request type for the two that the SDKs have, which differ in what `stream` is."""
     whole, stream = (made[ref["$ref"].removeprefix(PLACE)] for ref in made[name]["anyOf"])
     for ref in made[name]["anyOf"]:
         del made[ref["$ref"].removeprefix(PLACE)]
     same = {key: value for key, value in whole["properties"].items() if key != "stream"}
-    assert same == {key: value for key, value in stream["properties"].items() if key != "stream"}, name
-    assert set(stream["required"]) - set(whole["required"]) == {"stream"}, name
+    assert unordered(same) == unordered({key: value for key, value in stream["properties"].items() if key != "stream"}), name
+    assert set(stream["required"]) - set(whole.get("required", [])) == {"stream"}, name
     made[name] = whole | {"properties": same | {"stream": {"type": ["boolean", "null"]}}}
 
 
@@ -129,5 +143,6 @@ def all_schemas() -> Json:
     made = {name: schema for vendor in ROOTS for name, schema in of_vendor(vendor).items()}
     merge_streaming(made, "Anthropic.MessageCreateParams")
     merge_streaming(made, "OpenAI.CompletionCreateParams")
+    merge_streaming(made, "Responses.ResponseCreateParams")
     narrowing.narrow(made)
     return used(made, {f"{vendor}.{name}" for vendor, roots in ROOTS.items() for name in roots})

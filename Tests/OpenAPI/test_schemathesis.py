@@ -12,6 +12,8 @@ are some fifty thousand requests. What is left out, and why:
   have no counterpart, or that a client sends null in, are left out and named in x-proxy-loss, not refused. There the
   stand-in judges what becomes of the request, and positive_data_acceptance is on: what is of OpenAI's types is of
   Anthropic's types when it comes out.
+- negative_data_rejection and positive_data_acceptance, for OpenAI's Responses. The first for the same reason. And a
+  request refers to what was said before, by the ids of responses, items and calls: no schema can say which there are.
 """
 from __future__ import annotations
 
@@ -30,8 +32,11 @@ from server import Proxy
 
 LONG = os.environ.get("LONG") == "1"
 CHAT = ["/openai/v1/chat/completions", "/v1/messages", "/v1/messages/count_tokens", "/v1/chat/completions"]
-OTHERS = [path for path in json.loads(FILE.read_text())["paths"] if path not in CHAT]
+RESPONSES = [place + path for place in ("/openai/v1", "/v1")
+             for path in ("/responses", "/responses/input_tokens", "/responses/{id}/cancel")]
+OTHERS = [path for path in json.loads(FILE.read_text())["paths"] if path not in CHAT + RESPONSES]
 NOT_JUDGED = "negative_data_rejection"
+REFERS = NOT_JUDGED + ",positive_data_acceptance"
 KEY = "a-key-of-the-test-0123456789"
 
 
@@ -74,6 +79,10 @@ def test_what_is_asked_by_get(echo: Proxy) -> None:
 
 def test_chat(echo: Proxy) -> None:
     assert run(echo, CHAT, "--exclude-checks", NOT_JUDGED) > 30
+
+
+def test_responses(echo: Proxy) -> None:
+    assert run(echo, RESPONSES, "--exclude-checks", REFERS) > 30
 
 
 def test_where_a_token_is_needed(tmp_path: Path) -> None:

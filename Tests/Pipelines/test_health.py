@@ -156,3 +156,28 @@ def test_every_state(state: tuple[str, dict[str, str]], way: Any, tmp_path: Path
 
     promtool("check", "metrics", text=answers["/metrics"][1])
     assert samples(answers["/metrics"][1]).get("claude_proxy_claude_cli_status") == metric
+
+
+@pytest.mark.parametrize("store, gauges", [
+    ({"status": "ok", "responses": 12, "bytes": 65536}, {"up": 1, "stored": 12, "bytes": 65536}),
+    ({"status": "read_only", "message": "/secret/place: Read-only file system", "damaged": "/secret/place"}, {"up": 0}),
+    ({"status": 1, "responses": "x", "bytes": -1}, {"up": 0}),
+    (None, {}),
+])
+def test_the_store_of_responses(store: dict[str, Any] | None, gauges: dict[str, int], tmp_path: Path) -> None:
+    """What a stage says of it is in the detailed answer and in the metrics; anybody else learns its status."""
+    told = "if .response then .response.details += $store else . end"
+    more = json.dumps({"responses_store": store} if store else {})
+    stage = f"jq -c --unbuffered --argjson store {shlex.quote(more)} {shlex.quote(told)}"
+    pipeline = " | ".join([shlex.quote(str(PROGRAMS / "claude-echo")), stage, shlex.quote(str(PROGRAMS / "sse-encode"))])
+    with server(pipeline, environment(tmp_path), tmp_path) as ask:
+        answers = {path: ask(path) for path in PATHS}
+    assert {status for status, _ in answers.values()} == {200}
+    health, detailed = (json.loads(answers[path][1]) for path in ("/health", "/health/detailed"))
+    assert health.get("details", {}).get("responses_store") == ({"status": store["status"]} if store else None)
+    assert detailed.get("details", {}).get("responses_store") == store
+    assert "/secret/place" not in answers["/health"][1] + answers["/metrics"][1]
+    promtool("check", "metrics", text=answers["/metrics"][1])
+    found = samples(answers["/metrics"][1])
+    names = {"up": "responses_store_up", "stored": "responses_stored", "bytes": "responses_store_bytes"}
+    assert {key: found.get(f"claude_proxy_{name}") for key, name in names.items()} == {key: gauges.get(key) for key in names}

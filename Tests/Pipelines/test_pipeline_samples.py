@@ -43,7 +43,8 @@ def runnable(stages: str, folder: Path) -> str:
     (folder / "thrift").write_text("#!/bin/sh\nexec cat\n")
     (folder / "thrift").chmod(0o755)
     stages = stages.replace("jq …", "jq -c --unbuffered .").replace("claude-exec", "claude-echo").replace("my-backend", f"{folder}/my-backend")
-    stages = stages.replace("$stages", f"model-map | oai2anth | {folder}/thrift").replace("scripts/", f"{REPOSITORY}/scripts/")
+    stages = stages.replace("$stages", f"model-map | oai2anth | {folder}/thrift").replace("$front", "scripts/examples/front")
+    stages = stages.replace("scripts/", f"{REPOSITORY}/scripts/")
     return stages.replace("spent.json", f"{folder}/spent.json")
 
 

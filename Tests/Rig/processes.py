@@ -57,6 +57,15 @@ def name(pid: int) -> str:
         return ""
 
 
+def side(pid: int) -> list[str]:
+    """The word that says which of its two places in the pipe the program stands in, if it has two."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return []
+    return [word for word in words[1:2] if word in ("load", "save")]
+
+
 def program(pid: int) -> str:
     """The path of the running binary; empty if it is gone."""
     try:

@@ -23,7 +23,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / os.environ.get("SCRATCH", ".build")
 PROGRAMS = BUILD / "release"
 CLI = BUILD / "claude-cli" / "claude"
-STAGES = ["rate-limit", "model-map", "oai2anth", "claude-echo", "anth2oai", "sse-encode"]
+STAGES = ["rate-limit", "responses-store load", "model-map", "oai2anth", "resp2anth", "claude-echo", "anth2oai",
+          "anth2resp", "responses-store save", "sse-encode"]
 
 
 # The sockets that keep the last ports given.
@@ -134,7 +135,8 @@ class Proxy:
 
     def stages(self) -> dict[str, int]:
         """The stages of the pipeline that runs now, by name."""
-        return {processes.name(pid): pid for pid in processes.children(self.process.pid) if processes.alive(pid)}
+        running = [pid for pid in processes.children(self.process.pid) if processes.alive(pid)]
+        return {" ".join([processes.name(pid), *processes.side(pid)]): pid for pid in running}
 
     def cli_processes(self) -> set[int]:
         """The CLI processes that work for this server."""
