@@ -59,10 +59,13 @@ def name(pid: int) -> str:
 
 def side(pid: int) -> list[str]:
     """The word that says which of its two places in the pipe the program stands in, if it has two."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-    except OSError:
-        return []
+    words: list[str] = []
+    # A program that has just begun has its name before it has its words.
+    while not any(words) and alive(pid):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            return []
     return [word for word in words[1:2] if word in ("load", "save")]
 
 
