@@ -21,7 +21,7 @@ extension AnswerError {
     if let actual = reasonOfResponses { return JSON(actual.rawValue) }
     if isOverloaded { return JSON("server_is_overloaded") }
     // No field is at fault: it is the prompt as a whole.
-    return type == "invalid_request_error" && param.isNull ? JSON("invalid_prompt") : .null
+    return type == "invalid_request_error" && status != 404 && param.isNull ? JSON("invalid_prompt") : .null
   }
 
   /// The code of an error that ends a stream. What may be tried again is a `server_error`: an overload by its own name

@@ -87,18 +87,26 @@ package struct ResponsesRequestToMessages: RecordFilter {
     "service_tier", "stop_sequences", "stream", "temperature", "thread", "top_k", "top_p",
   ]
 
+  /// Without a code of its own, such an error would be one of the prompt.
+  private static let unsupported = "unsupported_operation"
+
   /// The answer to an operation that nothing before this filter has answered; nil for one of somebody else's.
   private static func refusal(of operation: String, id: ByteSlice?) -> APIError? {
     switch operation {
     case "response", "delete_response", "input_items":
+      // OpenAI's words and type, and why.
       APIError(
-        status: 404,
-        "the response \((id?.text ?? "").clipped) is not kept here, since the store is off (RESPONSES_STORE=off)",
-        param: "response_id")
+        status: 404, type: "invalid_request_error",
+        "Response with id '\((id?.text ?? "").clipped)' not found. This proxy keeps no responses; RESPONSES_STORE=on "
+          + "changes that")
     case "cancel_response":
-      .invalid("only responses with background: true can be cancelled, and background is not supported")
+      APIError(
+        status: 400, "only responses with background: true can be cancelled, and background is not supported",
+        code: unsupported)
     case "compact_response":
-      .invalid("compaction on demand is not supported; send a shorter input, or use truncation on the client's side")
+      APIError(
+        status: 400, "compaction on demand is not supported; send a shorter input, or shorten it on the client's side",
+        code: unsupported)
     case "conversations":
       APIError(
         status: 404,
