@@ -189,6 +189,9 @@ struct Conversation {
 
   /// The result of a call, whose content is the member of that name.
   mutating func result(_ message: JSON, _ path: String, _ member: StaticString = "content") throws(APIError) -> JSON {
+    let field = parts.field
+    if names.hasHostedTools { parts.field = "\(names.turns).\(member)" }
+    defer { parts.field = field }
     let blocks: [JSON] =
       if let content = message[member], !content.isNull {
         try parts.blocks(content, path: "\(path).\(member)", of: .tool)

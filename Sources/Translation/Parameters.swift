@@ -16,11 +16,11 @@ extension RequestTranslator {
         body["thinking"] = own.shallowCopy()
         body["thinking"]?["budget_tokens"] = JSON(tokens)
       }
-      if field(at: names.effort) != nil { loss.dropped(names.effort) }
+      if field(at: names.effort) != nil { loss.dropped(effortField) }
       return
     }
     let effort = update.effort ?? field(at: names.effort)
-    if let effort, !effort.isString { throw .expected("a string", at: names.effort, got: effort) }
+    if let effort, !effort.isString { throw .expected("a string", at: effortField, got: effort) }
     // A summary that is asked for without an effort is one of the usual effort.
     guard let level = effort?.string ?? (showsThinking == true ? "" : nil) else { return }
     if level == "none" { return stopThinking() }
@@ -34,20 +34,20 @@ extension RequestTranslator {
       if level.isEmpty { return }
       var wanted = level == "minimal" ? "low" : level
       if !capabilities.effort.contains(wanted) { wanted = "high" }
-      if wanted != level { loss.approximated(names.effort, "\(level) as \(wanted)") }
-      if !mayThink { loss.approximated(names.effort, "as effort alone, since thinking can't be asked for here") }
+      if wanted != level { loss.approximated(effortField, "\(level) as \(wanted)") }
+      if !mayThink { loss.approximated(effortField, "as effort alone, since thinking can't be asked for here") }
       setEffort(wanted)
       return
     }
-    guard mayThink else { return loss.dropped(names.effort) }
+    guard mayThink else { return loss.dropped(effortField) }
     let budget = min(
       TranslationLimits.thinkingBudgets[level.isEmpty ? "medium" : level]
         ?? TranslationLimits.thinkingBudgets["high"]!, max(maxTokens, 1) - 1)
     guard capabilities.output != nil, budget >= TranslationLimits.minThinkingBudget else {
-      return loss.dropped(names.effort)
+      return loss.dropped(effortField)
     }
     body["thinking"] = JSON(object: ["type": JSON("enabled"), "budget_tokens": JSON(budget)])
-    loss.approximated(names.effort, "a budget of \(budget) tokens")
+    loss.approximated(effortField, "a budget of \(budget) tokens")
   }
 
   /// Thinks as little as the model lets itself be told to.
@@ -56,12 +56,18 @@ extension RequestTranslator {
     case .none: body["thinking"] = JSON(object: ["type": JSON("disabled")])
     case .betweenTools:
       body["thinking"] = JSON(object: ["type": JSON("between_tools")])
-      loss.approximated(names.effort, "none as thinking between tools only")
+      loss.approximated(effortField, "none as thinking between tools only")
     case .some:
       setEffort("low")
-      loss.approximated(names.effort, "none as low, since the model always thinks")
+      loss.approximated(effortField, "none as low, since the model always thinks")
     }
   }
+
+  /// Where the effort stands that holds.
+  private var effortField: String { update.effort == nil ? names.effort : "\(names.turns).\(names.effort)" }
+
+  /// Where the form of the answer stands that holds.
+  private var formatField: String { update.format == nil ? names.format : "\(names.turns).\(names.format)" }
 
   private func setEffort(_ effort: String) {
     let config = body["output_config"] ?? .object
@@ -135,7 +141,7 @@ extension RequestTranslator {
   /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs>
   mutating func compiledFormat() throws(APIError) -> AnswerSchema? {
     guard let format = update.format ?? field(at: names.format) else { return nil }
-    let path = names.format
+    let path = formatField
     guard format.isObject else { throw .expected("an object", at: path, got: format) }
     guard let type = format["type"], type.isString else {
       throw .expected("a string", at: "\(path).type", got: format["type"])
@@ -193,7 +199,7 @@ extension RequestTranslator {
     guard let answer else {
       let format = update.format ?? field(at: names.format)
       guard format?["type"]?.equals("json_object") == true else { return nil }
-      loss.approximated(names.format, "asked for in the system text")
+      loss.approximated(formatField, "asked for in the system text")
       return "Answer with one valid JSON object and nothing else: no explanation, no code fence."
     }
     if answer.dropsDescription { loss.dropped("\(answer.path).description") }
@@ -207,7 +213,7 @@ extension RequestTranslator {
       return nil
     }
     let why = answer.reason.map { ", since the API can't compile \($0)" } ?? ""
-    loss.approximated(names.format, "asked for in the system text\(why)")
+    loss.approximated(formatField, "asked for in the system text\(why)")
     return "Answer with one JSON value that is valid against this JSON Schema, and nothing else: no explanation, "
       + "no code fence. The schema: " + answer.asked.text
   }

@@ -7,7 +7,7 @@ extension RequestTranslator {
   /// Declares the tools of the request, and those that items of the conversation add.
   mutating func declareResponsesTools(_ items: JSON?) throws(APIError) {
     var given: [GivenTool] = []
-    var namespaces: [(tool: JSON, path: String)] = []
+    var namespaces: [GivenTool] = []
     if let list = field("tools") { try collect(list, "tools", to: &given, &namespaces) }
     for (index, item) in (items ?? .null).elements.enumerated() {
       guard let type = item["type"], type.equals("additional_tools") || type.equals("tool_search_output") else {
@@ -31,7 +31,7 @@ extension RequestTranslator {
 
   private func collect(
     _ list: JSON, _ path: String, replaces: Bool = false, to given: inout [GivenTool],
-    _ namespaces: inout [(tool: JSON, path: String)]
+    _ namespaces: inout [GivenTool]
   ) throws(APIError) {
     guard list.isArray else { throw .expected("an array", at: path, got: list) }
     for (index, tool) in list.elements.enumerated() {
@@ -47,7 +47,7 @@ extension RequestTranslator {
       guard let inner = tool["tools"], inner.isArray else {
         throw .expected("an array", at: "\(path).tools", got: tool["tools"])
       }
-      namespaces.append((tool, path))
+      namespaces.append(GivenTool(tool, path))
       for (number, one) in inner.elements.enumerated() {
         given.append(GivenTool(one, "\(path).tools[\(number)]", namespace: namespace, replaces: replaces))
       }
@@ -55,12 +55,13 @@ extension RequestTranslator {
   }
 
   /// What the tools of a namespace have in common is said in the system text: once, however many there are.
-  private mutating func describe(_ namespaces: [(tool: JSON, path: String)]) throws(APIError) {
+  private mutating func describe(_ namespaces: [GivenTool]) throws(APIError) {
     var seen: Set<String> = []
-    for (tool, path) in namespaces {
+    for given in namespaces {
+      let (tool, path) = (given.tool, given.path)
       for (name, value) in tool.members where !value.isNull {
         if !["type", "name", "description", "tools"].contains(name) {
-          toolLoss.add("tools.\(name)", "dropped", isKnown: false)
+          toolLoss.add("\(given.field).\(name)", "dropped", isKnown: false)
         }
       }
       guard let words = tool["description"], !words.isNull else { continue }
@@ -74,7 +75,7 @@ extension RequestTranslator {
       let tools =
         isCommon ? "the tools whose names begin with \(begin)" : "these tools: \(sent.joined(separator: ", "))"
       namespaceWords.append("About \(tools)\n\n\(words.string ?? "")")
-      toolLoss.approximated("tools.description", "what is said of a namespace moved to the system text")
+      toolLoss.approximated("\(given.field).description", "what is said of a namespace moved to the system text")
     }
   }
 
@@ -86,35 +87,36 @@ extension RequestTranslator {
     if let tool = BuiltInTool(rawValue: kind) { return try declare(tool, given) }
     guard kind == "web_search" else {
       unsupported.insert(kind)
-      return toolLoss.add("tools", "dropped \(kind), which is not supported")
+      return toolLoss.add(given.field, "dropped \(kind), which is not supported")
     }
     guard sentByType[kind] == nil else {
-      return toolLoss.approximated("tools", "a tool that is declared twice is sent once")
+      return toolLoss.approximated(given.field, "a tool that is declared twice is sent once")
     }
     sentByType[kind] = [Self.webSearchName]
-    tools.append(try webSearch(given.tool, given.path))
+    tools.append(try webSearch(given))
   }
 
   /// A search of the web that Anthropic's servers run.
   ///
   /// - SeeAlso: <https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/web-search-tool>
-  private mutating func webSearch(_ tool: JSON, _ path: String) throws(APIError) -> JSON {
+  private mutating func webSearch(_ given: GivenTool) throws(APIError) -> JSON {
+    let (tool, path) = (given.tool, given.path)
     let made = JSON(object: ["type": JSON("web_search_20250305"), "name": JSON(Self.webSearchName)])
     for (name, value) in tool.members where !value.isNull {
       switch name {
       case "type": break
       case "user_location":
         guard value.isObject else { throw .expected("an object", at: "\(path).user_location", got: value) }
-        made["user_location"] = location(value)
+        made["user_location"] = location(value, given)
       case "filters":
         guard value.isObject else { throw .expected("an object", at: "\(path).filters", got: value) }
-        try filter(made, by: value, "\(path).filters")
-      case "search_context_size": if !value.equals("medium") { toolLoss.dropped("tools.search_context_size") }
-      case "external_web_access": if value.bool != true { toolLoss.dropped("tools.external_web_access") }
+        try filter(made, by: value, given)
+      case "search_context_size": if !value.equals("medium") { toolLoss.dropped("\(given.field).search_context_size") }
+      case "external_web_access": if value.bool != true { toolLoss.dropped("\(given.field).external_web_access") }
       case "search_content_types":
-        if value != JSON(array: [JSON("text")]) { toolLoss.dropped("tools.search_content_types") }
+        if value != JSON(array: [JSON("text")]) { toolLoss.dropped("\(given.field).search_content_types") }
       case "cache_control": made["cache_control"] = value
-      default: toolLoss.add("tools.\(name)", "dropped", isKnown: false)
+      default: toolLoss.add("\(given.field).\(name)", "dropped", isKnown: false)
       }
     }
     if let most = field("max_tool_calls") {
@@ -126,22 +128,23 @@ extension RequestTranslator {
     return made
   }
 
-  private mutating func location(_ given: JSON) -> JSON? {
+  private mutating func location(_ place: JSON, _ given: GivenTool) -> JSON? {
     let made = JSON(object: ["type": JSON("approximate")])
-    for (name, value) in given.members where !value.isNull && name != "type" {
+    for (name, value) in place.members where !value.isNull && name != "type" {
       if ["city", "country", "region", "timezone"].contains(name) {
         if value.hasVisibleText { made[name] = value }
       } else {
-        toolLoss.add("tools.user_location.\(name)", "dropped", isKnown: false)
+        toolLoss.add("\(given.field).user_location.\(name)", "dropped", isKnown: false)
       }
     }
     return made.count > 1 ? made : nil
   }
 
-  private mutating func filter(_ tool: JSON, by given: JSON, _ path: String) throws(APIError) {
-    for (name, value) in given.members where !value.isNull {
+  private mutating func filter(_ tool: JSON, by filters: JSON, _ given: GivenTool) throws(APIError) {
+    let path = "\(given.path).filters"
+    for (name, value) in filters.members where !value.isNull {
       guard name == "allowed_domains" || name == "blocked_domains" else {
-        toolLoss.add("tools.filters.\(name)", "dropped", isKnown: false)
+        toolLoss.add("\(given.field).filters.\(name)", "dropped", isKnown: false)
         continue
       }
       guard value.isArray else { throw .expected("an array", at: "\(path).\(name)", got: value) }
@@ -150,8 +153,8 @@ extension RequestTranslator {
       }
       guard value.count > 0 else { continue }
       // The API takes one of the two lists.
-      if name == "blocked_domains", given["allowed_domains"].map({ $0.count > 0 }) == true {
-        toolLoss.dropped("tools.filters.blocked_domains")
+      if name == "blocked_domains", filters["allowed_domains"].map({ $0.count > 0 }) == true {
+        toolLoss.dropped("\(given.field).filters.blocked_domains")
       } else {
         tool[name] = value
       }
@@ -161,23 +164,24 @@ extension RequestTranslator {
   private mutating func declare(_ kind: BuiltInTool, _ given: GivenTool) throws(APIError) {
     let key = ToolKey.builtIn(kind)
     guard declared[key] == nil else {
-      return toolLoss.approximated("tools", "a tool that is declared twice is sent once")
+      return toolLoss.approximated(given.field, "a tool that is declared twice is sent once")
     }
     let tool = given.tool
     var words = kind.description
     for (name, value) in tool.members where !value.isNull {
       switch name {
       case "type": break
-      case "allowed_callers": if !FieldNames.Neutral.onlyDirect.includes(value) { toolLoss.dropped("tools.\(name)") }
+      case "allowed_callers":
+        if !FieldNames.Neutral.onlyDirect.includes(value) { toolLoss.dropped("\(given.field).\(name)") }
       case "environment" where kind == .shell:
         guard value.isObject else { throw .expected("an object", at: "\(given.path).environment", got: value) }
         guard value["type"]?.equals("local") == true else {
           // The shell would have to run in a container of OpenAI's.
           unsupported.insert(kind.rawValue)
-          return toolLoss.add("tools", "dropped shell, whose container is not supported")
+          return toolLoss.add(given.field, "dropped shell, whose container is not supported")
         }
-        words += skills(value)
-      default: toolLoss.add("tools.\(name)", "dropped", isKnown: false)
+        words += skills(value, given)
+      default: toolLoss.add("\(given.field).\(name)", "dropped", isKnown: false)
       }
     }
     declared[key] = (tool, tools.count)
@@ -188,11 +192,11 @@ extension RequestTranslator {
   }
 
   /// What is said of the skills on the client's computer.
-  private mutating func skills(_ environment: JSON) -> String {
+  private mutating func skills(_ environment: JSON, _ given: GivenTool) -> String {
     var words = ""
     for (name, value) in environment.members where !value.isNull && name != "type" {
       guard name == "skills" else {
-        toolLoss.add("tools.environment.\(name)", "dropped", isKnown: false)
+        toolLoss.add("\(given.field).environment.\(name)", "dropped", isKnown: false)
         continue
       }
       for skill in value.elements {
@@ -201,7 +205,7 @@ extension RequestTranslator {
       }
     }
     guard !words.isEmpty else { return "" }
-    toolLoss.approximated("tools.environment.skills", "moved to the description")
+    toolLoss.approximated("\(given.field).environment.skills", "moved to the description")
     return "\n\nSkills that the commands can use:" + words
   }
 

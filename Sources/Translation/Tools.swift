@@ -9,6 +9,8 @@ extension RequestTranslator {
   struct GivenTool {
     var tool: JSON
     var path: String
+    /// The same without numbers, for the ledger.
+    let field: String
     /// The name that several tools have in common.
     var namespace: String?
     /// It takes the place of an earlier one of its name.
@@ -17,6 +19,7 @@ extension RequestTranslator {
     init(_ tool: JSON, _ path: String, namespace: String? = nil, replaces: Bool = false) {
       self.tool = tool
       self.path = path
+      field = String(path.split(separator: "[").map { $0.drop { $0.isNumber || $0 == "]" } }.joined())
       self.namespace = namespace
       self.replaces = replaces
     }
@@ -41,9 +44,9 @@ extension RequestTranslator {
       let key = one.key
       if let key, let other = declared[key] {
         if other.tool == one.tool {
-          toolLoss.approximated("tools", "a tool that is declared twice is sent once")
+          toolLoss.approximated(one.field, "a tool that is declared twice is sent once")
         } else if one.replaces {
-          toolLoss.approximated("tools", "of two tools of one name the later one is sent")
+          toolLoss.approximated(one.field, "of two tools of one name the later one is sent")
           tools[other.place] = try translate(one)
           declared[key] = (one.tool, other.place)
         } else {
@@ -67,15 +70,17 @@ extension RequestTranslator {
 
   private mutating func translate(_ given: GivenTool) throws(APIError) -> JSON {
     let (tool, path) = (given.tool, given.path)
-    if path.hasPrefix("f") { return try translate(function: tool, given, path, "functions") }
+    if path.hasPrefix("f") { return try translate(function: tool, given, path, given.field) }
     guard tool.isObject else { throw .expected("an object", at: path, got: tool) }
     let type = tool["type"].flatMap { $0.isNull ? nil : $0 }
     if tool["input_schema"] != nil, type == nil || type!.equals("custom") { return try translate(own: given) }
     if type?.equals("custom") == true { return try translate(custom: given) }
     if type == nil || type!.equals("function") || (type!.string ?? "").lowercased() == "function" {
       if let function = tool["function"], !function.isNull {
-        let made = try translate(function: function, given, "\(path).function", "tools.function")
-        if tool.count > 2 || type == nil { noteRest(of: tool, "tools", known: ["type", "function", "cache_control"]) }
+        let made = try translate(function: function, given, "\(path).function", "\(given.field).function")
+        if tool.count > 2 || type == nil {
+          noteRest(of: tool, given.field, known: ["type", "function", "cache_control"])
+        }
         if let mark = tool["cache_control"], !mark.isNull { made["cache_control"] = mark }
         return made
       }
@@ -83,7 +88,7 @@ extension RequestTranslator {
       guard tool["name"] != nil || names.hasHostedTools else {
         throw .invalid("\(path).function: Field required", param: "\(path).function")
       }
-      return try translate(function: tool, given, path, "tools")
+      return try translate(function: tool, given, path, given.field)
     }
     // Anthropic's tools that run on a server declare no schema.
     guard let name = tool["name"]?.string, tool["parameters"] == nil, tool["function"] == nil else {
@@ -120,7 +125,7 @@ extension RequestTranslator {
     for name in names.nativeOfTools { if let value = function[name], !value.isNull { made[name] = value } }
     renameExamples(made, schema.names)
     for (name, value) in function.members where !Self.functionMembers.contains(name) && !value.isNull {
-      if name == "type", field == "tools" { continue }
+      if name == "type", field == given.field { continue }
       if !names.nativeOfTools.contains(name) { noteMember(name, value, of: field) }
     }
     return made
@@ -132,9 +137,9 @@ extension RequestTranslator {
     guard tool["name"]?.isString == true, let key = given.key else {
       throw .expected("a string", at: "\(path).name", got: tool["name"])
     }
-    let schema = try inputSchema(tool["input_schema"], "\(path).input_schema", "tools.input_schema")
+    let schema = try inputSchema(tool["input_schema"], "\(path).input_schema", "\(given.field).input_schema")
     let made = tool.shallowCopy()
-    made["name"] = JSON(declare(key, schema.names, "tools"))
+    made["name"] = JSON(declare(key, schema.names, given.field))
     made["description"] = try Self.description(tool["description"], schema.rule, path)
     made["input_schema"] = schema.schema
     renameExamples(made, schema.names)
@@ -147,7 +152,7 @@ extension RequestTranslator {
     let isNested = tool["custom"] != nil
     let custom = tool["custom"] ?? tool
     let path = isNested ? "\(given.path).custom" : given.path
-    let field = isNested ? "tools.custom" : "tools"
+    let field = isNested ? "\(given.field).custom" : given.field
     guard custom.isObject else { throw .expected("an object", at: path, got: custom) }
     guard custom["name"]?.isString == true, let key = given.key else {
       throw .expected("a string", at: "\(path).name", got: custom["name"])
@@ -162,7 +167,7 @@ extension RequestTranslator {
       "required": JSON(array: [JSON("input")]),
     ])
     if let mark = tool["cache_control"], !mark.isNull { made["cache_control"] = mark }
-    if isNested { noteRest(of: tool, "tools", known: ["type", "custom", "cache_control"]) }
+    if isNested { noteRest(of: tool, given.field, known: ["type", "custom", "cache_control"]) }
     let known = ["name", "description", "format", "type", "cache_control"]
     for (name, value) in custom.members where !known.contains(name) && !value.isNull {
       noteMember(name, value, of: field)

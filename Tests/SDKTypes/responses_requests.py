@@ -40,6 +40,12 @@ SAMPLES: dict[str, list[tuple[str, Any]]] = {
     "input.encrypted_content": [("", seal(THINKING)), ("=foreign", "gAAAAABo")],
     "tools.parameters": [("", SCHEMA)], "tools.tools.parameters": [("", SCHEMA)],
     "tools.filters.allowed_domains": [("", ["example.test"])],
+    # What must be there, but has its own fate, asks for nothing in the other ways.
+    "input.content.annotations": [("=none", []), ("=some", [{"type": "file_path", "file_id": "f", "index": 0}])],
+    "input.content.detail": [(f"={level}", level) for level in ("auto", "low", "high", "original")],
+    "input.output.detail": [(f"={level}", level) for level in ("auto", "low", "high", "original")],
+    "tools.description": [("=none", ""), ("=some", "Looks.")],
+    "tools.tools.async": [("=false", False), ("=true", True)],
     "text.format.schema": [("", SCHEMA)],
     "input.text.format.schema": [("", SCHEMA)],
     "input.tools": [("", [TOOL])],
@@ -82,9 +88,9 @@ def request(value: Json) -> Json:
     if isinstance(made["input"], list):
         made["input"] = conversation(dict(made["input"][0]))
         for item in made["input"]:
-            for part in [*(item.get("content") or []), *(item.get("output") or [])]:
-                if isinstance(part, dict) and "filename" in part:
-                    part["file_data"] = PDF
+            for name in ("content", "output"):
+                if isinstance(item.get(name), list):
+                    item[name] = [with_source(part) for part in item[name]]
         if any(item.get("type", "").endswith("_call") for item in made["input"]):
             made["tools"] = [TOOL]
     if "stream_options" in made:
@@ -94,12 +100,21 @@ def request(value: Json) -> Json:
         kind = choice["type"] if isinstance(choice, dict) else ""
         if kind == "custom":
             made.setdefault("tools", [{"type": "custom", "name": "look"}])
-        elif kind and kind not in ("function", "allowed_tools"):
-            made.setdefault("tools", [{"type": kind, "name": "look", "server_label": "x"}, TOOL])
+        elif kind in ("shell", "apply_patch") or kind.startswith("web_search"):
+            made.setdefault("tools", [{"type": kind}, TOOL])
         made.setdefault("tools", [TOOL])
     if "summary" in made.get("reasoning", {}):
         made["reasoning"].setdefault("effort", "low")
     return made
+
+
+def with_source(part: Json) -> Json:
+    """An image or a file of which a type only says that it may have each of its sources."""
+    if part.get("type") == "input_image" and not {"image_url", "file_id"} & part.keys():
+        return part | {"image_url": IMAGE}
+    if part.get("type") == "input_file" and not {"file_data", "file_url", "file_id"} & part.keys():
+        return part | {"file_data": PDF}
+    return part
 
 
 def conversation(item: Json) -> list[Json]:
@@ -113,6 +128,7 @@ def conversation(item: Json) -> list[Json]:
             item["encrypted_content"] = seal(COMPACTED)
         return [user, item, user]
     if kind == "reasoning":
+        item.setdefault("encrypted_content", seal(THINKING))
         return [user, item, {"role": "assistant", "content": "Seen."}, user]
     if kind.endswith("_call_output") and kind not in ("computer_call_output",):
         call = {"type": "function_call", "call_id": item.get("call_id") or item.get("id") or "call_1", "name": "look",

@@ -39,7 +39,8 @@ def wrong(path: str, variant: Variant, row: table.Row, records: list[Json]) -> s
         if "error" not in first:
             return "was not rejected"
         error = first["error"]["body"]["error"]
-        is_named = first["error"]["status"] == 400 and names(path, error.get("param") or "")
+        # What has no fault of its own is refused with the item that it is in.
+        is_named = first["error"]["status"] == 400 and names(row.get("by", path), error.get("param") or "")
         return None if is_named else f"was rejected as {error}"
     if "error" in first:
         return f"was rejected: {first['error']['body']['error']['message']}"
