@@ -149,7 +149,7 @@ extension ResponsesAnswer {
     take(input: text.slice, of: item, to: &out)
   }
 
-  private func take(input: ByteSlice, of item: ResponseItem, to out: inout Output) {
+  func take(input: ByteSlice, of item: ResponseItem, to out: inout Output) {
     switch item.kind {
     case .functionCall: delta("response.function_call_arguments.delta", "", input, in: item, to: &out)
     case .customCall: delta("response.custom_tool_call_input.delta", "", input, in: item, to: &out)
