@@ -47,13 +47,13 @@ extension Conversation {
     case "shell_call": try take(call: item, of: .shell, path)
     case "apply_patch_call": try take(call: item, of: .applyPatch, path)
     case "function_call_output", "custom_tool_call_output", "local_shell_call_output":
-      hear(try result(item, path, "output"), of: item, type)
-    case "shell_call_output": hear(try shellResult(item, path), of: item, type)
+      try hear(result(item, path, "output"), of: item, type, path)
+    case "shell_call_output": try hear(shellResult(item, path), of: item, type, path)
     case "apply_patch_call_output":
       let result = try result(item, path, "output")
       if item["status"]?.equals("failed") == true { result["is_error"] = JSON(true) }
       if result["content"] == nil { result["content"] = item["status"] }
-      hear(result, of: item, type)
+      try hear(result, of: item, type, path)
     case "reasoning": takeReasoning(item)
     case "compaction": try takeCompaction(item, path)
     case "item_reference":
@@ -102,10 +102,10 @@ extension Conversation {
   }
 
   /// Adds the result of a call, which the answer has to follow.
-  private mutating func hear(_ result: JSON, of item: JSON, _ type: String) {
+  private mutating func hear(_ result: JSON, of item: JSON, _ type: String, _ path: String) throws(APIError) {
     sawConversation = true
     endsInPrefill = false
-    putResult(of: resultID(item, type), result)
+    putResult(of: try resultID(item, type, path), result)
   }
 
   // MARK: Reasoning
