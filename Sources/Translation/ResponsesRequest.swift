@@ -92,7 +92,13 @@ extension RequestTranslator {
         guard given.isObject else { throw .expected("an object", at: "input[\(index)].\(name)", got: given) }
         noteRest(of: given, "input.\(name)", known: [member])
         guard let value = given[member], !value.isNull else { continue }
-        if name == "text" { update.format = value } else { update.effort = value }
+        let path = "input[\(index)].\(name).\(member)"
+        if name == "text" {
+          (update.format, update.formatPath) = (value, path)
+        } else {
+          guard value.isString else { throw .expected("a string", at: path, got: value) }
+          update.effort = value
+        }
       }
     }
   }
