@@ -31,6 +31,7 @@ extension RequestTranslator {
     for name: StaticString in ["reasoning", "text"] {
       if let value = field(name), !value.isObject { throw .expected("an object", at: "\(name)", got: value) }
     }
+    try checkRepeated()
 
     let maxTokens = try maxTokens()
     body["max_tokens"] = JSON(maxTokens)
@@ -76,6 +77,22 @@ extension RequestTranslator {
         param: "conversation")
     }
   }
+
+  /// What the response repeats must be what clients expect there, also where nothing is made of it here.
+  private func checkRepeated() throws(APIError) {
+    for path in Self.repeatedTexts {
+      if let value = field(at: path), !value.isString { throw .expected("a string", at: path, got: value) }
+    }
+    if let value = field("metadata"), !value.isObject { throw .expected("an object", at: "metadata", got: value) }
+    if let value = field("top_logprobs"), value.wholeNumber == nil {
+      throw .expected("an integer", at: "top_logprobs", got: value)
+    }
+  }
+
+  private static let repeatedTexts = [
+    "prompt_cache_key", "prompt_cache_retention", "reasoning.effort", "reasoning.generate_summary",
+    "reasoning.summary", "safety_identifier", "service_tier", "text.verbosity", "truncation", "user",
+  ]
 
   private func instructions() throws(APIError) -> [JSON] {
     guard let words = field("instructions") else { return [] }
