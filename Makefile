@@ -53,8 +53,8 @@ test: ## set up, build, and run all tests
 	@$(MAKE) --no-print-directory all
 	@scripts/test
 
-test-agents: all ## try the libraries that people build agents with
-	@scripts/fetch agents aider
+test-agents: all ## try the libraries that people build agents with, and the Codex CLI (a download of 380 MB)
+	@scripts/fetch agents aider codex
 	@PYTHONDONTWRITEBYTECODE=1 timeout 600 $(SCRATCH)/agents-venv/bin/pytest -q -p no:cacheprovider Tests/Agents
 
 test-examples: all ## run every example of scripts/examples, llm and aider among them

@@ -58,7 +58,7 @@ let package = Package(
     .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     // What Glibc's module lacks: epoll, pidfds, signalfds, the allocator's settings.
     .target(name: "CLinux"),
-    // What Swift can't say of bytes without many more instructions.
+    // Searches of bytes for which Swift needs many more instructions.
     .target(name: "CBytes"),
     // What the server says of its interface. Data.
     .target(name: "COpenAPI", exclude: ["openapi.json"]),

@@ -11,9 +11,9 @@
 #            host, port, listen  where to listen; listen is the whole of it
 #            backend             BACKEND, with auto decided
 #            closed              why nobody but this machine may be let in, or nothing
-#            responses           the file of responses, or nothing where none are kept
+#            responses           the file of responses, or nothing if none are kept
 #            RUN_DIR             where the private files are; not exported yet
-#      and  no_store REASON     says why no responses are kept, and keeps none
+#      and  no_store REASON     logs why no responses are kept, and sets responses to nothing
 # CLAUDE_PROXY_FROM_FILE has the names of what came from the file, for the next reading.
 #
 # shellcheck disable=SC2154 # words, inetd and the others are claude-proxy's
@@ -182,12 +182,12 @@ case ${LOG_FORMAT:-json} in json | text) ;; *) problem "LOG_FORMAT=$LOG_FORMAT: 
 # no_store REASON: one line of the log, or of --check.
 no_store() {
   # A log line takes no quote and no backslash.
-  case $1 in *[\"\\]*) set -- 'no file can be made in the folder of STATE_DIR or RESPONSES_STORE; give another one' ;; esac
-  warn "responses are not kept, and previous_response_id is refused: $1. RESPONSES_STORE=off says so without this line"
+  case $1 in *[\"\\]*) set -- 'no file can be made in the folder of STATE_DIR or RESPONSES_STORE; set it to another folder' ;; esac
+  warn "responses are not kept, and previous_response_id is refused: $1. To start without this warning, set RESPONSES_STORE=off"
   responses=
 }
 responses=
-# A pipeline of the user's has its own options.
+# In PIPELINE the user gives responses-store its options.
 case ${PIPELINE:+own}${RESPONSES_STORE:-on} in
 own*) ;;
 on)
@@ -199,6 +199,6 @@ off) ;;
 */*) responses=$RESPONSES_STORE ;;
 *) problem "RESPONSES_STORE=$RESPONSES_STORE: expected on, off or the path of a file, for example /var/lib/claude-proxy/responses.sqlite" ;;
 esac
-case ${RESPONSES_KEEP:-1} in *[!0]*) ;; *) problem "RESPONSES_KEEP=$RESPONSES_KEEP: expected a number of seconds above 0; RESPONSES_STORE=off keeps no responses" && RESPONSES_KEEP= ;; esac
-# A file of SQLite has a size below which nothing fits.
-[ "${RESPONSES_MAX_SIZE:-65536}" -ge 65536 ] || { problem "RESPONSES_MAX_SIZE=$RESPONSES_MAX_SIZE: expected a number of bytes from 65536 on" && RESPONSES_MAX_SIZE=; }
+case ${RESPONSES_KEEP:-1} in *[!0]*) ;; *) problem "RESPONSES_KEEP=$RESPONSES_KEEP: expected at least 1 second; to keep no responses, set RESPONSES_STORE=off" && RESPONSES_KEEP= ;; esac
+# A smaller file of SQLite has no room for a response.
+[ "${RESPONSES_MAX_SIZE:-65536}" -ge 65536 ] || { problem "RESPONSES_MAX_SIZE=$RESPONSES_MAX_SIZE: expected at least 65536 bytes" && RESPONSES_MAX_SIZE=; }

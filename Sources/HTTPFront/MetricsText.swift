@@ -30,11 +30,11 @@ extension Metrics {
     text.family("claude_cli_status", "gauge", "Whether the Claude CLI can be used; nothing where none is needed.")
     if cli != .unknown { text.sample("claude_cli_status", [], cli == .usable ? "1" : "0") }
     if let store {
-      text.family("responses_store_up", "gauge", "Whether responses can be kept; nothing where none are to be.")
+      text.family("responses_store_up", "gauge", "1 if responses can be kept, else 0; missing if the store is off.")
       text.sample("responses_store_up", [], store.isWell ? "1" : "0")
-      text.family("responses_stored", "gauge", "Responses that are kept.")
+      text.family("responses_stored", "gauge", "The number of kept responses.")
       if let count = store.responses { text.sample("responses_stored", [], String(count)) }
-      text.family("responses_store_bytes", "gauge", "The size of the responses that are kept.")
+      text.family("responses_store_bytes", "gauge", "The size of the kept responses, in bytes.")
       if let bytes = store.bytes { text.sample("responses_store_bytes", [], String(bytes)) }
     }
     text.family("rate_limited_total", "counter", "Requests answered with 429.")

@@ -2,12 +2,12 @@
 import NIOHTTP1
 import Records
 
-/// Which request goes where: one line of the route table.
+/// One line of the route table: which operation of which API answers a path.
 ///
 /// A line is `METHOD PATH OPERATION DIALECT`, for example `GET /v1/models/{id} model auto`. A segment of the path in
-/// braces stands for any one segment; the one called `{id}` is handed on as `ctx.id`.
+/// braces matches any one segment. The stages get the segment `{id}` as `ctx.id`.
 package final class Route: Sendable {
-  /// What answers.
+  /// Who answers: the pipeline, or the front by itself.
   package enum Purpose: String, Sendable {
     /// The pipeline; its answer is handed on.
     case relay
@@ -17,7 +17,7 @@ package final class Route: Sendable {
     case live, page, description
   }
 
-  /// What a request of the route may bring.
+  /// Whether a request of the route may or must have a body.
   package enum Body: Sendable {
     /// The record's payload is null.
     case none
@@ -54,7 +54,7 @@ package final class Route: Sendable {
 
   // MARK: A line
 
-  /// The word that stands for a dialect where the front answers by itself: the operation is then the purpose.
+  /// The word in the place of a dialect if the front answers by itself. The operation is then the purpose.
   private static let front = "front"
   private static let methods: [HTTPMethod] = [.GET, .POST, .PUT, .PATCH, .DELETE]
 
@@ -82,11 +82,12 @@ package final class Route: Sendable {
     }
     guard Self.isName(op), op != Operation.health.rawValue else {
       throw Fault(
-        "the operation is \(op); expected small letters, digits and _, for example messages, and not health")
+        "the operation is \(op); expected lower-case letters, digits and _, for example messages (health is reserved)")
     }
     guard Self.isName(dialect, and: "-"), dialect != Self.front else {
       throw Fault(
-        "the dialect is \(dialect); expected small letters, digits, _ and -, for example openai, and not front")
+        "the dialect is \(dialect); expected lower-case letters, digits, _ and -, for example openai "
+          + "(front is reserved)")
     }
     self.init(method, path, segments, .relay, Operation(rawValue: op), Dialect(rawValue: dialect))
   }
@@ -109,10 +110,10 @@ package final class Route: Sendable {
         segments.append(isID ? .id : .any)
         continue
       }
-      // Escapes never match: the table is compared with a path as it came.
+      // Escapes never match, because the path of a request is compared without decoding.
       guard !text.isEmpty, text != ".", text != "..", text.utf8.allSatisfy(isPathByte) else {
         throw Fault(
-          "the part \"\(text)\" of the path can't be matched; expected letters, digits and -._~!$&'()*+,=:@, or {id}")
+          "the segment \"\(text)\" of the path is invalid; expected letters, digits and -._~!$&'()*+,=:@, or {id}")
       }
       segments.append(.literal(String(text)))
     }
@@ -142,7 +143,7 @@ package final class Route: Sendable {
 
   // MARK: Matching
 
-  /// Whether a segment of the path stands for any.
+  /// Whether a segment of the path matches any segment.
   var isOpen: Bool {
     segments.contains { if case .literal = $0 { false } else { true } }
   }
@@ -152,7 +153,7 @@ package final class Route: Sendable {
     segments.map { if case .literal(let text) = $0 { "/" + text } else { "/{}" } }.joined()
   }
 
-  /// Nil where the path isn't this route's; else the id in it, or nothing.
+  /// The id in the path, or "" if the route has none; nil if the route does not match.
   func match(_ asked: String) -> String? {
     var rest = asked.utf8[...]
     var id = ""
@@ -165,7 +166,7 @@ package final class Route: Sendable {
         guard text.elementsEqual(expected.utf8) else { return nil }
         continue
       }
-      // Other programs on the way read dots as steps in the path, never as a name.
+      // Other programs on the way read dots as steps in the path, not as a name.
       guard !text.isEmpty, let decoded = percentDecoded(Substring(text)), decoded != ".", decoded != ".." else {
         return nil
       }

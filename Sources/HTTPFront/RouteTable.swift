@@ -2,14 +2,14 @@
 import NIOHTTP1
 import Records
 
-/// All routes: the front's whole knowledge of the APIs.
+/// All routes. The front knows the APIs only by this table.
 package struct RouteTable: Sendable {
-  /// Those of the settings, then the built-in ones that they leave.
+  /// The routes of the settings, then the built-in routes that they do not replace.
   package let routes: [Route]
-  /// Those whose paths have no open segment, by path.
+  /// The routes whose paths have no open segment, by path.
   private let exact: [String: [Route]]
   private let open: [Route]
-  /// The methods that some route takes, and those that all do.
+  /// The methods that some route takes, and the methods that every path takes.
   package let methods: [String]
 
   private init(_ routes: [Route]) {
@@ -38,7 +38,7 @@ package struct RouteTable: Sendable {
     self.init(own + Self.builtIn.routes.filter { !replaced.contains(Self.key(of: $0)) })
   }
 
-  /// Two routes of one key would take the same requests.
+  /// Routes with the same key would match the same requests.
   private static func key(of route: Route) -> String { route.method.rawValue + " " + route.shape }
 
   private static func routes(of text: String, isBuiltIn: Bool) throws(Failure) -> [Route] {
@@ -75,9 +75,9 @@ package struct RouteTable: Sendable {
   // MARK: Finding
 
   package enum Match {
-    /// - Parameter dialect: that of the API that the path names, where the route leaves it open.
+    /// - Parameter dialect: the dialect of the route; if the route leaves it open, that of the API that the path names.
     case found(Route, id: String?, dialect: Dialect)
-    /// The path is known; these methods are what it takes.
+    /// The path is known, and takes only these methods.
     case wrongMethod(allowed: [String])
     case unknown
   }
@@ -85,16 +85,17 @@ package struct RouteTable: Sendable {
   /// Finds the route of a path (without its query), written in its canonical form or as a base URL makes it.
   package func find(_ method: HTTPMethod, _ path: String) -> Match {
     let match = find(method, canonical: path, named: nil)
-    // Nearly all requests have a canonical path: they don't pay for taking others apart.
+    // Nearly all paths are canonical, so the others are taken apart only if this search fails.
     guard case .unknown = match, let asked = RoutePath(path) else { return match }
     return find(method, canonical: asked.canonical, named: asked.dialect)
   }
 
-  /// HEAD goes where GET goes. A path without open segments hides those with them: `input_tokens` is no response's id.
+  /// HEAD matches the routes of GET. A path without open segments hides paths with them: `input_tokens` is never the id
+  /// of a response.
   private func find(_ method: HTTPMethod, canonical path: String, named dialect: Dialect?) -> Match {
     let wanted = method == .HEAD ? .GET : method
     func found(_ route: Route, _ id: String) -> Match {
-      // The API of a chat completion is found out, or set, wherever a route leaves it open.
+      // If a route for messages leaves the API open, a setting or oai2anth decides, not the path.
       let isOpen = route.dialect == .auto && route.op != .messages
       return .found(route, id: id.isEmpty ? nil : id, dialect: isOpen ? dialect ?? .auto : route.dialect)
     }
@@ -124,7 +125,7 @@ package struct RouteTable: Sendable {
 
   // MARK: The built-in routes
 
-  /// What the front asks its pipelines by itself.
+  /// The route of the health requests that the front sends by itself.
   static let ready = builtIn.routes.first { $0.purpose == .ready }!
 
   private static let builtInLines = """
@@ -164,7 +165,7 @@ package struct RouteTable: Sendable {
       DELETE /conversations/{id}/items/{item}         conversations    responses
       """)
 
-  /// The lines of an API at both of the places that its clients' base URLs name.
+  /// The lines of an API under both prefixes that its clients use in their base URLs.
   private static func twice(_ lines: String) -> String {
     ["/openai/v1/", "/v1/"].map { place in
       lines.split(separator: "\n").map { line in

@@ -3,15 +3,15 @@ import Logs
 import Records
 import SharedFile
 
-/// The folder of the private files of a running proxy, as health looks at it: stages keep their files there, whatever the
-/// backend is.
+/// The folder of the private files of a running proxy. Health checks it for every backend, because stages keep files
+/// there.
 struct RunFolder {
   private var lastFault: String?
 
-  /// Makes the folder again where it is gone, and tries whether it takes a file.
+  /// Makes the folder again if it is missing, and tries to write a file in it.
   ///
-  /// - Parameter path: of the folder; nil where there is none.
-  /// - Returns: why it can't be used, for a health answer; nil where it can.
+  /// - Parameter path: the path of the folder; nil if the server has none.
+  /// - Returns: why the folder can't be used, for a health answer; nil if it can.
   mutating func fault(at path: String?, _ log: Log) -> String? {
     guard let path else { return nil }
     do throws(Failure) {

@@ -2,14 +2,14 @@
 import JSONText
 import NIOCore
 
-/// What a health answer says of the responses that are kept: `responses_store` in its `details`.
+/// The part of a health answer about kept responses: `responses_store` in its `details`.
 package struct StoreGauges: Equatable {
   /// Whether they can be kept.
   package var isWell: Bool
   package var responses: Int?
   package var bytes: Int?
 
-  /// Nil where the pipeline keeps none, or hasn't said.
+  /// Nil if the pipeline keeps no responses, or has not answered a health request yet.
   package init?(health body: ByteBuffer?) {
     let found = body?.withUnsafeReadableBytes { bytes -> StoreGauges? in
       Self.member(of: bytes.assumingMemoryBound(to: UInt8.self)).map { StoreGauges($0) }
@@ -30,8 +30,8 @@ package struct StoreGauges: Equatable {
     Scan.member("details", of: answer).flatMap { Scan.member("responses_store", of: $0) }
   }
 
-  /// Appends the `details` of a health answer for anybody, with a comma after it: of the store only its status, since
-  /// the rest may name files of this machine.
+  /// Appends the `details` of a health answer for clients without a token, with a comma after it. Of the store it has
+  /// only the status, because the rest may name files of this machine.
   static func append(open details: ByteSlice, to body: inout Bytes) {
     guard let store = Scan.member("responses_store", of: details) else {
       body.append("\"details\":")

@@ -26,14 +26,19 @@ package struct ModelMap: RecordFilter {
     var named: [ByteSlice] = []
     var isString = true
     var saysHowToThink = false
+    let asking = Self.fieldsThatAskToThink[Dialect(of: line.ctx)]
+    // A null says nothing, and what asks to think takes its place: of repeated keys the last one would count.
+    var unsaid: ByteSlice?
     let isWhole = Scan.members(line.payload) { key, value in
       if key.equals("model") {
         named.append(value)
         isString = value[0] == UInt8(ascii: "\"") || value.equals("null")
-      } else if key.equals("reasoning_effort") || key.equals("thinking")
-        || (key.equals("reasoning") && !value.equals("null"))
-      {
-        saysHowToThink = true
+      } else if key.equals("reasoning_effort") || key.equals("thinking") || key.equals("reasoning") {
+        if !value.equals("null") {
+          saysHowToThink = true
+        } else if let asking, key.equals(asking.key) {
+          unsaid = value
+        }
       }
       return true
     }
@@ -64,8 +69,8 @@ package struct ModelMap: RecordFilter {
     var losses = LossLedger()
     if resolved.wantsMillion { widen(resolved.model, &ctx, &losses) }
     // OpenAI's fields ask for it in a way that the translators fit to the rest of the request.
-    let asking = resolved.wantsThinking && !saysHowToThink ? Self.fieldsThatAskToThink[Dialect(of: line.ctx)] : nil
-    if resolved.wantsThinking, !saysHowToThink, asking == nil {
+    let isToAsk = resolved.wantsThinking && !saysHowToThink
+    if isToAsk, asking == nil {
       losses.add("model", "dropped :thinking, since the request must say how to think")
     }
     if let routing = resolved.routing { losses.add("model", "dropped \(routing), since there is no router") }
@@ -74,13 +79,15 @@ package struct ModelMap: RecordFilter {
       ctx.append(object: earlier.slice, adding: losses)
     }
     out.record(.request, of: line.rid, isBare: line.isBare, ctx: ctx.slice) {
-      Self.splice(resolved.model, for: named, into: line.payload, adding: asking, to: &$0)
+      Self.splice(
+        resolved.model, for: named, into: line.payload, asking: isToAsk ? asking : nil, in: isToAsk ? unsaid : nil,
+        to: &$0)
     }
   }
 
   /// What a request says that asks to think, by its dialect.
-  private static let fieldsThatAskToThink: [Dialect?: StaticString] = [
-    .openai: #""reasoning_effort":"medium""#, .responses: #""reasoning":{"effort":"medium"}"#,
+  private static let fieldsThatAskToThink: [Dialect?: (key: StaticString, value: StaticString)] = [
+    .openai: ("reasoning_effort", #""medium""#), .responses: ("reasoning", #"{"effort":"medium"}"#),
   ]
 
   private func resolve(_ asked: String) -> ModelTable.Resolution {
@@ -127,27 +134,40 @@ package struct ModelMap: RecordFilter {
     }
   }
 
+  /// - Parameter place: where the body has a null for what asks to think; nil where it has no such member.
   private static func splice(
-    _ name: String, for old: [ByteSlice], into body: ByteSlice, adding member: StaticString?, to bytes: inout Bytes
+    _ name: String, for old: [ByteSlice], into body: ByteSlice, asking: (key: StaticString, value: StaticString)?,
+    in place: ByteSlice?, to bytes: inout Bytes
   ) {
     bytes.reserve(body.count + name.utf8.count + 48)
     var at = 0
     if old.isEmpty {
       bytes.append(#"{"model":"#)
       bytes.append(quoted: name)
+      if let asking, place == nil { bytes.append(member: asking) }
       at = 1
       if body[Scan.skipSpace(body, 1)] != UInt8(ascii: "}") { bytes.append(",") }
     }
-    for value in old {
+    for value in (old + (place.map { [$0] } ?? [])).sorted(by: { $0.baseAddress! < $1.baseAddress! }) {
       let start = value.baseAddress! - body.baseAddress!
       bytes.append(body.cut(at, start))
-      bytes.append(quoted: name)
       at = start + value.count
-    }
-    if let member {
-      bytes.append(",")
-      bytes.append(member)
+      if let asking, value.baseAddress == place?.baseAddress {
+        bytes.append(asking.value)
+        continue
+      }
+      bytes.append(quoted: name)
+      if let asking, place == nil, value.baseAddress == old.last?.baseAddress { bytes.append(member: asking) }
     }
     bytes.append(body.cut(at, body.count))
+  }
+}
+
+extension Bytes {
+  fileprivate mutating func append(member: (key: StaticString, value: StaticString)) {
+    append(",\"")
+    append(member.key)
+    append("\":")
+    append(member.value)
   }
 }

@@ -18,7 +18,9 @@ package struct CommonOptions: ParsableArguments {
   @Flag(help: "End with status 65 at the first line that can't be read.")
   package var strictInput = false
 
-  @Option(help: ArgumentHelp("The API of requests that name none: openai, anthropic or auto.", valueName: "dialect"))
+  @Option(
+    help: ArgumentHelp(
+      "The API of requests that name none: openai, anthropic, responses or auto.", valueName: "dialect"))
   package var dialect: Dialect?
 
   @Option(help: ArgumentHelp("What requests that name no operation ask for.", valueName: "operation"))
@@ -52,7 +54,7 @@ package protocol FilterCommand: ParsableCommand {
   var bareDialect: Dialect? { get }
   /// Whether what brings no ctx is in that dialect already.
   var bareIsTranslated: Bool { get }
-  /// What the log lines call the program.
+  /// The name of the program in log lines.
   static var logName: String { get }
   func filter() throws(Failure) -> Filter
 }

@@ -6,7 +6,7 @@ import JSONText
 /// A pipeline may have operations of its own: a route names them, and a stage answers them.
 package enum Operation: Hashable, Sendable, RawRepresentable {
   case messages, countTokens, models, model, health
-  /// One that the backends do not know. A stage before them answers it.
+  /// An operation that the backends do not know. A stage before them answers it.
   case other(String)
 
   package init(rawValue: String) {
@@ -38,7 +38,7 @@ package enum Operation: Hashable, Sendable, RawRepresentable {
   }
 }
 
-/// Whose API the client speaks, by name. A translator passes on what is in a dialect that it does not know.
+/// The name of the API that the client speaks. A translator passes on records of a dialect that it does not know.
 package struct Dialect: RawRepresentable, Hashable, Sendable {
   package let rawValue: String
 
@@ -56,7 +56,7 @@ package struct Dialect: RawRepresentable, Hashable, Sendable {
   /// The dialect that a ctx names, if any.
   package init?(of ctx: ByteSlice?) {
     guard let ctx, let value = Scan.member("dialect", of: ctx), !value.equals("null") else { return nil }
-    // What is no name names no dialect that anyone knows.
+    // A value that is not a plain string is the name of no dialect.
     self.init(rawValue: Scan.plainString(value)?.text ?? "")
   }
 }

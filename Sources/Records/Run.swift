@@ -227,6 +227,11 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
 enum BareAnswer {
   case event, lastEvent, response, error
 
+  /// The types of the events that end a stream: of Anthropic's messages, and of OpenAI's responses.
+  private static let lastTypes: [StaticString] = [
+    "message_stop", "response.completed", "response.incomplete", "response.failed",
+  ]
+
   /// Whether a body among requests is an answer: those name their type, and have no messages.
   static func isAnswer(_ body: ByteSlice) -> Bool {
     guard let type = Scan.plainString(Scan.member("type", of: body)) else { return false }
@@ -246,7 +251,7 @@ enum BareAnswer {
         } else if type.equals("error") {
           .error
         } else {
-          type.equals("message_stop") ? .lastEvent : .event
+          Self.lastTypes.contains { type.equals($0) } ? .lastEvent : .event
         }
       return
     }

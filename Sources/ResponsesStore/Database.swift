@@ -3,12 +3,12 @@ import CSQLite
 import Glibc
 import JSONText
 
-/// What SQLite refused, by its extended result code.
+/// An error of SQLite, with its extended result code.
 ///
 /// - SeeAlso: <https://www.sqlite.org/rescode.html>
 struct SQLiteFault: Error {
   let code: Int32
-  /// What the system said, where it said no; else 0.
+  /// The `errno` of the system call that failed; 0 if none did.
   let errno: Int32
   let message: String
 
@@ -21,7 +21,7 @@ final class Database {
   private let handle: OpaquePointer
   private var statements: [Statement?] = Array(repeating: nil, count: SQL.allCases.count)
 
-  /// - Parameter path: of a file that exists.
+  /// - Parameter path: the path of a file that exists.
   init(path: String) throws(SQLiteFault) {
     var opened: OpaquePointer?
     let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
@@ -33,7 +33,8 @@ final class Database {
       throw fault
     }
     handle = opened
-    // SQLite would remove the log by its name as the last connection closes. Another file may have that name by then.
+    // When the last connection closes, SQLite would remove the log by its name. Another file may have that name by
+    // then.
     var stays: Int32 = 1
     sqlite3_file_control(handle, "main", SQLITE_FCNTL_PERSIST_WAL, &stays)
   }
@@ -105,7 +106,7 @@ final class Database {
     return statement
   }
 
-  /// What a statement takes. Bytes must stay until the statement has run.
+  /// A parameter of a statement. Bytes must stay valid until the statement has run.
   enum Value {
     case number(Int)
     case optional(Int?)

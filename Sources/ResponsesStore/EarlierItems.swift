@@ -2,8 +2,8 @@
 import JSONText
 import Records
 
-/// What a request needs of earlier responses: the conversation that it goes on with, items that it refers to, and the
-/// seals of reasoning that it sends back without them.
+/// The parts of earlier responses that a request needs: the conversation that it continues, the items that it refers
+/// to, and the `encrypted_content` of reasoning that it sends back without it.
 struct EarlierItems: ~Copyable {
   private let file: ResponsesFile
   private let context: RequestContext
@@ -12,9 +12,10 @@ struct EarlierItems: ~Copyable {
   private(set) var number: Int?
   /// The items of the earlier conversation, with a comma after each.
   private var conversation = Bytes()
-  /// Where a request refers to an item, or lacks the seal of one: the item's id, by its place in the input.
+  /// The ids of items that must be looked up, by their places in the input: items that the request refers to, and
+  /// reasoning without its seal.
   private var wanted: [Int: (id: String, isReference: Bool)] = [:]
-  /// What was found of these, by id: pieces of `bytes`.
+  /// The items that were found, by id, as pieces of `bytes`.
   private var found: [String: (item: Range<Int>, seal: Range<Int>?)] = [:]
   private var bytes = Bytes()
 
@@ -45,11 +46,11 @@ struct EarlierItems: ~Copyable {
     self.wanted = wanted
   }
 
-  /// Looks everything up; gives the refusal of the request where that isn't possible.
+  /// Looks everything up. Returns the error for the client if something can't be found.
   ///
   /// - Parameters:
-  ///   - room: how many bytes may come of it.
-  ///   - nodes: how many JSON values.
+  ///   - room: how many bytes all of it may have.
+  ///   - nodes: how many JSON values all of it may have.
   mutating func resolve(room: Int, nodes: Int) -> APIError? {
     guard isNeeded else { return nil }
     var conversation = Bytes()
@@ -59,7 +60,7 @@ struct EarlierItems: ~Copyable {
     let oldest = file.settings.oldest(at: context.time)
     var number: Int?
     let outcome = file.perform(.reading, at: context.time) { (database) throws(SQLiteFault) -> Outcome in
-      // The work may be done again, on a new file.
+      // If the file turns out to be damaged, this work is repeated on a new file.
       conversation.removeAll()
       bytes.removeAll()
       found = [:]
@@ -75,7 +76,7 @@ struct EarlierItems: ~Copyable {
       var size = conversation.count
       for (_, want) in wanted {
         if let known = found[want.id] {
-          // Each place gets a copy of its own.
+          // Each place gets its own copy.
           size += known.item.count + (known.seal?.count ?? 0)
           guard size <= room else { return .tooLarge }
           continue
@@ -114,8 +115,8 @@ struct EarlierItems: ~Copyable {
 
   private enum Outcome { case done, unknownResponse, tooLarge }
 
-  /// Hands over the items of an input with what was found in the place of those that were looked up; each with the seal
-  /// that is not part of it.
+  /// Calls a closure with each item of an input, and with the seal that is kept beside it. An item that was looked up
+  /// takes the place of its reference.
   func forEachOwnItem(of input: ByteSlice, _ body: (_ item: ByteSlice, _ seal: ByteSlice?) -> Void) {
     var place = 0
     Scan.elements(input) { element in
@@ -145,7 +146,7 @@ struct EarlierItems: ~Copyable {
     }
     out.append(#""input":"#)
     guard input == nil || input?.first == UInt8(ascii: "[") || input?.first == UInt8(ascii: "\"") else {
-      // For resp2anth to refuse.
+      // resp2anth refuses this input.
       if let input { out.append(input) }
       return out.append("}")
     }
@@ -170,6 +171,6 @@ struct EarlierItems: ~Copyable {
 }
 
 extension Bytes {
-  /// Drops the content, and keeps no memory.
+  /// Drops the content, and frees its memory.
   fileprivate mutating func removeAll() { removeAll(keeping: 0) }
 }

@@ -2,12 +2,12 @@
 import Glibc
 import SharedFile
 
-/// Which file a path leads to.
+/// The identity of the file at a path.
 struct FileIdentity: Equatable {
   private let device: dev_t
   private let inode: ino_t
 
-  /// Nil where there is none.
+  /// Nil if the path has no file.
   init?(_ path: String) {
     var found = stat()
     guard lstat(path, &found) == 0 else { return nil }
@@ -16,7 +16,7 @@ struct FileIdentity: Equatable {
 
   private init(_ found: stat) { (device, inode) = (found.st_dev, found.st_ino) }
 
-  /// Finds the file, or makes an empty one, readable by its owner alone; its folder too.
+  /// Finds the file, or makes an empty file and its folder, which only the owner can read.
   ///
   /// Call it only while this process has no connection to the file: closing a descriptor of it would drop the locks.
   init(making path: String) throws(Trouble) {
@@ -31,7 +31,7 @@ struct FileIdentity: Equatable {
     guard fstat(file, &found) == 0, found.st_mode & S_IFMT == S_IFREG else {
       throw Trouble(.foreign, "it is no ordinary file")
     }
-    // The log and the shared memory get the same mode.
+    // SQLite gives the log and the shared memory the same mode.
     if found.st_mode & 0o077 != 0, fchmod(file, 0o600) != 0 {
       throw Trouble(errno: errno, "it can't be made readable by its owner alone")
     }
@@ -39,7 +39,7 @@ struct FileIdentity: Equatable {
   }
 }
 
-/// Holds a lock on the folder of a file, so that one process at a time makes that file or puts it aside.
+/// Holds a lock on the folder of a file, so that one process at a time makes that file or renames it.
 final class FolderLock {
   private let folder: Int32
 
@@ -74,7 +74,7 @@ final class FolderLock {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  /// The name, without its folder, of the newest damaged file that was put aside.
+  /// The name, without its folder, of the newest file that was renamed because it was damaged.
   static func newestDamaged(of path: String) -> String? {
     guard let entries = opendir(folder(of: path)) else { return nil }
     defer { closedir(entries) }

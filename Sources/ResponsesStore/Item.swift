@@ -6,7 +6,7 @@ import JSONText
 /// - SeeAlso: <https://platform.openai.com/docs/api-reference/responses/input-items>
 struct Item {
   let text: ByteSlice
-  /// Its `id`; nil where it has none.
+  /// Its `id`; nil if it has none.
   private(set) var id: String?
   /// The `encrypted_content` of a reasoning item, a string with its quotes.
   private(set) var seal: ByteSlice?
@@ -14,10 +14,10 @@ struct Item {
   private(set) var role: ByteSlice?
   private(set) var content: ByteSlice?
   private var memberCount = 0
-  /// A reasoning item that has a member `encrypted_content`, whatever it is.
+  /// Whether it has a member `encrypted_content`, of any type.
   private var hasSealMember = false
 
-  /// Nil for what is no object.
+  /// Nil if the text is not an object.
   init?(_ text: ByteSlice) {
     guard text.first == UInt8(ascii: "{") else { return nil }
     self.text = text
@@ -52,10 +52,10 @@ struct Item {
     return role == nil && content == nil && memberCount <= 2
   }
 
-  /// Reasoning whose thoughts the client left with us.
+  /// Whether it is reasoning whose seal the client did not get, and the file may have.
   var lacksSeal: Bool { isReasoning && seal == nil && id != nil }
 
-  /// What an id of this kind of item begins with.
+  /// The prefix of an id for this kind of item.
   var prefix: StaticString {
     guard let type else { return "msg" }
     if type.equals("function_call") { return "fc" }
@@ -119,7 +119,7 @@ struct Item {
 }
 
 extension Bytes {
-  /// Appends a kept item, an object that isn't empty, with its seal where it has one.
+  /// Appends a kept item, an object that isn't empty, with its seal if it has one.
   mutating func append(kept item: ByteSlice, seal: ByteSlice?) {
     guard let seal, item.count > 2 else { return append(item) }
     append(item.cut(0, item.count - 1))
@@ -144,7 +144,7 @@ extension Bytes {
 
 /// Strings in JSON text.
 enum JSONString {
-  /// What a string stands for; nil for any other value.
+  /// The value of a JSON string; nil for any other value.
   static func text(of value: ByteSlice) -> String? {
     guard value.count >= 2, value[0] == UInt8(ascii: "\"") else { return nil }
     let inside = value.cut(1, value.count - 1)
@@ -153,7 +153,7 @@ enum JSONString {
     return text.append(unescaped: inside) ? text.text : nil
   }
 
-  /// Whether a key, as it stands between its quotes, is that name. A key may be written with escapes.
+  /// Whether a key is that name. The key is the text between its quotes, and may have escapes.
   static func isKey(_ key: ByteSlice, _ name: StaticString) -> Bool {
     if key.equals(name) { return true }
     guard key.offset(of: UInt8(ascii: "\\")) != nil else { return false }

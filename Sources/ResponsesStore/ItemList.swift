@@ -15,10 +15,10 @@ struct ItemList: ~Copyable {
 
   var byteCount: Int { bytes.count }
 
-  /// Adds an item; one without an id gets one.
+  /// Adds an item. An item without an id gets one.
   ///
   /// - Parameters:
-  ///   - name: what such an id is made of, besides the kind and the place of the item.
+  ///   - name: the part of such an id between the kind and the place of the item.
   ///   - seal: the `encrypted_content` that is kept beside it, a string with its quotes.
   mutating func append(_ item: Item, name: String, seal: ByteSlice? = nil) {
     let given = item.id.flatMap { $0.isEmpty ? nil : $0 }

@@ -2,11 +2,11 @@
 import JSONText
 import Records
 
-/// Which of a response's items are asked for.
+/// The page of a response's items that a client asks for.
 ///
 /// - SeeAlso: <https://platform.openai.com/docs/api-reference/responses/input-items>
 struct ItemPage {
-  /// What came of looking for it.
+  /// The result of a search for a page.
   enum Outcome { case done, unknownResponse, unknownItem }
 
   private(set) var limit = 20
@@ -17,7 +17,7 @@ struct ItemPage {
 
   /// How many items one page may hold.
   private static let limits = 1...100
-  /// How many bytes one page may hold; the rest is for the next page.
+  /// How many bytes one page may hold. Further items come with the next page.
   static let maxBytes = Limits.maxLine / 2
 
   init(_ parameters: [(name: String, value: String)]) throws(APIError) {
@@ -43,11 +43,11 @@ struct ItemPage {
 extension Database {
   /// Appends a list of items as JSON.
   ///
-  /// - Parameter numbers: of the response and of those that it follows, oldest first.
+  /// - Parameter numbers: the numbers of the response and of all before it in the conversation, oldest first.
   func append(
     _ page: ItemPage, of numbers: [Int], of owner: String, to body: inout Bytes
   ) throws(SQLiteFault) -> ItemPage.Outcome {
-    // The output of the response itself is none of its input.
+    // The output of the response itself is not part of its input.
     var ranges = numbers.map { $0 << Schema.placeBits..<($0 + 1) << Schema.placeBits }
     if let last = ranges.popLast() { ranges.append(last.lowerBound..<last.lowerBound + Schema.output) }
     if let after = page.after {

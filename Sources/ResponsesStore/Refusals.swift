@@ -33,12 +33,12 @@ extension APIError {
   static var conversationTooLarge: APIError {
     APIError(
       status: 400,
-      "the conversation that previous_response_id stands for has grown beyond what one request may hold"
+      "the conversation of previous_response_id exceeds what one request may hold"
         + " (\(Limits.maxLine >> 20) MiB, or \(JSON.maxNodes) JSON values by MAX_NODES). Start a new conversation with a summary"
         + " of this one.", param: "previous_response_id", code: "context_length_exceeded")
   }
 
-  /// The answer to a request for a response that its client can't see, in OpenAI's words.
+  /// The error for a response that does not exist, or not for this client. The message is OpenAI's.
   static func unknownResponse(_ id: String) -> APIError {
     APIError(status: 404, type: "invalid_request_error", "Response with id '\(id.clipped)' not found.")
   }
@@ -46,7 +46,7 @@ extension APIError {
   static func unusable(_ trouble: Trouble?) -> APIError {
     APIError(
       status: 503, type: "server_error",
-      "the proxy can't use its store of responses (\(trouble?.kind.rawValue ?? "unreadable")); try again later")
+      "the proxy can't use its store of responses (\(trouble?.kind.rawValue ?? "unreadable")). Try again later.")
   }
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 import JSONText
 
-/// What a ctx says of a request that matters here.
+/// The members of a ctx that the store needs.
 struct RequestContext {
-  /// Whose rows it sees: `=` and the name of the client's key, or nothing where it has none.
+  /// The owner of the rows that the request may see: `=` and the name of the client's token, or "" without a token.
   private(set) var owner = ""
-  /// Microseconds since the epoch; 0 where it isn't known.
+  /// Microseconds since the epoch; 0 if the time is not known.
   private(set) var time = 0
   private(set) var query: ByteSlice?
 
@@ -25,7 +25,7 @@ struct RequestContext {
     (self.owner, self.time, self.query) = (owner, time, query)
   }
 
-  /// The times that are taken: sums of them and of what is kept are no more than an integer holds.
+  /// The valid times. Sums of a time and the longest `--keep` must fit into an integer.
   private static let times = 0...(1 << 60)
 
   /// The parameters of the query, decoded, in their order.
@@ -57,7 +57,7 @@ struct RequestContext {
   }
 }
 
-/// The members of a request's body that matter here; of one that is there twice, the last, as parsers have it.
+/// The members of a request's body that the store needs. If a member comes twice, the last one counts, as in parsers.
 struct RequestMembers {
   private(set) var input: ByteSlice?
   private(set) var previous: ByteSlice?
@@ -65,7 +65,7 @@ struct RequestMembers {
   private(set) var background: ByteSlice?
   private(set) var conversation: ByteSlice?
 
-  /// Nil for what is no object.
+  /// Nil if the body is not an object.
   init?(_ body: ByteSlice) {
     var found = (
       input: ByteSlice?.none, previous: ByteSlice?.none, store: ByteSlice?.none, background: ByteSlice?.none,
@@ -89,6 +89,6 @@ struct RequestMembers {
     value.flatMap { $0.equals("null") ? nil : $0 }
   }
 
-  /// Whether the request is one that resp2anth refuses: there is nothing to look up for it.
+  /// Whether resp2anth will refuse the request, so that nothing must be looked up for it.
   var isRefused: Bool { background?.equals("true") == true || conversation != nil }
 }

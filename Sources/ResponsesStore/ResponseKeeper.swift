@@ -2,21 +2,21 @@
 import JSONText
 import Records
 
-/// Keeps responses: what a client has seen the end of is in the file before.
+/// Keeps responses. It writes a response into the file before the client sees its end.
 ///
 /// Answers that are not kept pass as the bytes that came. The answer to the operation `health` gets a member
 /// `responses_store` in its `details`.
 package struct ResponseKeeper: RecordFilter {
   package static let side = Side.answer
 
-  /// An answer that is to be kept, or one that says how the proxy is.
+  /// A response that is to be kept, or the answer to a health request.
   private final class Answer {
-    /// The row of a response that is to be kept; nil for a report.
+    /// The row of a response that is to be kept; nil for a health answer.
     let number: Int?
     let time: Int
     /// The `encrypted_content` of reasoning items, by their ids; a JSON object.
     var seals = Bytes()
-    /// It is kept, or can't be.
+    /// Whether the response has been kept, or can't be kept.
     var isDone = false
 
     init(number: Int?, time: Int) {
@@ -34,7 +34,7 @@ package struct ResponseKeeper: RecordFilter {
     switch line.kind {
     case .begin:
       if let answer = Self.answer(line.ctx) {
-        // What is one too many is passed on, and not kept.
+        // If too many answers are open, this one is passed on, but not kept.
         if answers.count < Limits.maxOpen { try answers.open(line.rid, answer) } else { discard(answer) }
       }
       out.forward(line)
@@ -81,7 +81,7 @@ package struct ResponseKeeper: RecordFilter {
 
   // MARK: Which answers
 
-  /// What there is to do with an answer; nil for most.
+  /// The state of an answer that is to be kept or completed; nil for most answers.
   private static func answer(_ ctx: ByteSlice?) -> Answer? {
     guard let ctx else { return nil }
     var (number, isReport) = (Int?.none, false)
@@ -94,7 +94,7 @@ package struct ResponseKeeper: RecordFilter {
     return Answer(number: number, time: RequestContext(ctx).time)
   }
 
-  /// Whether an event can be the last of a response, by a look at its beginning; most events can't.
+  /// Whether an event can be the last event of a response. For most events the first bytes show that they can't.
   private static func maybeLast(_ event: ByteSlice) -> Bool {
     guard event.starts(with: #"{"type":""#) else { return true }
     return event.starts(with: "response.", at: 9)
@@ -125,7 +125,7 @@ package struct ResponseKeeper: RecordFilter {
     file.report(to: &out)
   }
 
-  /// Nil for a response that failed, or that is none.
+  /// Nil if the response failed, or is not a response.
   private static func kept(_ response: ByteSlice, _ seals: ByteSlice) -> Database.KeptAnswer? {
     var (id, output, status) = (ByteSlice?.none, ByteSlice?.none, ByteSlice?.none)
     Scan.members(response) { key, value in
@@ -154,7 +154,7 @@ package struct ResponseKeeper: RecordFilter {
       id: id, head: response.cut(0, at + 1), tail: response.cut(at + output.count - 1, response.count), items: items)
   }
 
-  /// Forgets a request that has no answer to keep.
+  /// Removes the row of a request that has no answer to keep.
   private func discard(_ answer: Answer) {
     guard let number = answer.number, !answer.isDone else { return }
     answer.isDone = true

@@ -3,15 +3,15 @@ import JSONText
 import Jansson
 import Records
 
-/// Puts the earlier conversation into requests of the Responses API, notes down what is to be kept, and answers for what
-/// is kept. Records of other dialects pass as the bytes that came.
+/// Puts the earlier conversation into requests of the Responses API, writes requests that are to be kept into the file,
+/// and answers requests for kept responses. Records of other dialects pass as the bytes that came.
 ///
 /// - SeeAlso: <https://platform.openai.com/docs/api-reference/responses>
 package struct ResponseLoader: RecordFilter {
   package static let side = Side.request
 
   private let file: ResponsesFile
-  /// The requests whose responses are to be kept, for the case that they are cancelled.
+  /// The requests whose responses are to be kept. A cancel removes the row of such a request.
   private var pending = PendingRequests()
 
   package init(_ settings: ResponsesFile.Settings) { file = ResponsesFile(settings) }
@@ -33,7 +33,7 @@ package struct ResponseLoader: RecordFilter {
     case .cancel:
       out.forward(line)
       guard !pending.isEmpty, let request = pending.remove(line.rid) else { return }
-      // After the record, which stops work that costs more.
+      // The record is passed on first, because it stops work that costs more.
       _ = file.perform(.writing, at: request.time) { (database) throws(SQLiteFault) in
         try database.removePending(request.number)
       }
@@ -46,14 +46,14 @@ package struct ResponseLoader: RecordFilter {
     guard let members = RequestMembers(line.payload), !members.isRefused else { return out.forward(line) }
     let keeps = mayKeep && (members.store == nil || members.store?.equals("true") == true)
     let context = RequestContext(line.ctx)
-    // What is no string is for resp2anth to refuse.
+    // resp2anth refuses an id that is not a string.
     let previous = members.previous.flatMap { JSONString.text(of: $0) }
     if members.previous != nil, previous == nil { return out.forward(line) }
 
     var earlier = EarlierItems(file, context, previous: previous)
     earlier.look(through: members.input)
     guard keeps || earlier.isNeeded else { return out.forward(line) }
-    // The record is the body, what comes in front of its input, and the ctx.
+    // The new record has the body, the items in front of its input, and the ctx.
     let room = Limits.maxLine - line.bytes.count - Self.reserved
     let nodes = previous == nil ? JSON.maxNodes : JSON.maxNodes - NodeCount.of(line.payload)
     if let refusal = earlier.resolve(room: room, nodes: nodes) { return out.refuse(line, inOpenAIsForm: refusal) }
@@ -87,12 +87,12 @@ package struct ResponseLoader: RecordFilter {
     }
   }
 
-  /// Notes down a request whose response is to be kept; nil where that can't be done.
+  /// Writes a request whose response is to be kept into the file. Returns the number of its row, or nil if that failed.
   private mutating func keep(
     _ line: Line, _ input: ByteSlice?, _ earlier: borrowing EarlierItems, _ context: RequestContext
   ) -> Int? {
     var items = ItemList()
-    // The same for the same request: a name that no other item has, and that says nothing of other clients.
+    // The same request gives the same name. No other item has this name, and it reveals nothing of other clients.
     var named = Bytes()
     named.append(text: context.owner)
     named.append(line.rid)
@@ -104,7 +104,7 @@ package struct ResponseLoader: RecordFilter {
         if let item = Item(text) { items.append(item, name: name, seal: seal) }
       }
     }
-    // One that is larger than all that may be kept would only drive out the others.
+    // A request that is larger than the file may be would only remove all others.
     guard items.byteCount <= file.settings.maxSize, items.entries.count < Schema.output else { return nil }
     let number = file.perform(.writing, at: context.time) { (database) throws(SQLiteFault) -> Int? in
       let number = try database.insertPending(items, of: context.owner, following: earlier.number, at: context.time)
@@ -116,11 +116,11 @@ package struct ResponseLoader: RecordFilter {
     return number
   }
 
-  /// What a record holds besides its payload, its ctx and the items, in bytes.
+  /// The bytes of a record besides its payload, its ctx and the items.
   private static let reserved = 1_024
 }
 
-/// The last requests whose responses are to be kept, by the names of the requests.
+/// The last requests whose responses are to be kept, by `rid`. Older requests are forgotten, so memory is bounded.
 struct PendingRequests {
   struct Request {
     var number: Int
@@ -128,7 +128,8 @@ struct PendingRequests {
   }
 
   private var requests: [String: Request] = [:]
-  /// The names in the order they came; a request that has ended stays until many newer ones came.
+  /// The names in the order in which they came. The request side sees no end, so a request stays until enough newer
+  /// ones came.
   private var names: [String] = []
   private var next = 0
 

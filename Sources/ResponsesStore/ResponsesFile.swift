@@ -4,13 +4,13 @@ import Glibc
 import JSONText
 import Records
 
-/// The file that keeps responses, shared by processes.
+/// The file that keeps responses, which processes share.
 ///
-/// Whatever happens to it costs the memory of responses, never an answer: what can't be read or written is nil, and the
-/// reason is in ``trouble`` and once in the log. It is tried again after a while, and a file that was moved or removed
-/// is opened anew.
+/// If the file can't be used, requests are still answered, but not kept. A read or a write then returns nil.
+/// ``trouble`` has the reason, and the log has it once. The file is tried again after a while. A file that was moved or
+/// removed is opened again.
 package final class ResponsesFile {
-  /// What is kept where, and for how long.
+  /// Where responses are kept, how long, and how many.
   package struct Settings: Sendable {
     package var path: String
     /// How long a response stays after its last use, in seconds.
@@ -22,40 +22,40 @@ package final class ResponsesFile {
   }
 
   package let settings: Settings
-  /// Why it can't be used at present.
+  /// Why the file can't be used now; nil if it can.
   private(set) var trouble: Trouble?
-  /// For the log, until ``report(to:)``.
+  /// Lines for the log, until ``report(to:)`` writes them.
   private var notes: [(level: Output.Note.Level, message: String)] = []
   private var database: Database?
-  /// Which file `database` is.
+  /// The identity of the file that `database` has open.
   private var identity: FileIdentity?
-  /// When it was last tried in vain, in microseconds since the epoch.
+  /// When the last attempt to use the file failed, in microseconds since the epoch.
   private var failedAt: Int?
 
   /// When something was last written, in microseconds since the epoch.
   private var writtenAt: Int?
 
-  /// How long another process may hold the file while we wait, in milliseconds. A `VACUUM` of the largest usual file
+  /// How long a statement waits for the lock of another process, in milliseconds. A `VACUUM` of the largest usual file
   /// takes some seconds.
   private static let patience: Int32 = 5_000
-  /// The same while it has not been of use lately: all answers wait for this.
+  /// The same if the last attempt failed. It is short, because all answers wait for it.
   private static let shortPatience: Int32 = 50
-  /// How long it is left alone after it was tried in vain, in microseconds.
+  /// How long the file is not tried again after an attempt failed, in microseconds.
   private static let pause = 5_000_000
-  /// How long what was written shows that more can be, in microseconds.
+  /// How long after a write health assumes that the file can be written, in microseconds.
   private static let proof = 60_000_000
 
   package init(_ settings: Settings) { self.settings = settings }
 
-  /// What a piece of work needs of the file.
+  /// Whether a transaction reads or writes.
   enum Access { case reading, writing }
 
-  /// Does a piece of work in one transaction; nil where the file can't be used.
+  /// Does some work in one transaction. Returns nil if the file can't be used.
   ///
-  /// - Parameter now: the time of the record at hand, in microseconds since the epoch; 0 where it has none.
+  /// - Parameter now: the time of the record, in microseconds since the epoch; 0 if it has none.
   func perform<R>(_ access: Access, at now: Int, _ work: (Database) throws(SQLiteFault) -> R) -> R? {
     if let trouble, access == .writing || !trouble.lets(.reading), isTooEarly(now) { return nil }
-    // A damaged file makes way for a new one, in which the work is done.
+    // A damaged file is renamed, and the work is done in a new file.
     for isLast in [false, true] {
       do throws(Trouble) {
         let database = try connection(at: now)
@@ -85,7 +85,7 @@ package final class ResponsesFile {
       try database.run(.commit)
       return result
     } catch {
-      // After a failure there is nothing else to do, and what failed first says more.
+      // If the rollback fails too, the first failure says more.
       if database.isInTransaction { try? database.run(.rollback) }
       throw error
     }
@@ -93,7 +93,7 @@ package final class ResponsesFile {
 
   private func isTooEarly(_ now: Int) -> Bool {
     guard now > 0, let failedAt else { return false }
-    // A clock that was set back must not keep it closed for long.
+    // If the clock was set back, the file must not stay closed for long.
     return now >= failedAt && now - failedAt < Self.pause
   }
 
@@ -125,7 +125,7 @@ package final class ResponsesFile {
       if FileIdentity(settings.path) == identity { return database }
       close()
     }
-    // One process at a time makes a file, or puts one aside.
+    // One process at a time makes a file, or renames a damaged one.
     let lock = try FolderLock(of: settings.path, patience: trouble == nil ? Self.patience : Self.shortPatience)
     defer { withExtendedLifetime(lock) {} }
     for isLast in [false, true] {
@@ -174,23 +174,23 @@ package final class ResponsesFile {
     note(.error, "\(path) is damaged (\(trouble.message)): it is \(name) now, and a new file begins")
   }
 
-  // MARK: What is said of it
+  // MARK: Log and health
 
   private func note(_ level: Output.Note.Level, _ message: String) { notes.append((level, message)) }
 
-  /// Hands what happened to the log.
+  /// Writes what happened to the log.
   func report(to out: inout Output) {
     guard !notes.isEmpty else { return }
     for note in notes { out.note(note.level, note.message) }
     notes = []
   }
 
-  /// How it is, as a JSON object: `{"status":"ok","responses":12,"bytes":65536}`.
+  /// The state of the file, as a JSON object: `{"status":"ok","responses":12,"bytes":65536}`.
   ///
-  /// `status` is `ok` or the kind of the trouble, with a `message`. `damaged` names the newest file that was put aside,
-  /// as long as it is there.
+  /// `status` is `ok` or the kind of the trouble, with a `message`. `damaged` names the newest damaged file,
+  /// as long as it exists.
   func report(at now: Int) -> String {
-    // The other end of the pipe may be the one that can't write.
+    // Only the process at the other end of the pipe may have failed to write, so try it here.
     if trouble != nil || writtenAt.map({ abs(now - $0) >= Self.proof }) ?? true { tryWriting(at: now) }
     let found = perform(.reading, at: now) { (database) throws(SQLiteFault) in
       (try database.first(.count) ?? 0, try database.usedBytes())
@@ -216,9 +216,10 @@ package final class ResponsesFile {
     return text.text
   }
 
-  /// Finds out whether something can be written: as much as a small conversation, for which a full disk has no room.
+  /// Finds out whether the file can be written. It writes as much as a small conversation has, for which a full disk
+  /// has no room.
   ///
-  /// What is too old goes too, so that it does where nobody asks for responses any more.
+  /// It also removes responses that are too old, because without new requests nothing else would.
   private func tryWriting(at now: Int) {
     let isWritten: Void? = perform(.writing, at: now) { (database) throws(SQLiteFault) in
       try database.run(.setTrial)
@@ -232,9 +233,9 @@ package final class ResponsesFile {
 }
 
 extension Database {
-  /// Makes the tables of a new file; says why a file that isn't ours is left alone.
+  /// Makes the tables of a new file. Returns why the file can't be used if it belongs to something else.
   func prepare() throws(SQLiteFault) -> String? {
-    // It must be set before anything is in the file.
+    // SQLite accepts this only while the file is empty.
     try execute("PRAGMA auto_vacuum = INCREMENTAL")
     let version = try number("PRAGMA user_version")
     let application = try number("PRAGMA application_id")
@@ -262,7 +263,7 @@ extension Database {
     return nil
   }
 
-  /// The bytes of the file that hold something.
+  /// How many bytes of the file are in use.
   func usedBytes() throws(SQLiteFault) -> Int {
     (try first(.pages) ?? 0) * Self.pageSize - (try first(.freePages) ?? 0) * Self.pageSize
   }

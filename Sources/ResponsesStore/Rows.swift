@@ -2,13 +2,14 @@
 import JSONText
 import Records
 
-/// What is done with the rows of a response, within one transaction.
+/// The work on the rows of a response, within one transaction.
 extension Database {
   // MARK: Finding
 
   /// The number of a response that its owner can see.
   ///
-  /// - Parameter oldest: the time before which the last use was too long ago. What others follow is in use as they are.
+  /// - Parameter oldest: a response whose last use was before this time has expired. A use of a response is also a use
+  ///   of all before it.
   func find(_ id: String, of owner: String, since oldest: Int) throws(SQLiteFault) -> Int? {
     let row = try query(.find, .text(owner), .text(id))
     defer { row.reset() }
@@ -31,7 +32,7 @@ extension Database {
     var nodes = 0
   }
 
-  /// Nil where one of them is gone, or is no answer yet.
+  /// Nil if one of them was removed, or has no answer yet.
   func chain(to number: Int) throws(SQLiteFault) -> Chain? {
     var chain = Chain()
     var at: Int? = number
@@ -43,7 +44,7 @@ extension Database {
       chain.bytes += row.number(1)
       chain.nodes += row.number(2)
       at = row.optionalNumber(0)
-      // Each was made after the one that it follows; else a damaged file would have no end.
+      // A response is newer than the one that it follows. A damaged file could have a cycle.
       if let previous = at, previous >= number { return nil }
     }
     chain.numbers.reverse()
@@ -65,7 +66,7 @@ extension Database {
 
   // MARK: Adding
 
-  /// Adds a response without an answer; nil where what it follows is gone.
+  /// Adds a response without an answer. Returns nil if the response that it follows was removed.
   func insertPending(
     _ items: borrowing ItemList, of owner: String, following previous: Int?, at now: Int
   ) throws(SQLiteFault) -> Int? {
@@ -89,19 +90,19 @@ extension Database {
     }
   }
 
-  /// An answer, as it is kept.
+  /// An answer in the form in which it is kept.
   struct KeptAnswer: ~Copyable {
     var id: String
-    /// The response up to the first item of its output, and from there on.
+    /// The text of the response before the first item of its output, and after the last item.
     var head: ByteSlice
     var tail: ByteSlice
     var items: ItemList
   }
 
-  /// Adds the answer of a pending response; false where that response is gone.
+  /// Adds the answer of a pending response. Returns false if that response was removed.
   func keep(_ answer: borrowing KeptAnswer, as number: Int, at now: Int) throws(SQLiteFault) -> Bool {
     guard let owner = try ownerOfPending(number) else { return false }
-    // A backend that repeats recorded answers gives one id to many: the newest has it.
+    // A backend that replays a recording gives many responses the same id. The newest one gets it.
     if let older = try find(answer.id, of: owner, since: .min) { try forget(older) }
     try run(
       .keep, .number(number), .text(answer.id), .number(now), .number(answer.items.byteCount),
@@ -117,14 +118,14 @@ extension Database {
     return try row.step() ? row.bytes(0).text : nil
   }
 
-  /// Removes a response whose answer failed, and leaves one that is kept.
+  /// Removes a response whose answer failed. A response that is kept already stays.
   func removePending(_ number: Int) throws(SQLiteFault) {
     if try first(.pending, .number(number)) != nil { try remove(number) }
   }
 
   // MARK: Removing
 
-  /// Removes a response; hides it where others follow it.
+  /// Removes a response, or hides it if other responses follow it.
   func forget(_ number: Int) throws(SQLiteFault) {
     let row = try query(.link, .number(number))
     let children = try row.step() ? row.number(4) : 0
@@ -137,7 +138,8 @@ extension Database {
     try run(.removeBody, .number(number))
   }
 
-  /// Removes a response that nothing follows, and what was only there for it. Returns the bytes of all of them.
+  /// Removes a response that no other follows, and hidden responses that only it needed. Returns how many bytes they
+  /// had.
   @discardableResult
   func remove(_ number: Int) throws(SQLiteFault) -> Int {
     var (at, removed) = (Int?(number), 0)
@@ -159,11 +161,11 @@ extension Database {
     return removed
   }
 
-  /// Removes what is too old or too much: a little each time, and more than came in.
+  /// Removes responses that have expired or exceed the size. Each call removes only a few, but more than were added.
   ///
   /// - Parameters:
   ///   - added: the bytes that this transaction has added.
-  ///   - now: 0 where the time isn't known; nothing is too old then.
+  ///   - now: the time; 0 if it is not known, and then nothing has expired.
   func sweep(_ settings: ResponsesFile.Settings, added: Int, at now: Int) throws(SQLiteFault) {
     if now > 0 {
       for _ in 0..<Self.sweepCount {
@@ -187,15 +189,15 @@ extension Database {
 
   /// How many responses are removed at once.
   private static let sweepCount = 16
-  /// How many unused pages stay in the file for what comes, and how many are given back at once.
+  /// How many unused pages stay in the file for new responses, and how many are given back at once.
   private static let freePages = 1_024
   private static let vacuumPages = 256
 }
 
 extension ResponsesFile.Settings {
-  /// The time of a last use that is just not too long ago, in microseconds since the epoch.
+  /// The oldest last use that has not expired, in microseconds since the epoch.
   func oldest(at now: Int) -> Int { now > 0 ? now - keep * 1_000_000 : .min }
 
-  /// The same of responses whose answers have not ended: an answer may take longer than it is kept for.
+  /// The same for responses whose answers have not ended. An answer may take longer than `--keep`.
   func oldestPending(at now: Int) -> Int { now > 0 ? now - max(keep, 3_600) * 1_000_000 : .min }
 }

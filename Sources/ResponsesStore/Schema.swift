@@ -2,24 +2,24 @@
 
 /// The form of the file.
 ///
-/// A response is a row of `responses`, with a link to the one that it follows. Its items, those of its request and then
-/// those of its answer, are rows of `items`, under numbers that begin with the response's. What the answer says around
-/// its `output` is in `bodies`.
+/// A response is a row of `responses`, with a link to the response that it follows. Its items are rows of `items`:
+/// first the items of its request, then those of its answer. Their numbers begin with the number of the response.
+/// `bodies` has the text of the answer around its `output`.
 ///
-/// Only rows that nothing follows are ever removed, so that no conversation loses its beginning: `children` counts what
-/// follows, and the index `leaves` finds the oldest row without.
+/// Only rows without followers are removed, so that no conversation loses its beginning. `children` counts the
+/// followers, and the index `leaves` finds the oldest row without any.
 enum Schema {
-  /// What `application_id` holds: "cprs".
+  /// The `application_id` of the file: "cprs".
   static let application = 0x6370_7273
-  /// What `user_version` holds.
+  /// The `user_version` of the file.
   static let version = 1
 
-  /// What a response is.
+  /// The state of a response.
   enum State {
     /// Its answer has not ended yet.
     static let pending = 0
     static let kept = 1
-    /// Deleted, or replaced by one of the same id, and needed by those that follow it.
+    /// Deleted, or replaced by a response with the same id. Responses that follow it need its items.
     static let hidden = 2
   }
 

@@ -2,12 +2,12 @@
 import JSONText
 import Records
 
-/// Answers for a kept response: the response, its removal, and the items that it was made of.
+/// Answers the requests for a kept response: shows it, deletes it, or lists its input items.
 struct StoredAnswers {
   private let file: ResponsesFile
   private let line: Line
   private let context: RequestContext
-  /// The response that is asked for.
+  /// The id of the response that the client asks for.
   private let id: String
 
   init(_ file: ResponsesFile, _ line: Line) {
@@ -29,7 +29,7 @@ struct StoredAnswers {
         return out.refuse(
           line,
           inOpenAIsForm: .invalid(
-            "streaming a response that is stored is not supported; ask for it without stream=true", param: "stream"))
+            "streaming a stored response is not supported; send the request without stream=true", param: "stream"))
       }
       if Self.asksForSeals(name, value) { showsSeals = true }
     }
@@ -73,7 +73,7 @@ struct StoredAnswers {
     answer(isFound, body, to: &out)
   }
 
-  /// `GET /v1/responses/{id}/input_items`: all that the response was made of, the earlier conversation too.
+  /// `GET /v1/responses/{id}/input_items`: the input of the response, and of the conversation before it.
   ///
   /// - SeeAlso: <https://platform.openai.com/docs/api-reference/responses/input-items>
   func inputItems(to out: inout Output) {
@@ -104,7 +104,7 @@ struct StoredAnswers {
       && value.split(separator: ",").contains("reasoning.encrypted_content")
   }
 
-  /// - Parameter isFound: nil where the file can't be used.
+  /// - Parameter isFound: nil if the file can't be used.
   private func answer(_ isFound: Bool?, _ body: borrowing Bytes, to out: inout Output) {
     guard let isFound else { return out.refuse(line, inOpenAIsForm: .unusable(file.trouble)) }
     guard isFound else { return out.refuse(line, inOpenAIsForm: .unknownResponse(id)) }

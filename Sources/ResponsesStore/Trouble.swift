@@ -4,22 +4,22 @@ import Glibc
 
 /// Why the file can't be used.
 struct Trouble: Error, Equatable {
-  /// What kind it is, by the word that health says.
+  /// The kind of trouble, by the word in health answers.
   enum Kind: String {
     case full
-    /// It can be read; the disk, or a limit on the size of files, let nothing be written.
+    /// The file can be read, but not written: the disk or a limit on the size of files prevents it.
     case notWritable = "not_writable"
     case readOnly = "read_only"
     case locked
     case unreadable
-    /// It is something else's, or a newer version's, and stays as it is.
+    /// The file belongs to another program or a newer version, and stays as it is.
     case foreign
-    /// It is put aside at once.
+    /// The file is renamed at once.
     case damaged
   }
 
   var kind: Kind
-  /// For a person: what was wrong. Health shows it to everyone, so it names no path of this machine.
+  /// What was wrong, for a person. Clients with a token see it in health, so it names no path of this machine.
   var message: String
 
   init(_ kind: Kind, _ message: String) {
@@ -46,7 +46,7 @@ struct Trouble: Error, Equatable {
     SQLITE_IOERR | 3 << 8, SQLITE_IOERR | 4 << 8, SQLITE_IOERR | 5 << 8, SQLITE_IOERR | 6 << 8, SQLITE_IOERR | 19 << 8,
   ]
 
-  /// - Parameter errno: of a call on the file or its folder.
+  /// - Parameter errno: the error of a call on the file or its folder.
   init(errno code: Int32, _ what: String) {
     kind =
       switch code {
@@ -57,11 +57,11 @@ struct Trouble: Error, Equatable {
     message = "\(what): \(String(cString: strerror(code)))"
   }
 
-  /// Whether that can be done all the same: what can't be written can be read.
+  /// Whether this access is still possible: a file that can't be written can often be read.
   func lets(_ access: ResponsesFile.Access) -> Bool {
     access == .reading && [.full, .notWritable, .readOnly].contains(kind)
   }
 
-  /// What can't be done.
+  /// What can't be done with responses, for the log.
   var verb: String { lets(.reading) ? "kept" : "kept or read" }
 }

@@ -2,14 +2,14 @@
 import Glibc
 import Records
 
-/// A folder for this user alone, as `RUN_DIR` is: made where it is missing, and held to what it must be.
+/// A folder for this user alone, such as `RUN_DIR`. It is made if it is missing, and its owner and mode are checked.
 package enum PrivateFolder {
   private static let mustBe = "must be a directory of this user's with mode 0700"
-  /// How much is written to try a folder, in bytes: a file system that is full may still have room for a name.
+  /// How many bytes are written to try a folder. A full file system may still have room for an empty file.
   private static let trial = 4_096
 
-  /// Makes the folder, and those above it, where they are missing. A logout removes such folders, and so do sweepers of
-  /// old files.
+  /// Makes the folder, and those above it, if they are missing. A logout removes such folders, and so do programs that
+  /// clean up old files.
   ///
   /// - Throws: ``Failure`` of kind `system` where it can't be made, of kind `configuration` where it is not private.
   package static func make(_ path: String) throws(Failure) {
@@ -39,7 +39,7 @@ package enum PrivateFolder {
   /// - Throws: ``Failure``, as ``make(_:)`` does; also where the file system is full or read-only.
   package static func check(_ path: String) throws(Failure) {
     try make(path)
-    // A name of its own, whoever else uses the folder.
+    // The name is unique, because other processes use the folder too.
     var name = Array("\(path)/check-XXXXXX".utf8CString)
     let descriptor = mkstemp(&name)
     guard descriptor >= 0 else { throw failure("no file can be made in \(path)", errno) }
@@ -51,7 +51,7 @@ package enum PrivateFolder {
     guard count == bytes.count else { throw failure("no file can be written in \(path)", count < 0 ? errno : ENOSPC) }
   }
 
-  /// What a health answer tells of a failure: it names no path of this machine.
+  /// The text of a failure for a health answer, without any path of this machine.
   package static func fault(_ error: Failure) -> String {
     "RUN_DIR can't be used: \(error.errno.map { String(cString: strerror($0)) } ?? "it \(mustBe)")"
   }

@@ -115,13 +115,13 @@ extension Conversation {
     if let sealed = item["encrypted_content"], !sealed.isNull {
       guard let blocks = ReasoningSeal.open(sealed, nodesLeft: &nodesLeft),
         blocks.allSatisfy({ Self.isThinking($0) && Self.seal(of: $0) != nil })
-      else { return ownLoss.add(names.thinking, "dropped, since it is damaged or not from here") }
+      else { return ownLoss.add(names.thinking, "dropped (damaged, or not from here)") }
       parts.mayHaveMarks = true
       return say(blocks)
     }
     let isEmpty = (item["summary"].map(\.isEmpty) ?? true) && (item["content"].map(\.isEmpty) ?? true)
     if !isEmpty {
-      ownLoss.add("\(names.turns).summary", "dropped, since reasoning without its signature can't go back")
+      ownLoss.add("\(names.turns).summary", "dropped (reasoning without its signature can't go back)")
     }
   }
 
@@ -147,12 +147,13 @@ extension Conversation {
     for index in turns.indices where turns[index].role == .assistant {
       while let last = turns[index].blocks.last, Self.isThinking(last) {
         turns[index].blocks.removeLast()
-        ownLoss.add(names.thinking, "dropped, since nothing follows it that was said after it")
+        ownLoss.add(names.thinking, "dropped (nothing follows that was said after it)")
         isEmptied = isEmptied || turns[index].isEmpty
       }
       let blocks = turns[index].blocks
       // What was compacted stands before all.
       let start = (blocks.lastIndex { $0["type"]?.equals("compaction") == true } ?? -1) + 1
+      if blocks[..<start].contains(where: Self.isCall) { hasToolTurnWithoutThinking = true }
       guard start < blocks.count, !Self.isThinking(blocks[start]) else { continue }
       if let first = blocks[start...].firstIndex(where: Self.isThinking) {
         let end = blocks[first...].firstIndex { !Self.isThinking($0) } ?? blocks.count

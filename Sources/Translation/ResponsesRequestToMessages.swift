@@ -104,7 +104,9 @@ package struct ResponsesRequestToMessages: RecordFilter {
         status: 404,
         "conversations are not supported; use previous_response_id, or send the whole conversation as input")
     case "websocket":
-      .invalid("WebSocket is not supported; send POST requests, with stream: true for the answer as it comes")
+      // By this status Codex asks by HTTP at once. By 400 it gives up, and by 404 it tries again for seconds.
+      APIError(
+        status: 426, "WebSocket is not supported; send POST requests, with stream: true for the answer as it comes")
     default: nil
     }
   }

@@ -8,7 +8,7 @@ import Translation
 struct Anth2Resp: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "anth2resp",
-    abstract: "Translate Anthropic answers to OpenAI responses.",
+    abstract: "Translate Anthropic answers to OpenAI's Responses API.",
     discussion: "Reads records or bare events, messages and errors on stdin, writes them on stdout.",
     version: version)
 

@@ -50,7 +50,7 @@ struct HTTPFrontd: ParsableCommand {
   var chatCompletionsDialect = Dialect.auto
 
   @Option(
-    help: ArgumentHelp("Routes of your own, METHOD PATH OPERATION DIALECT, with ';' between.", valueName: "routes"))
+    help: ArgumentHelp("Additional routes, METHOD PATH OPERATION DIALECT, separated by ';'.", valueName: "routes"))
   var routes = ""
 
   @Option(help: ArgumentHelp("Refuse addresses that other machines reach, giving this reason.", valueName: "reason"))
@@ -64,7 +64,8 @@ struct HTTPFrontd: ParsableCommand {
   var counters: String?
 
   @Option(
-    help: ArgumentHelp("Have health look at this private folder, and make it where it is gone.", valueName: "directory")
+    help: ArgumentHelp(
+      "The folder of private files, which health checks, and makes if missing.", valueName: "directory")
   )
   var runDir: String?
 

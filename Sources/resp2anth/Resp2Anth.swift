@@ -14,7 +14,7 @@ enum PromptCache: String, ExpressibleByArgument {
 struct Resp2Anth: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "resp2anth",
-    abstract: "Translate OpenAI responses requests to Anthropic message requests.",
+    abstract: "Translate requests of OpenAI's Responses API to Anthropic message requests.",
     discussion: "Reads records or bare requests on stdin, writes them on stdout.",
     version: version)
 

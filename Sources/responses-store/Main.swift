@@ -14,7 +14,7 @@ struct ResponsesStoreCommand: ParsableCommand {
     version: version, subcommands: [LoadCommand.self, SaveCommand.self])
 
   static func main() {
-    // Where the size of files is limited, a write fails like one on a full disk, and doesn't end the process.
+    // If the size of files is limited, a write must fail as on a full disk, and not end the process.
     signal(SIGXFSZ, SIG_IGN)
     start()
   }
@@ -22,7 +22,7 @@ struct ResponsesStoreCommand: ParsableCommand {
 
 struct LoadCommand: FilterCommand {
   static let configuration = CommandConfiguration(
-    commandName: "load", abstract: "Put earlier responses into requests, and answer for those that are kept.")
+    commandName: "load", abstract: "Put earlier responses into requests, and answer requests for kept responses.")
   static let logName = "responses-store"
 
   @OptionGroup var common: CommonOptions
@@ -36,7 +36,7 @@ struct LoadCommand: FilterCommand {
 
 struct SaveCommand: FilterCommand {
   static let configuration = CommandConfiguration(
-    commandName: "save", abstract: "Keep responses before their clients see the end of them.")
+    commandName: "save", abstract: "Write each response into the file before the client sees its end.")
   static let logName = "responses-store"
 
   @OptionGroup var common: CommonOptions
@@ -48,7 +48,7 @@ struct SaveCommand: FilterCommand {
   func filter() throws(Failure) -> ResponseKeeper { ResponseKeeper(store.settings) }
 }
 
-/// What both ends say of the file.
+/// The options about the file, which both commands have.
 struct StoreOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Keep the responses in this file, which processes may share.", valueName: "path"))
   var file: String
@@ -56,21 +56,23 @@ struct StoreOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How long a response stays after its last use.", valueName: "seconds"))
   var keep = 86_400
 
-  @Option(help: ArgumentHelp("How large the file may grow.", valueName: "bytes"))
+  @Option(help: ArgumentHelp("The largest size of the file.", valueName: "bytes"))
   var maxSize = 256 << 20
 
-  /// A hundred years; and what no file reaches.
+  /// A hundred years, and a size that no file reaches.
   private static let mostSeconds = 3_155_760_000
   private static let sizes = 1 << 16...1 << 46
 
   func validate() throws {
-    guard !file.isEmpty else { throw ValidationError("--file is the path of a file") }
+    guard !file.isEmpty else {
+      throw ValidationError("--file is empty: expected the path of a file, for example responses.sqlite")
+    }
     guard (1...Self.mostSeconds).contains(keep) else {
-      throw ValidationError("--keep is a number of seconds from 1 to \(Self.mostSeconds)")
+      throw ValidationError("--keep \(keep): expected a number of seconds from 1 to \(Self.mostSeconds)")
     }
     guard Self.sizes.contains(maxSize) else {
       throw ValidationError(
-        "--max-size is a number of bytes from \(Self.sizes.lowerBound) to \(Self.sizes.upperBound)")
+        "--max-size \(maxSize): expected a number of bytes from \(Self.sizes.lowerBound) to \(Self.sizes.upperBound)")
     }
   }
 

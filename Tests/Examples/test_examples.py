@@ -58,6 +58,12 @@ class TestPython:
         assert self.example(echo, sdk, "structured", TRIP) == "3 days in Tromsø\n"
 
 
+def test_responses(echo: Proxy) -> None:
+    """The second question stands on the first, which the example sends only once."""
+    said = says(echo, sys.executable, EXAMPLES / "python" / "openai_responses.py", CALLS, "[[say:one two]] On.")
+    assert "-4 °C and snow in Oslo" in said and "-4 °C and snow in Bergen" in said and said.endswith("one two\n")
+
+
 @pytest.mark.parametrize("interface", ["anthropic", "openai"])
 def test_javascript(echo: Proxy, interface: str) -> None:
     example = EXAMPLES / "javascript" / f"{interface}.mjs"
@@ -70,7 +76,8 @@ def test_javascript(echo: Proxy, interface: str) -> None:
 
 def test_curl(echo: Proxy) -> None:
     said = says(echo, EXAMPLES / "curl" / "both.sh", 'Hello "there"!')
-    assert said.count("== ") == 6 and "event: message_stop" in said and "data: [DONE]" in said
+    assert said.count("== ") == 8 and "event: message_stop" in said and "data: [DONE]" in said
+    assert "event: response.completed" in said and '"object":"response"' in said
     assert '"input_tokens":' in said and '"chat.completion"' in said and "claude-sonnet-5-5" in said
     assert run(echo, EXAMPLES / "curl" / "both.sh", "[[error:500]]").returncode != 0
 

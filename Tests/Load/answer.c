@@ -5,17 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *marks[] = {"message_stop", "[DONE]"};
+static const char *marks[] = {"message_stop", "[DONE]", "\"type\":\"response.completed\""};
+
+// Whether it tells of an error: a response has a member of that name, which is null where there is none.
+static bool is_error(const char *line) {
+  const char *error = strstr(line, "\"error\"");
+  return error && strncmp(error + 7, ":null", 5);
+}
+
+// Whether its text is a piece of the answer, not one that was sent before in pieces: the Responses API sends all again.
+static bool is_piece(const char *line) { return !strstr(line, "\"type\":\"response.") || strstr(line, "output_text.delta\""); }
 
 // One line of the stream. False: it is wrong.
 static bool take_line(struct Answer *answer, const struct Expected *expected, uint64_t at) {
   char *line = answer->text;
   if (strncmp(line, "data:", 5)) return true;
-  if (strstr(line, "\"error\"")) return false;
-  for (int i = 0; i < 2; i++)
+  if (is_error(line)) return false;
+  for (int i = 0; i < 3; i++)
     if (strstr(line, marks[i])) answer->ended = true;
   char *stamp = strstr(line, "@T"), word[32];
-  if (!stamp) return true;
+  if (!stamp || !is_piece(line)) return true;
   if (strlen(stamp) < 22) return false;
   int length = snprintf(word, sizeof word, "@word%d", answer->pieces);
   char *said = stamp + 21;
@@ -29,9 +38,11 @@ static bool take_text(struct Answer *answer, const struct Expected *expected, co
   while (count) {
     const char *end = expected->text ? NULL : memchr(bytes, '\n', count);
     size_t part = end ? (size_t)(end - bytes) : count;
-    if (answer->line + part >= sizeof answer->text) return false;
-    memcpy(answer->text + answer->line, bytes, part);
-    answer->line += part;
+    size_t room = sizeof answer->text - 1 - answer->line, kept = part < room ? part : room;
+    // Of an event that has all of the text again, what says which it is will do.
+    if (kept < part && expected->text) return false;
+    memcpy(answer->text + answer->line, bytes, kept);
+    answer->line += kept;
     answer->text[answer->line] = 0;
     if (!end) return true;
     answer->line = 0;

@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE.parent / "Rig")]
 import processes  # noqa: E402
 from server import Proxy  # noqa: E402
 
-PATHS = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions"}
+PATHS = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions", "responses": "/v1/responses"}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -60,8 +60,8 @@ def streams(folder: Path, dialect: str, count: int, rate: float, duration: float
     load = client(folder)
     pieces = int(rate * duration)
     marks = f"[[stamp]][[len:{pieces}]][[slow:{1 / rate}]]"
-    body = json.dumps({"model": "claude-sonnet-4-5", "stream": True, "max_tokens": 100_000,
-                       "messages": [{"role": "user", "content": marks}]})
+    asked = {"input": marks} if dialect == "responses" else {"max_tokens": 100_000, "messages": [{"role": "user", "content": marks}]}
+    body = json.dumps({"model": "claude-sonnet-4-5", "stream": True} | asked)
     proxy = Proxy(folder / f"home-{dialect}", BACKEND="claude-echo", MAX_CONNECTIONS=str(count + 100), LOG_LEVEL="warning")
     try:
         proxy.ask("POST", PATHS[dialect], json.loads(body.replace(marks, "hi")) | {"stream": False})

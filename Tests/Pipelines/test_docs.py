@@ -67,10 +67,19 @@ def test_sample_of_a_man_page(example: Example, api: MessagesAPI, tmp_path: Path
     if example.commands.startswith(SERVERS) or example.commands.split()[-1] == SERVER:
         return serves(example, settings(tmp_path, **more), tmp_path)
     (tmp_path / "scripts").symlink_to(REPOSITORY / "scripts")
+    if "responses.sqlite" in example.commands:
+        keep_a_response(tmp_path / "responses.sqlite")
     said = run(example, 0, tmp_path, cwd=tmp_path, **more)
     # One that begins with a backend takes its requests from elsewhere.
     if not example.commands.startswith("claude-"):
         assert said.strip(), f"{example} says nothing"
+
+
+def keep_a_response(file: Path) -> None:
+    """Makes the file that a running proxy has, with one response in it."""
+    store, request = f"responses-store {{}} --file {file}", '{"rid":"r1","ctx":{"dialect":"responses"},"request":{"model":"sonnet","input":"hi"}}'
+    subprocess.run(["sh", "-euc", f"{store.format('load')} | resp2anth | claude-echo | anth2resp | {store.format('save')}"], input=request + "\n",
+                   text=True, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PATH": f"{PROGRAMS}:{os.environ['PATH']}"})
 
 
 def serves(example: Example, environment: dict[str, str], cwd: Path) -> None:

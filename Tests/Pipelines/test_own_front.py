@@ -86,7 +86,7 @@ def test_the_id_of_the_path(mini: Proxy) -> None:
     head = mini.ask("HEAD", "/mini/notes/milk")
     assert head.status == 200 and head.body == b"" and int(head.headers["content-length"]) == len(answer.body)
     none = mini.ask("GET", "/mini/notes/none")
-    assert none.status == 404 and none.json["error"]["message"] == "there is no note none"
+    assert none.status == 404 and none.json["error"]["message"] == "the note none does not exist"
     assert none.json["error"]["type"] == "not_found_error" and "type" not in none.json
     assert mini.ask("GET", "/mini/notes/").status == mini.ask("GET", "/mini/notes/a/b").status == 404
     wrong = mini.ask("DELETE", "/mini/notes/milk")

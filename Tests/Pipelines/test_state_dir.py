@@ -60,8 +60,8 @@ def test_what_the_stages_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("settings, says", [
     ({"RESPONSES_STORE": "onn"}, "RESPONSES_STORE=onn: expected on, off or the path of a file, for example"),
     ({"RESPONSES_STORE": "responses.db"}, "RESPONSES_STORE=responses.db: expected on, off or the path"),
-    ({"RESPONSES_KEEP": "1h"}, "RESPONSES_KEEP=1h: expected a number of seconds, for example 30"), ({"RESPONSES_KEEP": "0"}, "RESPONSES_KEEP=0: expected a number of seconds above 0"),
-    ({"RESPONSES_KEEP": "-1"}, "RESPONSES_KEEP"), ({"RESPONSES_MAX_SIZE": "65535"}, "RESPONSES_MAX_SIZE=65535: expected a number of bytes from 65536 on"),
+    ({"RESPONSES_KEEP": "1h"}, "RESPONSES_KEEP=1h: expected a number of seconds, for example 30"), ({"RESPONSES_KEEP": "0"}, "RESPONSES_KEEP=0: expected at least 1 second"),
+    ({"RESPONSES_KEEP": "-1"}, "RESPONSES_KEEP"), ({"RESPONSES_MAX_SIZE": "65535"}, "RESPONSES_MAX_SIZE=65535: expected at least 65536 bytes"),
     ({"RESPONSES_MAX_SIZE": "1MB"}, "RESPONSES_MAX_SIZE"),
 ])
 def test_settings_that_are_wrong(settings: dict[str, str], says: str, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def request(value: Json) -> Json:
 def conversation(item: Json) -> list[Json]:
     """An item among others, so that nothing about it is to be repaired."""
     user = {"role": "user", "content": "Hello"}
-    kind = item.get("type", "message")
+    kind = item.get("type", "message" if "role" in item else "item_reference")
     if kind == "message":
         return [user, item, user] if item["role"] == "assistant" else [item, user]
     if kind == "compaction":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from processes import children, cpu_time, descriptors, memory, name, status
+from processes import children, cpu_time, descriptors, memory, name, side, status
 
 # What a process may take more in the last third of the measured time than in its first. The least of each third is
 # compared: what is in flight comes and goes, what is kept stays.
@@ -26,6 +26,11 @@ class Sample:
     cpu: float
 
 
+def label(pid: int) -> str:
+    """The program's name, and which of its two places in the pipe it stands in, if it has two."""
+    return " ".join([name(pid), *side(pid)])
+
+
 class Watch:
     """The processes of one server: the front, and the stages that it starts."""
 
@@ -42,7 +47,7 @@ class Watch:
         for pid in self.pids():
             try:
                 memories[pid], open_ones[pid] = memory(pid, "Pss_Anon"), descriptors(pid)
-                self._names[pid] = name(pid)
+                self._names[pid] = self._names.get(pid) or label(pid)
                 cpu += cpu_time(pid)
             except (OSError, StopIteration):
                 # It has just ended.
@@ -61,7 +66,7 @@ class Watch:
 
     def _in_use(self) -> dict[str, int]:
         try:
-            return {name(pid): descriptors(pid) for pid in self.pids()}
+            return {label(pid): descriptors(pid) for pid in self.pids()}
         except OSError:
             return {}
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What Swift can't say of bytes without many more instructions.
+// Searches of bytes for which Swift needs many more instructions.
 #ifndef CBYTES_H
 #define CBYTES_H
 #include <stddef.h>
 #include <stdint.h>
 
-/// Where some bytes stand first in a text; NULL where they don't, or where there are none of them.
+/// Finds the first place of some bytes in a text. Returns NULL if the text does not have them, or if they are empty.
 const void *cbytes_find(const void *text, size_t length, const void *wanted, size_t count);
 
 #ifdef __SSE2__

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Both interfaces by curl: a question, a stream, a count, the models.
+# All interfaces by curl: a question, a stream, a count, the models.
 #
 # usage: [BASE=http://localhost:8000] [TOKEN=…] both.sh [QUESTION]
 set -eu
@@ -25,6 +25,10 @@ echo '== OpenAI, whole'
 call /openai/v1/chat/completions "{\"model\":\"claude-sonnet-5-5\",\"messages\":[$message]}"
 echo '== OpenAI, a stream'
 call /openai/v1/chat/completions "{\"model\":\"claude-sonnet-5-5\",\"stream\":true,\"messages\":[$message]}"
+echo '== OpenAI Responses, whole'
+call /openai/v1/responses "{\"model\":\"claude-sonnet-5-5\",\"input\":[$message]}"
+echo '== OpenAI Responses, a stream'
+call /openai/v1/responses "{\"model\":\"claude-sonnet-5-5\",\"stream\":true,\"store\":false,\"input\":[$message]}"
 echo '== How many tokens'
 call /v1/messages/count_tokens "{\"model\":\"claude-sonnet-5-5\",\"messages\":[$message]}"
 echo '== The models'

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The answer side of a front format of your own, called mini: makes mini answers of Messages answers.
+"""The answer side of another API in front, called mini: translates Messages answers to mini answers.
 
 usage: anth2mini.py        (README.md beside it has the whole pipeline)
 
@@ -26,7 +26,7 @@ def mini_error(error):
 
 
 def mini_event(event):
-    """The event of mini's, if there is one."""
+    """The mini event for an event; None if mini has none."""
     if event.get("type") == "content_block_delta" and event["delta"].get("type") == "text_delta":
         return {"piece": event["delta"]["text"]}
     if event.get("type") == "message_delta" and event["delta"].get("stop_reason"):
@@ -40,10 +40,10 @@ def mini_response(message):
 
 
 def translated(line):
-    """What is written for a line: the line itself, if it is not mini's."""
+    """What is written for a line: the line itself, unless it belongs to an answer for mini."""
     record = json.loads(line)
     rid, ctx = record["rid"], record.get("ctx")
-    # The context comes with the first record of an answer alone: this one's, or an error's.
+    # Only the first record of an answer has a context.
     if ctx is not None:
         if ctx.get("dialect") != OWN or "translated" in ctx:
             return line
@@ -72,10 +72,10 @@ def main():
         try:
             line = translated(line)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            pass  # A later stage says what is wrong with it.
+            pass  # A later stage reports what is wrong with the line.
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
-    # The backend broke off: nothing of these answers will come any more.
+    # The backend has ended, so no more records of these answers will come.
     for rid in under_way:
         error = {"type": "api_error", "message": "the answer ended before it was complete", "param": None}
         sys.stdout.buffer.write(written({"rid": rid, "error": {"status": 502, "headers": {}, "body": {"error": error}}}))

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The request side of a front format of your own, called mini: makes Messages requests of mini requests.
+"""The request side of another API in front, called mini: translates mini requests to Messages requests.
 
 usage: mini2anth.py [ID=TEXT]...        (README.md beside it has the whole pipeline)
 
-A mini request is {"say": "text", "stream": true}. GET /mini/notes/{id} is answered here, with the notes that the
-command line gives. Without any it is passed on, and the backend says that no stage answers it.
+A mini request is {"say": "text", "stream": true}. This filter answers GET /mini/notes/{id} with the notes of the command
+line. Without notes it passes the request on, and the backend answers that no stage of the pipeline answers it.
 """
 import json
 import sys
@@ -18,7 +18,7 @@ def write(**record):
 
 
 def refuse(rid, ctx, status, kind, message, param=None):
-    """Errors are in Anthropic's form up to the translator on the answer side, which makes mini's of them."""
+    """Writes an error in Anthropic's form, which the translator on the answer side translates to mini."""
     error = {"type": kind, "message": message} | ({"param": param} if param else {})
     body = {"type": "error", "error": error, "request_id": rid}
     write(rid=rid, ctx=ctx, error={"status": status, "headers": {}, "body": body})
@@ -33,7 +33,7 @@ def translate(rid, ctx, request):
         return refuse(rid, ctx, 400, "invalid_request_error", "stream: expected true or false", "stream")
     # model-map, an earlier stage, has put the model into the body.
     known = {"say", "stream", "model"}
-    # Nothing is lost in silence: what has no counterpart is told in the header x-proxy-loss.
+    # The header x-proxy-loss names each field without a counterpart.
     loss = [{"field": name, "fate": "dropped", "unknown": True} for name in request if name not in known]
     if loss:
         ctx["loss"] = (ctx.get("loss", []) + loss)[:64]
@@ -44,16 +44,16 @@ def translate(rid, ctx, request):
 
 def note(rid, ctx, notes):
     if ctx.get("id") not in notes:
-        return refuse(rid, ctx, 404, "not_found_error", f"there is no note {ctx.get('id')}")
-    # An answer that is mini's already: the mark keeps the translator on the answer side away from it.
+        return refuse(rid, ctx, 404, "not_found_error", f"the note {ctx.get('id')} does not exist")
+    # With this mark the translator on the answer side passes the answer on.
     write(rid=rid, ctx=ctx | {"translated": OWN}, begin={"status": 200, "headers": {}})
     write(rid=rid, response={"id": ctx["id"], "note": notes[ctx["id"]]})
     write(rid=rid, end={})
 
 
 def take(line, notes):
-    """Whether the line was a request of mini's, which is then answered or translated."""
-    # A look at the bytes is enough for all others.
+    """Answers or translates a mini request; returns False for any other line."""
+    # Most other lines are not parsed, only searched.
     if b'"request":' not in line or b'"dialect":"mini"' not in line:
         return False
     try:
@@ -61,7 +61,7 @@ def take(line, notes):
         rid, ctx, request = record["rid"], record["ctx"], record["request"]
         op, dialect = ctx.get("op", "messages"), ctx.get("dialect")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return False  # A later stage says what is wrong with it.
+        return False  # A later stage reports what is wrong with the line.
     if dialect != OWN:
         return False
     if op == "messages" and isinstance(request, dict):
