@@ -120,9 +120,12 @@ extension RequestTranslator {
       let path = "\(path)[\(index)]"
       let type = tool["type"]?.string
       if names.hasHostedTools, type == "namespace" {
-        guard let name = tool["name"]?.string else { throw .expected("a string", at: "\(path).name", got: tool["name"]) }
+        guard let name = tool["name"]?.string else {
+          throw .expected("a string", at: "\(path).name", got: tool["name"])
+        }
         guard sentByNamespace[name] != nil else {
-          throw .invalid("\(path).name: no namespace of this request is called \(name.clipped)", param: "\(path).name")
+          throw .invalid(
+            "\(path).name: no namespace of this request is called \(name.clipped)", param: "\(path).name")
         }
         allowed.names.formUnion(byNamespace.removeValue(forKey: name) ?? [])
         continue
