@@ -57,9 +57,10 @@ extension Conversation {
     case "reasoning": takeReasoning(item)
     case "compaction": try takeCompaction(item, path)
     case "item_reference":
+      guard let id = item["id"]?.string else { throw .expected("a string", at: "\(path).id", got: item["id"]) }
       throw APIError(
         status: 400,
-        "\(path).id: the item \((item["id"]?.string ?? "").clipped) is not kept here; "
+        "\(path).id: the item \(id.clipped) is not kept here; "
           + "send the item itself, or switch the store on (RESPONSES_STORE=on)",
         param: "\(path).id", code: "previous_response_not_found")
     case "compaction_trigger":
