@@ -67,7 +67,7 @@ extension ResponsesAnswer {
       return loss.dropped("content.web_search_tool_result")
     }
     let results = content["content"] ?? .null
-    item.sources = results.elements.compactMap { $0["url"] }
+    item.sources = results.elements.compactMap { $0["url"].flatMap { $0.isString ? $0 : nil } }
     item.status = results.isArray ? "completed" : "failed"
     loss.approximated("content.web_search_tool_result", "the addresses alone are kept")
     if results.isArray { event("response.web_search_call.completed", of: item, to: &out) }

@@ -163,7 +163,9 @@ extension ResponseItem {
     case .localCall(let type):
       bytes.append(#","type":"#)
       bytes.append(quoted: type)
-      append(status: status, to: &bytes)
+      // A patch has no other word for what wasn't completed.
+      append(
+        status: type == "apply_patch_call" && status == .incomplete ? .inProgress : status, to: &bytes)
       bytes.append(#","call_id":"#)
       bytes.append(block["id"] ?? JSON(""))
       bytes.append(type == "apply_patch_call" ? #","operation":"# : #","action":"#)
