@@ -43,10 +43,11 @@ extension Conversation {
   }
 
   /// Which call a result is of; "" where it doesn't say so.
-  func resultID(_ item: JSON, _ type: String) -> String {
-    if let id = item["call_id"]?.string { return id }
+  func resultID(_ item: JSON, _ type: String, _ path: String) throws(APIError) -> String {
+    if let id = item["call_id"], !id.isNull { return try callID(of: item, path) }
     // The result of a local shell has the id of its call's item.
-    guard type == "local_shell_call_output", let id = item["id"]?.string else { return "" }
+    guard type == "local_shell_call_output", let id = item["id"], !id.isNull else { return "" }
+    guard let id = id.string else { throw .expected("a string", at: "\(path).id", got: id) }
     return shellCalls[id] ?? id
   }
 

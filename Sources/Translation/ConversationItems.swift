@@ -47,19 +47,20 @@ extension Conversation {
     case "shell_call": try take(call: item, of: .shell, path)
     case "apply_patch_call": try take(call: item, of: .applyPatch, path)
     case "function_call_output", "custom_tool_call_output", "local_shell_call_output":
-      hear(try result(item, path, "output"), of: item, type)
-    case "shell_call_output": hear(try shellResult(item, path), of: item, type)
+      try hear(result(item, path, "output"), of: item, type, path)
+    case "shell_call_output": try hear(shellResult(item, path), of: item, type, path)
     case "apply_patch_call_output":
       let result = try result(item, path, "output")
       if item["status"]?.equals("failed") == true { result["is_error"] = JSON(true) }
       if result["content"] == nil { result["content"] = item["status"] }
-      hear(result, of: item, type)
+      try hear(result, of: item, type, path)
     case "reasoning": takeReasoning(item)
     case "compaction": try takeCompaction(item, path)
     case "item_reference":
+      guard let id = item["id"]?.string else { throw .expected("a string", at: "\(path).id", got: item["id"]) }
       throw APIError(
         status: 400,
-        "\(path).id: the item \((item["id"]?.string ?? "").clipped) is not kept here; "
+        "\(path).id: the item \(id.clipped) is not kept here; "
           + "send the item itself, or switch the store on (RESPONSES_STORE=on)",
         param: "\(path).id", code: "previous_response_not_found")
     case "compaction_trigger":
@@ -102,10 +103,10 @@ extension Conversation {
   }
 
   /// Adds the result of a call, which the answer has to follow.
-  private mutating func hear(_ result: JSON, of item: JSON, _ type: String) {
+  private mutating func hear(_ result: JSON, of item: JSON, _ type: String, _ path: String) throws(APIError) {
     sawConversation = true
     endsInPrefill = false
-    putResult(of: resultID(item, type), result)
+    putResult(of: try resultID(item, type, path), result)
   }
 
   // MARK: Reasoning

@@ -10,6 +10,7 @@ extension ContentParts {
     let isFlat = part["type"]?.equals("input_image") == true
     let given = part["image_url"]
     let block = JSON(object: ["type": JSON("image")])
+    if isFlat { try Self.expectTexts(["file_id"], of: part, path) }
     if isFlat, given == nil || given!.isNull, let id = part["file_id"], id.isString {
       block["source"] = JSON(object: ["type": JSON("file"), "file_id": id])
     } else {
@@ -56,6 +57,7 @@ extension ContentParts {
   mutating func file(_ given: JSON?, _ mark: JSON?, path: String) throws(APIError) -> JSON {
     guard let file = given, file.isObject else { throw .expected("an object", at: path, got: given) }
     let isFlat = file["type"]?.equals("input_file") == true
+    try Self.expectTexts(["file_id", "file_data", "file_url", "filename"], of: file, path)
     let name = file["filename"]
     var block = JSON(object: ["type": JSON("document")])
     if let id = file["file_id"], id.isString {
@@ -77,6 +79,14 @@ extension ContentParts {
     if !isFlat { note(file, known: ["file_id", "file_data", "file_url", "filename"], "\(field).file") }
     if let mark, !mark.isNull { block["cache_control"] = mark }
     return block
+  }
+
+  /// Members that may be left out, and are texts where they are there.
+  private static func expectTexts(_ names: [StaticString], of part: JSON, _ path: String) throws(APIError) {
+    for name in names {
+      guard let value = part[name], !value.isNull, !value.isString else { continue }
+      throw .expected("a string", at: "\(path).\(name)", got: value)
+    }
   }
 
   /// A title that the API takes: it refuses one that is empty, and one of more than 500 characters.

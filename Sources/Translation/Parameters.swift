@@ -141,7 +141,8 @@ extension RequestTranslator {
   /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs>
   mutating func compiledFormat() throws(APIError) -> AnswerSchema? {
     guard let format = update.format ?? field(at: names.format) else { return nil }
-    let path = formatField
+    // Where it stands: in errors the client's own place, in the ledger the field's name.
+    let path = update.formatPath ?? names.format
     guard format.isObject else { throw .expected("an object", at: path, got: format) }
     guard let type = format["type"], type.isString else {
       throw .expected("a string", at: "\(path).type", got: format["type"])
@@ -149,7 +150,7 @@ extension RequestTranslator {
     // The form of the Responses API, which some clients send to the other too.
     let isFlat =
       format["json_schema"] == nil && (names.formatIsFlat || format["schema"] != nil) && type.equals("json_schema")
-    noteRest(of: format, path, known: isFlat ? Self.ofAnswerSchema : ["type", "json_schema"])
+    noteRest(of: format, formatField, known: isFlat ? Self.ofAnswerSchema : ["type", "json_schema"])
     if type.equals("text") || type.equals("json_object") { return nil }
     guard type.equals("json_schema") else {
       throw .invalid("\(path).type: expected text, json_object or json_schema", param: path)
@@ -163,8 +164,9 @@ extension RequestTranslator {
       throw .expected(
         "an object", at: "\(schemaPath).schema", got: asked["schema"], param: path)
     }
-    if !isFlat { noteRest(of: asked, "\(path).json_schema", known: Self.ofAnswerSchema) }
-    var answer = AnswerSchema(asked: schema, path: schemaPath)
+    if !isFlat { noteRest(of: asked, "\(formatField).json_schema", known: Self.ofAnswerSchema) }
+    var answer = AnswerSchema(
+      asked: schema, path: isFlat && names.formatIsFlat ? formatField : "\(formatField).json_schema")
     // The name is a label of the client's; what the answer is for has its place in a schema.
     if let description = asked["description"], !description.isNull {
       if schema["description"] == nil {

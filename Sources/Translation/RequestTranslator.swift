@@ -37,7 +37,7 @@ struct RequestTranslator {
   /// The schema of all tools that have none of their own: one node.
   let emptySchema = ToolSchema.empty
   /// The reasoning and the form of the answer that an item in mid-conversation asks for.
-  var update: (effort: JSON?, format: JSON?)
+  var update: (effort: JSON?, format: JSON?, formatPath: String?)
   /// Whether the text of the thinking is to be shown; nil leaves it to the effort.
   var showsThinking: Bool?
 

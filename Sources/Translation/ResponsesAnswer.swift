@@ -193,7 +193,10 @@ final class ResponsesAnswer: AnswerState, TranslatedAnswer {
   func add(_ kind: ResponseItem.Kind, _ mark: String, block: StreamedBlock?, to out: inout Output) -> ResponseItem {
     startIfNeeded(to: &out)
     if case .reasoning = kind {} else if items.isEmpty { giveReasoning(to: &out) }
-    if let latest, latest.openBlocks == 0 { finish(latest, status: .completed, to: &out) }
+    if let latest {
+      // Clients put an item where the last one is that began, whatever its number.
+      if latest.openBlocks == 0 { finish(latest, status: .completed, to: &out) } else { show(latest, to: &out) }
+    }
     // An item of no block must not take the name that a later block's has.
     let place = block.map { "\($0.number)" } ?? "\(blocks.count)_\(items.count)"
     let item = ResponseItem(kind, id: "\(mark)_\(messageID)_\(place)", index: items.count)

@@ -67,7 +67,7 @@ extension ResponsesAnswer {
       return loss.dropped("content.web_search_tool_result")
     }
     let results = content["content"] ?? .null
-    item.sources = results.elements.compactMap { $0["url"] }
+    item.sources = results.elements.compactMap { $0["url"].flatMap { $0.isString ? $0 : nil } }
     item.status = results.isArray ? "completed" : "failed"
     loss.approximated("content.web_search_tool_result", "the addresses alone are kept")
     if results.isArray { event("response.web_search_call.completed", of: item, to: &out) }
@@ -149,7 +149,7 @@ extension ResponsesAnswer {
     take(input: text.slice, of: item, to: &out)
   }
 
-  private func take(input: ByteSlice, of item: ResponseItem, to out: inout Output) {
+  func take(input: ByteSlice, of item: ResponseItem, to out: inout Output) {
     switch item.kind {
     case .functionCall: delta("response.function_call_arguments.delta", "", input, in: item, to: &out)
     case .customCall: delta("response.custom_tool_call_input.delta", "", input, in: item, to: &out)

@@ -43,7 +43,7 @@ extension ResponsesAnswer {
       refuse(in: item, to: &out)
     case .functionCall: finishInput(of: item, "response.function_call_arguments.done", #","arguments":""#, to: &out)
     case .customCall: finishInput(of: item, "response.custom_tool_call_input.done", #","input":""#, to: &out)
-    case .localCall: item.fallBackWhereNeeded()
+    case .localCall: if item.isOfAnotherForm { callFunction(item, to: &out) }
     case .webSearch, .compaction: break
     }
     show(item, to: &out)
@@ -95,6 +95,17 @@ extension ResponsesAnswer {
       $0.append(#","part":"#)
       item.appendText(to: &$0)
     }
+  }
+
+  /// Makes an item a call of a function, and writes its input as one.
+  private func callFunction(_ item: ResponseItem, to out: inout Output) {
+    item.kind = .functionCall
+    // Nobody puts the input of a function into what began as another call: its end alone says what it is.
+    guard !item.isShown else { return item.text.append(escaped: item.input.slice) }
+    show(item, to: &out)
+    let input = item.input.take()
+    take(input: input.slice, of: item, to: &out)
+    finishInput(of: item, "response.function_call_arguments.done", #","arguments":""#, to: &out)
   }
 
   private func finishInput(
@@ -152,11 +163,13 @@ extension ResponseItem {
     case .localCall(let type):
       bytes.append(#","type":"#)
       bytes.append(quoted: type)
-      append(status: status, to: &bytes)
+      // A patch has no other word for what wasn't completed.
+      append(
+        status: type == "apply_patch_call" && status == .incomplete ? .inProgress : status, to: &bytes)
       bytes.append(#","call_id":"#)
       bytes.append(block["id"] ?? JSON(""))
       bytes.append(type == "apply_patch_call" ? #","operation":"# : #","action":"#)
-      bytes.append(action)
+      bytes.append(action ?? LocalCall.start(of: type))
     case .webSearch: appendSearch(status, isComplete, to: &bytes)
     case .compaction:
       bytes.append(#","type":"compaction","encrypted_content":"#)
@@ -237,55 +250,12 @@ extension ResponseItem {
 
   // MARK: Calls of OpenAI's own tools
 
-  /// What the model wants done, in the form of the tool.
-  private var action: JSON {
-    guard case .localCall(let type) = kind, let given = try? JSON.parse(input.slice) else { return .object }
-    return LocalCall.action(of: type, given) ?? .object
+  /// What the model wants done, in the form of the tool; nil where the input lacks what that form must have.
+  private var action: JSON? {
+    guard case .localCall(let type) = kind, let given = try? JSON.parse(input.slice) else { return nil }
+    return LocalCall.action(of: type, given)
   }
 
-  /// Makes the item a call of a function where its input lacks what its own form must have.
-  func fallBackWhereNeeded() {
-    guard case .localCall(let type) = kind else { return }
-    if let given = try? JSON.parse(input.slice), LocalCall.action(of: type, given) != nil { return }
-    kind = .functionCall
-    text.append(escaped: input.slice)
-  }
-}
-
-/// Calls of the tools that OpenAI has a form for and the client runs.
-///
-/// - SeeAlso: <https://platform.openai.com/docs/guides/tools-local-shell>,
-///   <https://platform.openai.com/docs/guides/tools-apply-patch>
-enum LocalCall {
-  /// What the item of a call says is to be done; nil where the input lacks a part of it.
-  static func action(of type: String, _ input: JSON) -> JSON? {
-    switch type {
-    case "local_shell_call":
-      let action = input["action"] ?? input
-      guard let command = action["command"], isStrings(command) else { return nil }
-      let made = JSON(object: ["type": JSON("exec"), "command": command, "env": .object])
-      if let env = action["env"], env.isObject { made["env"] = env }
-      copy(["timeout_ms", "user", "working_directory"], of: action, to: made)
-      return made
-    case "shell_call":
-      let action = input["action"] ?? input
-      guard let commands = action["commands"], isStrings(commands) else { return nil }
-      let made = JSON(object: ["commands": commands])
-      copy(["timeout_ms", "max_output_length"], of: action, to: made)
-      return made
-    default:
-      let operation = input["operation"] ?? input
-      guard let type = operation["type"]?.string, operation["path"]?.isString == true else { return nil }
-      guard type == "delete_file" || operation["diff"]?.isString == true else { return nil }
-      let made = JSON(object: ["type": JSON(type), "path": operation["path"]])
-      if type != "delete_file" { made["diff"] = operation["diff"] }
-      return made
-    }
-  }
-
-  private static func isStrings(_ value: JSON) -> Bool { value.isArray && value.elements.allSatisfy(\.isString) }
-
-  private static func copy(_ names: [String], of action: JSON, to made: JSON) {
-    for name in names { if let value = action[name], !value.isNull { made[name] = value } }
-  }
+  /// Its input doesn't fit the form that OpenAI has for such a call.
+  var isOfAnotherForm: Bool { action == nil }
 }

@@ -31,6 +31,7 @@ extension RequestTranslator {
     for name: StaticString in ["reasoning", "text"] {
       if let value = field(name), !value.isObject { throw .expected("an object", at: "\(name)", got: value) }
     }
+    try checkRepeated()
 
     let maxTokens = try maxTokens()
     body["max_tokens"] = JSON(maxTokens)
@@ -77,6 +78,22 @@ extension RequestTranslator {
     }
   }
 
+  /// What the response repeats must be what clients expect there, also where nothing is made of it here.
+  private func checkRepeated() throws(APIError) {
+    for path in Self.repeatedTexts {
+      if let value = field(at: path), !value.isString { throw .expected("a string", at: path, got: value) }
+    }
+    if let value = field("metadata"), !value.isObject { throw .expected("an object", at: "metadata", got: value) }
+    if let value = field("top_logprobs"), value.wholeNumber == nil {
+      throw .expected("an integer", at: "top_logprobs", got: value)
+    }
+  }
+
+  private static let repeatedTexts = [
+    "prompt_cache_key", "prompt_cache_retention", "reasoning.effort", "reasoning.generate_summary",
+    "reasoning.summary", "safety_identifier", "service_tier", "text.verbosity", "truncation", "user",
+  ]
+
   private func instructions() throws(APIError) -> [JSON] {
     guard let words = field("instructions") else { return [] }
     guard words.isString else { throw .expected("a string", at: "instructions", got: words) }
@@ -92,7 +109,13 @@ extension RequestTranslator {
         guard given.isObject else { throw .expected("an object", at: "input[\(index)].\(name)", got: given) }
         noteRest(of: given, "input.\(name)", known: [member])
         guard let value = given[member], !value.isNull else { continue }
-        if name == "text" { update.format = value } else { update.effort = value }
+        let path = "input[\(index)].\(name).\(member)"
+        if name == "text" {
+          (update.format, update.formatPath) = (value, path)
+        } else {
+          guard value.isString else { throw .expected("a string", at: path, got: value) }
+          update.effort = value
+        }
       }
     }
   }

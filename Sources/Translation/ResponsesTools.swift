@@ -44,11 +44,16 @@ extension RequestTranslator {
       guard let namespace = tool["name"]?.string else {
         throw .expected("a string", at: "\(path).name", got: tool["name"])
       }
+      guard !namespace.isEmpty else { throw .invalid("\(path).name: is empty", param: "\(path).name") }
       guard let inner = tool["tools"], inner.isArray else {
         throw .expected("an array", at: "\(path).tools", got: tool["tools"])
       }
       namespaces.append(GivenTool(tool, path))
       for (number, one) in inner.elements.enumerated() {
+        guard one["type"]?.equals("namespace") != true else {
+          let path = "\(path).tools[\(number)].type"
+          throw .invalid("\(path): a namespace can't stand in another one", param: path)
+        }
         given.append(GivenTool(one, "\(path).tools[\(number)]", namespace: namespace, replaces: replaces))
       }
     }
@@ -107,7 +112,7 @@ extension RequestTranslator {
       case "type": break
       case "user_location":
         guard value.isObject else { throw .expected("an object", at: "\(path).user_location", got: value) }
-        made["user_location"] = location(value, given)
+        made["user_location"] = try location(value, given)
       case "filters":
         guard value.isObject else { throw .expected("an object", at: "\(path).filters", got: value) }
         try filter(made, by: value, given)
@@ -128,10 +133,12 @@ extension RequestTranslator {
     return made
   }
 
-  private mutating func location(_ place: JSON, _ given: GivenTool) -> JSON? {
+  private mutating func location(_ place: JSON, _ given: GivenTool) throws(APIError) -> JSON? {
+    let path = "\(given.path).user_location"
     let made = JSON(object: ["type": JSON("approximate")])
     for (name, value) in place.members where !value.isNull && name != "type" {
       if ["city", "country", "region", "timezone"].contains(name) {
+        guard value.isString else { throw .expected("a string", at: "\(path).\(name)", got: value) }
         if value.hasVisibleText { made[name] = value }
       } else {
         toolLoss.add("\(given.field).user_location.\(name)", "dropped", isKnown: false)
@@ -180,7 +187,7 @@ extension RequestTranslator {
           unsupported.insert(kind.rawValue)
           return toolLoss.add(given.field, "dropped shell, whose container is not supported")
         }
-        words += skills(value, given)
+        words += try skills(value, given)
       default: toolLoss.add("\(given.field).\(name)", "dropped", isKnown: false)
       }
     }
@@ -192,14 +199,20 @@ extension RequestTranslator {
   }
 
   /// What is said of the skills on the client's computer.
-  private mutating func skills(_ environment: JSON, _ given: GivenTool) -> String {
+  private mutating func skills(_ environment: JSON, _ given: GivenTool) throws(APIError) -> String {
+    let path = "\(given.path).environment"
     var words = ""
     for (name, value) in environment.members where !value.isNull && name != "type" {
       guard name == "skills" else {
         toolLoss.add("\(given.field).environment.\(name)", "dropped", isKnown: false)
         continue
       }
-      for skill in value.elements {
+      guard value.isArray else { throw .expected("an array", at: "\(path).skills", got: value) }
+      for (index, skill) in value.elements.enumerated() {
+        for name in ["name", "description", "path"] {
+          guard let words = skill[name], !words.isNull, !words.isString else { continue }
+          throw .expected("a string", at: "\(path).skills[\(index)].\(name)", got: words)
+        }
         let path = skill["path"]?.string.map { " (in \($0))" } ?? ""
         words += "\n- \(skill["name"]?.string ?? "")\(path): \(skill["description"]?.string ?? "")"
       }

@@ -110,29 +110,40 @@ extension RequestTranslator {
     guard let list = allowed["tools"], list.isArray else {
       throw .expected("an array", at: path, got: allowed["tools"], param: "tool_choice")
     }
+    if let mode = allowed["mode"], !mode.isNull, !mode.isString {
+      throw .expected("a string", at: "\(whole).mode", got: mode)
+    }
     var allowed = (names: Set<String>(), mode: allowed["mode"]?.string ?? "auto")
     // A list may name thousands of types; none is looked for among all tools.
     var (byType, byNamespace) = (sentByType, sentByNamespace)
     for (index, tool) in list.elements.enumerated() {
-      if names.hasHostedTools, let type = tool["type"]?.string {
-        if type == "namespace" {
-          allowed.names.formUnion(byNamespace.removeValue(forKey: tool["name"]?.string ?? "") ?? [])
-          continue
+      let path = "\(path)[\(index)]"
+      let type = tool["type"]?.string
+      if names.hasHostedTools, type == "namespace" {
+        guard let name = tool["name"]?.string else {
+          throw .expected("a string", at: "\(path).name", got: tool["name"])
         }
-        if let hosted = HostedTools.kind(of: type) {
-          allowed.names.formUnion(byType.removeValue(forKey: hosted) ?? [])
-          continue
+        guard sentByNamespace[name] != nil else {
+          throw .invalid(
+            "\(path).name: no namespace of this request is called \(name.clipped)", param: "\(path).name")
         }
+        allowed.names.formUnion(byNamespace.removeValue(forKey: name) ?? [])
+        continue
       }
-      let name = Self.name(of: tool) ?? tool["type"]?.string
-      guard let name else { throw .invalid("\(path)[\(index)].name: Field required", param: "\(path)[\(index)]") }
-      // A tool of the server may be named by its type alone.
-      if Self.name(of: tool) == nil {
-        allowed.names.formUnion(byType.removeValue(forKey: name) ?? [])
-      } else {
+      let hosted = names.hasHostedTools ? type.flatMap(HostedTools.kind) : nil
+      if hosted == nil, let name = Self.name(of: tool) {
         let namespace = names.hasHostedTools ? tool["namespace"]?.string : nil
-        allowed.names.insert(try declared(name, in: namespace, "\(path)[\(index)].name"))
+        allowed.names.insert(try declared(name, in: namespace, "\(path).name"))
+        continue
       }
+      guard let type, type != "function", type != "custom" else {
+        throw .expected("a string", at: "\(path).name", got: tool["name"], param: path)
+      }
+      // A tool of the server may be named by its type alone.
+      guard sentByType[hosted ?? type] != nil || HostedTools.unsupported.contains(type) else {
+        throw .invalid("\(path).type: no tool of this request is of type \(type.clipped)", param: "\(path).type")
+      }
+      allowed.names.formUnion(byType.removeValue(forKey: hosted ?? type) ?? [])
     }
     tools.removeAll { !allowed.names.contains($0["name"]?.string ?? "") }
     return try choiceOf(word: allowed.mode, "\(whole).mode")
