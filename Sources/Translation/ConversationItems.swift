@@ -111,7 +111,7 @@ extension Conversation {
 
   // MARK: Reasoning
 
-  /// Thinking that this proxy gave out; anyone else's says nothing to the API.
+  /// Takes thinking that this proxy sealed. The API can't read what another service sealed.
   private mutating func takeReasoning(_ item: JSON) {
     if let sealed = item["encrypted_content"], !sealed.isNull {
       guard let blocks = ReasoningSeal.open(sealed, nodesLeft: &nodesLeft),

@@ -4,8 +4,8 @@ import Jansson
 import Models
 import Records
 
-/// What the translators of requests are told, and what they do alike: they read a body, and write the record of the
-/// translated one.
+/// The settings of a filter that translates requests, and what all such filters do: they read a body, and write the
+/// record of the translated one.
 struct RequestFilter {
   let models: ModelTable
   let maxTokens: Int

@@ -5,7 +5,7 @@ import Records
 
 /// One response on its way to the client, from `begin` to `end`.
 ///
-/// A whole answer takes the way of a stream whose events nobody reads, so both have the same output.
+/// A whole answer is translated as a stream is, without its events. So both have the same output.
 ///
 /// - SeeAlso: <https://platform.openai.com/docs/api-reference/responses-streaming>
 final class ResponsesAnswer: AnswerState, TranslatedAnswer {

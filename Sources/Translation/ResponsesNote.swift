@@ -12,7 +12,7 @@ struct ResponsesNote {
   let summarizes: Bool
   /// The client gets the sealed thinking.
   let isEncrypted: Bool
-  /// A store behind us may keep the response.
+  /// A store later in the pipeline may keep the response.
   let keeps: Bool
   /// The members that the response repeats, from a comma on.
   private let echo: [UInt8]

@@ -53,7 +53,7 @@ extension RequestTranslator {
     return body
   }
 
-  /// What would be answered wrongly without what it asks for is refused.
+  /// Refuses a request for something that is not supported, where an answer without it would be wrong.
   private func refuseWhatNeedsAStore(_ stored: StoredContext) throws(APIError) {
     if let id = field("previous_response_id") {
       guard let id = id.string else { throw .expected("a string", at: "previous_response_id", got: id) }
@@ -142,7 +142,7 @@ extension RequestTranslator {
     translateUser()
     translateServiceTier()
     try noteIncluded()
-    // What is said to be kept without a store is not.
+    // Without a store in the pipeline, nothing keeps the response.
     if try flag("store") == true, !stored.keeps { loss.dropped("store") }
     if let truncation = field("truncation"), !truncation.equals("disabled") { loss.dropped("truncation") }
     if let most = field("max_tool_calls"), sentByType["web_search"] == nil {
