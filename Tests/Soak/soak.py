@@ -212,7 +212,7 @@ class Soak:
         if restarts := samples(text)["claude_proxy_pipeline_restarts_total"]:
             wrong(f"the pipeline was restarted {restarts} times")
         with self._noted():
-            wait_for("the log is whole", lambda: self.log.read() or self.log.requests == counted + 1, 10)
+            wait_for("the log is whole", lambda: self.log.read() or self.log.accounts_for(counted + 1), 10)
         self.ledger.compare(self.log)
         return after
 
