@@ -33,8 +33,9 @@ final class StreamedBlock {
   var input: ToolInput?
   /// The place of a call among the calls of a chat answer.
   var call = 0
-  /// The item of a response that the block is shown in, or a part of.
-  var item: ResponseItem?
+  /// The item of a response that the block is shown in, or a part of. The answer owns its items, and an item owns the
+  /// blocks that wait in its lane. So this end of the pair is weak, or an answer that is cut would never be freed.
+  weak var item: ResponseItem?
   /// Where its text begins in the item's, in bytes; and what it was taken from.
   var start = 0
   var citations: [JSON] = []
