@@ -51,7 +51,7 @@ is_setting() {
   *) return 1 ;;
   esac
 }
-# add_stage_secrets: the secrets that STAGE_ENV names for stages of one's own are settings too, as secret as the others.
+# add_stage_secrets: the secrets that STAGE_ENV names for stages in PIPELINE are settings too, as secret as the others.
 # Capital letters only: small ones are the names of this script.
 add_stage_secrets() {
   set -f
@@ -98,7 +98,7 @@ if [ "$config" ]; then
     add_stage_secrets
     read_settings "$config"
   else
-    problem "$config: there is no such file, or it can't be read"
+    problem "$config: the file does not exist or can't be read"
   fi
 fi
 [ "$config" ] || add_stage_secrets

@@ -8,6 +8,12 @@ import Records
 /// The facts are data (`models.json` beside this file, dated), and an owner can replace them by a file of the same
 /// form. A name that nothing matches passes unchanged, with no capability assumed.
 package struct ModelTable {
+  /// The limit sent where a request names none, in tokens: an OpenAI client that names none expects no cut, and this
+  /// is what every current model allows.
+  ///
+  /// - SeeAlso: <https://docs.anthropic.com/en/api/messages#body-max-tokens>
+  package static let defaultMaxTokens = 32_000
+
   /// What a model accepts.
   package struct Capabilities: Sendable {
     /// The longest answer, in tokens; nil where it isn't known.

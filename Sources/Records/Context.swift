@@ -62,14 +62,17 @@ package struct Dialect: RawRepresentable, Hashable, Sendable {
 }
 
 extension Bytes {
-  /// Appends an object, such as a ctx, with one member set; the others stay as the bytes they are.
+  /// Appends an object, such as a ctx, with one member set and, if told, without another one. The rest stays as the bytes
+  /// that came.
   package mutating func append(
-    object: ByteSlice?, setting name: StaticString, to value: (inout Bytes) -> Void
+    object: ByteSlice?, setting name: StaticString, without other: StaticString? = nil,
+    to value: (inout Bytes) -> Void
   ) {
     append("{")
     if let object {
       Scan.members(object) { key, member in
-        guard !key.equals(name) else { return true }
+        if key.equals(name) { return true }
+        if let other, key.equals(other) { return true }
         append("\"")
         append(key)
         append("\":")

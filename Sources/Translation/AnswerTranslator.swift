@@ -144,28 +144,6 @@ extension AnswerError {
 }
 
 extension Bytes {
-  /// Appends an object without one member and with another one set; the others stay as the bytes they are.
-  fileprivate mutating func append(
-    object: ByteSlice, setting name: StaticString, without other: StaticString?, to value: (inout Bytes) -> Void
-  ) {
-    guard let other else { return append(object: object, setting: name, to: value) }
-    append("{")
-    Scan.members(object) { key, member in
-      guard !key.equals(name), !key.equals(other) else { return true }
-      append("\"")
-      append(key)
-      append("\":")
-      append(member)
-      append(",")
-      return true
-    }
-    append("\"")
-    append(name)
-    append("\":")
-    value(&self)
-    append("}")
-  }
-
   /// Appends the payload of an `end` with the type of the error that ended the answer as an event of its stream, which
   /// the access log could not tell from others.
   fileprivate mutating func append(endOfFailure payload: ByteSlice, _ type: String?) {

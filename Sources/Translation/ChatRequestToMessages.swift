@@ -18,7 +18,7 @@ package struct ChatRequestToMessages: RecordFilter {
   ///   - isStrict: refuse what can't be translated exactly.
   ///   - cachesPrompts: let the backend set a cache mark where the client set none.
   package init(
-    models: ModelTable, maxTokens: Int = TranslationLimits.defaultMaxTokens, isStrict: Bool = false,
+    models: ModelTable, maxTokens: Int = ModelTable.defaultMaxTokens, isStrict: Bool = false,
     cachesPrompts: Bool = true
   ) {
     filter = RequestFilter(

@@ -2,12 +2,6 @@
 
 /// Defaults and bounds of the translation, in one place.
 package enum TranslationLimits {
-  /// The limit sent where a request names none, in tokens: an OpenAI client that names none expects no cut, and this
-  /// is what every current model allows.
-  ///
-  /// - SeeAlso: <https://docs.anthropic.com/en/api/messages#body-max-tokens>
-  package static let defaultMaxTokens = 32_000
-
   /// The smallest thinking budget that the Messages API takes, in tokens.
   ///
   /// - SeeAlso: <https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking>

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: MIT
 import ArgumentParser
-import Models
 import Program
 import Records
 import Translation
-
-/// Whether the backend may set a cache mark where the client set none.
-enum PromptCache: String, ExpressibleByArgument {
-  case auto, off
-}
 
 @main
 struct Oai2Anth: FilterCommand {
@@ -20,23 +14,14 @@ struct Oai2Anth: FilterCommand {
 
   @OptionGroup var common: CommonOptions
   @OptionGroup var nodes: NodeOptions
-  @OptionGroup var modelOptions: ModelOptions
-
-  @Option(help: ArgumentHelp("The limit sent where a request names none, in tokens.", valueName: "tokens"))
-  var maxTokens = TranslationLimits.defaultMaxTokens
-
-  @Flag(help: "Refuse with status 400 what can't be translated exactly.")
-  var strict = false
-
-  @Option(help: ArgumentHelp("Cache prompts that have no cache marks: auto or off.", valueName: "when"))
-  var promptCache = PromptCache.auto
+  @OptionGroup var options: TranslationOptions
 
   var bareDialect: Dialect? { .openai }
 
   func filter() throws(Failure) -> ChatRequestToMessages {
     ChatRequestToMessages(
-      models: try modelOptions.table(), maxTokens: maxTokens, isStrict: strict,
-      cachesPrompts: promptCache == .auto)
+      models: try options.models.table(), maxTokens: options.maxTokens, isStrict: options.strict,
+      cachesPrompts: options.promptCache == .auto)
   }
 
   static func main() { start() }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The real Codex CLI through the real proxy. The API behind it is a stand-in, and the marks in the prompts tell it what.
+"""The real Codex CLI through the real proxy. A stand-in takes the place of the API, and marks in the prompts tell it what to do.
 
 EndToEnd/test_codex_replay.py has what of this can be tried without the CLI.
 """

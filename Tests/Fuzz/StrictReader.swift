@@ -30,7 +30,7 @@ struct StrictReader {
   private(set) var requests: [StrictRequest] = []
   /// Bytes that are no request, or not a whole one, stand behind them.
   private(set) var hasRest = false
-  /// How many bytes that are, from the first byte of what is no request, or not a whole one.
+  /// How many bytes follow, from the first byte that belongs to no whole request.
   private(set) var restCount = 0
 
   private let bytes: [UInt8]

@@ -22,7 +22,7 @@ struct GoldenTests {
   func oai2anth(_ golden: GoldenCase, pieceSize: Int) throws {
     let options = golden.options
     let models = try golden.models()
-    let maxTokens = options.number("--max-tokens") ?? TranslationLimits.defaultMaxTokens
+    let maxTokens = options.number("--max-tokens") ?? ModelTable.defaultMaxTokens
     try golden.check(
       ChatRequestToMessages(
         models: models, maxTokens: maxTokens, isStrict: options.has("--strict"),
@@ -35,7 +35,7 @@ struct GoldenTests {
     let options = golden.options
     try golden.check(
       ResponsesRequestToMessages(
-        models: try golden.models(), maxTokens: options.number("--max-tokens") ?? TranslationLimits.defaultMaxTokens,
+        models: try golden.models(), maxTokens: options.number("--max-tokens") ?? ModelTable.defaultMaxTokens,
         isStrict: options.has("--strict"), cachesPrompts: options.value("--prompt-cache") != "off"),
       dialect: "responses", pieceSize)
   }

@@ -76,7 +76,7 @@ ERRORS: dict[str, tuple[str, list[str]]] = {
     "401": ("A token is needed, or the one given is not known; or the backend is not logged in.", ["www-authenticate"]),
     "402": ("The account behind can't pay.", []),
     "403": ("The host or the origin is not allowed, or the account behind may not.", []),
-    "404": ("There is no such model, or no such response.", []),
+    "404": ("The model or the response does not exist.", []),
     "405": ("The path is known, and does not take this method.", ["allow"]),
     "408": ("The request did not arrive in time.", []),
     "413": ("The body is too large.", []),

@@ -84,7 +84,7 @@ def test_what_is_kept(echo: Proxy, described: Json, fault: Fault, path: str) -> 
 
 @pytest.mark.parametrize("place", ["/openai/v1", "/v1"])
 def test_what_is_refused(echo: Proxy, described: Json, fault: Fault, place: str) -> None:
-    """All that a client of OpenAI's may try gets an answer in OpenAI's form, with words of what is offered."""
+    """All that a client of OpenAI's may try gets an answer in OpenAI's form, and the message says what to use instead."""
     for method, path, body in [
             ("POST", "/responses/compact", {}), ("GET", "/responses", None), ("POST", "/conversations", {}),
             ("POST", "/conversations", None), ("GET", "/conversations/c", None), ("DELETE", "/conversations/c", None),

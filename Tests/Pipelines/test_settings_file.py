@@ -113,7 +113,7 @@ NO_COLOR=$HOME `id`
     ("RATE_LIMIT_EXEMPT='owner, 2001:db8::/129'\n", "2001:db8::/129: expected a prefix length from 0 to 128"),
     ("RATE_LIMIT_EXEMPT=10.0.0/8\n", "10.0.0/8: expected an address or a network"),
     ("TRUSTED_PROXIES=10.0.0.0/99\n", "10.0.0.0/99: expected a prefix length from 0 to 32"),
-    ("AUTH_TOKENS_FILE=/nonexistent\n", "--tokens /nonexistent"), (None, "there is no such file")])
+    ("AUTH_TOKENS_FILE=/nonexistent\n", "--tokens /nonexistent"), (None, "the file does not exist")])
 def test_a_broken_file(start, tmp_path: Path, text: str | None, says: str) -> None:
     """At the start it is refused, and by --check; at SIGHUP nothing changes. The file's secrets are never shown."""
     file = tmp_path / "settings"
