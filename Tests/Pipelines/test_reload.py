@@ -74,6 +74,8 @@ def test_all_options(start, told, tmp_path):
     assert details["mark"] == 1, "the stages got the new environment"
     in_force = details["configuration"]
     assert (in_force["max_body"], in_force["max_in_flight"], in_force["request_timeout"], in_force["grace_period"]) == (50, 7, 77, 3)
+    # A stage of the old pipeline may end meanwhile.
+    eventually(lambda: len(server.stages()) == 2)
     for pid in server.stages():
         assert b"of-the-environment" not in open(f"/proc/{pid}/environ", "rb").read()
     assert "of-the-" not in open(server.log_path).read()
