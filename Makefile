@@ -24,13 +24,19 @@ PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai resp2anth anth2res
 FUZZ_TARGETS = front check lexer records model-map oai2anth oai2anth-auto resp2anth anth2oai anth2resp sse-encode \
   http-answer cli
 PAGES = $(wildcard Sources/*/*.[1-8] scripts/*.[1-8])
-# Static: a filter starts in a millisecond, and runs where there is no Swift. Package.swift says which programs are
-# static altogether (all but those that do TLS); the objects are the same. They are the same in any folder: what names a
-# file of C's says where it is from here. That no two accesses to a variable overlap is checked in the tests' build;
-# looking for it as each request is served takes a twentieth of the time.
-SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-stdlib -Xlinker -s \
-  -Xswiftc -enforce-exclusivity=unchecked \
+# One shared library contains all programs and Swift's own libraries, so that memory holds them once. It also contains SQLite and
+# the C++ library, since each further library makes every start slower. libcurl is loaded when it is needed. The objects do
+# not depend on the folder: debug paths of C files are relative. The tests' build checks that no two accesses to a variable
+# overlap; this build does not, because the check takes a twentieth of the time of each request.
+LIBRARY = $(SCRATCH)/release/libclaude-proxy.so
+ARCHIVES = $(SCRATCH)/archives
+SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) --product claude-proxy -Xswiftc -static-stdlib \
+  -Xswiftc -enforce-exclusivity=unchecked -Xlinker -s -Xlinker -soname=libclaude-proxy.so -Xlinker -Bsymbolic -Xlinker -L$(abspath $(ARCHIVES)) \
+  -Xlinker --version-script=$(CURDIR)/Sources/exports.map \
   -Xcc -ffile-prefix-map=$(abspath $(SCRATCH))=.build -Xcc -ffile-prefix-map=$(CURDIR)=.
+# Each program is an executable file that calls its main in that library. The library is beside it or in lib/claude-proxy.
+LINK_PROGRAM = $(CC) -O2 -s -o $@ -DPROGRAM_MAIN=$(subst -,_,$(notdir $@))_main Sources/main.c $(LIBRARY) \
+  -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib/claude-proxy'
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
@@ -38,7 +44,15 @@ SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-
 
 all: ## build the programs (release, static), the default
 	@scripts/setup build
+	@mkdir -p $(ARCHIVES)
+	@ln -sf "$$($(CC) -print-file-name=libstdc++.a)" "$$($(CC) -print-file-name=libsqlite3.a)" $(ARCHIVES)
 	$(SWIFT_BUILD)
+	@$(MAKE) --no-print-directory $(PROGRAMS:%=$(SCRATCH)/release/%)
+
+$(PROGRAMS:%=$(SCRATCH)/release/%): $(LIBRARY) Sources/main.c
+	@$(LINK_PROGRAM)
+
+$(LIBRARY):
 
 run: ## set up, build, and serve on http://127.0.0.1:8000
 	@scripts/setup run

@@ -21,21 +21,13 @@ func room(
     swiftSettings: strict, linkerSettings: linking)
 }
 
-/// How much of a program's libraries a release build links into it; the Makefile gives the flags that go with it.
-enum Linkage {
-  /// All: it starts in a millisecond, and runs where there is nothing else.
-  case whole
-  /// Swift's own: TLS and name look-ups have no archives, and are the system's to keep up to date.
-  case swiftOnly
-}
-
-/// A program: its main, and its man page beside it.
-func program(_ name: String, _ needs: Target.Dependency..., linked linkage: Linkage = .whole) -> Target {
-  .executableTarget(
+/// A program: its options and its main, and its man page beside it. All are in one shared library, so that each executable
+/// file is a few lines of C that call one main of it (the Makefile links them): they share its pages, and are small.
+func program(_ name: String, _ needs: Target.Dependency...) -> Target {
+  .target(
     name: name,
     dependencies: needs + ["Program", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-    exclude: ["\(name).1"], swiftSettings: strict,
-    linkerSettings: linkage == .whole ? [.unsafeFlags(["-static-executable"], .when(configuration: .release))] : [])
+    exclude: ["\(name).1"], swiftSettings: strict)
 }
 
 /// What is tested inside the process; the built programs are tested from outside (scripts/test).
@@ -45,17 +37,25 @@ func tests(_ name: String, _ needs: Target.Dependency...) -> Target {
 
 let package = Package(
   name: "claude-proxy",
+  products: [
+    .library(
+      name: "claude-proxy", type: .dynamic,
+      targets: [
+        "http-frontd", "rate-limit", "model-map", "oai2anth", "anth2oai", "resp2anth", "anth2resp", "responses-store",
+        "sse-encode", "claude-exec", "claude-http", "claude-echo",
+      ])
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
   ],
   targets: [
-    // JSON by Jansson; the archive, so that static programs need nothing at run time.
+    // JSON by Jansson.
     .systemLibrary(name: "CJansson", providers: [.apt(["libjansson-dev"])]),
     // The file of responses, by SQLite.
     .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
-    // HTTP and TLS by libcurl.
-    .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    // HTTP and TLS by libcurl, which is loaded when the first of its functions is called.
+    .target(name: "CCurl"),
     // What Glibc's module lacks: epoll, pidfds, signalfds, the allocator's settings.
     .target(name: "CLinux"),
     // Searches of bytes for which Swift needs many more instructions.
@@ -66,7 +66,7 @@ let package = Package(
     // JSON as bytes: the buffer, scanning, escaping, checking. No tree.
     room("JSONText", "CBytes"),
     // JSON as a value. The only room that knows Jansson.
-    room("Jansson", "CJansson", "JSONText", linking: [.linkedLibrary(":libjansson.a")]),
+    room("Jansson", "CJansson", "JSONText", linking: [.linkedLibrary("jansson")]),
     // The contract between the programs: lines, envelopes, bare bodies, the run loop.
     room("Records", "Jansson", "JSONText", page: "claude-records.5"),
     // The operator's log lines.
@@ -114,11 +114,11 @@ let package = Package(
     program("anth2oai", "Translation", "Records"),
     program("resp2anth", "Translation", "Records"),
     program("anth2resp", "Translation", "Records"),
-    program("responses-store", "ResponsesStore", "Records", linked: .swiftOnly),
+    program("responses-store", "ResponsesStore", "Records"),
     program("sse-encode", "EventStream"),
     program("claude-echo", "Echo", "Models", "Reactor", "Logs", "Records"),
     program("claude-exec", "ClaudeCLI", "Models", "Reactor", "Logs", "Records"),
-    program("claude-http", "MessagesAPI", "Reactor", "Logs", "Records", linked: .swiftOnly),
+    program("claude-http", "MessagesAPI", "Reactor", "Logs", "Records"),
 
     tests("JSONTextTests", "Jansson", "JSONText"),
     tests("JanssonTests", "Jansson", "JSONText"),

@@ -31,8 +31,8 @@ final class CurlLoop {
   ///   - streams: how many requests may share a connection, where the server allows as many.
   init(_ reactor: Reactor, keeping connections: Int, streams: Int) {
     self.reactor = reactor
-    curl_global_init(Int(CURL_GLOBAL_DEFAULT))
-    guard let multi = curl_multi_init() else { fatalError("libcurl can't be set up") }
+    ccurl_global_init(Int(CURL_GLOBAL_DEFAULT))
+    guard let multi = ccurl_multi_init() else { fatalError("libcurl can't be set up") }
     self.multi = multi
     let context = Unmanaged.passUnretained(self).toOpaque()
     _ = ccurl_multi_set_socket_callback(multi) { _, socket, what, context, _ in
@@ -54,18 +54,18 @@ final class CurlLoop {
     reactor.cancel(timer)
     // They close now, when nothing watches them any more.
     sockets.leaving = { _ in }
-    curl_multi_cleanup(multi)
+    ccurl_multi_cleanup(multi)
   }
 
   /// Starts a transfer; false where libcurl refuses it.
-  func add(_ easy: UnsafeMutableRawPointer) -> Bool { curl_multi_add_handle(multi, easy) == CURLM_OK }
+  func add(_ easy: UnsafeMutableRawPointer) -> Bool { ccurl_multi_add_handle(multi, easy) == CURLM_OK }
 
   /// Has libcurl begin with the transfers that were added, as far as nothing must be waited for.
   func begin() { act(CURL_SOCKET_TIMEOUT, 0) }
 
   /// Ends a transfer at once; its connection is closed where it was in the midst of an answer. Not to be called from
   /// a callback of libcurl's.
-  func remove(_ easy: UnsafeMutableRawPointer) { curl_multi_remove_handle(multi, easy) }
+  func remove(_ easy: UnsafeMutableRawPointer) { ccurl_multi_remove_handle(multi, easy) }
 
   private func watch(_ socket: curl_socket_t, _ what: Int32) {
     guard what != CURL_POLL_REMOVE else {
@@ -108,9 +108,9 @@ final class CurlLoop {
 
   private func act(_ socket: curl_socket_t, _ came: Int32) {
     var running: Int32 = 0
-    curl_multi_socket_action(multi, socket, came, &running)
+    ccurl_multi_socket_action(multi, socket, came, &running)
     var left: Int32 = 0
-    while let message = curl_multi_info_read(multi, &left) {
+    while let message = ccurl_multi_info_read(multi, &left) {
       guard message.pointee.msg == CURLMSG_DONE, let easy = message.pointee.easy_handle else { continue }
       let result = ccurl_result(message)
       remove(easy)

@@ -18,7 +18,7 @@ final class EasyHandle {
   }
 
   init(_ common: Common, sockets: Sockets) {
-    guard let easy = curl_easy_init() else { fatalError("out of memory for a libcurl handle") }
+    guard let easy = ccurl_easy_init() else { fatalError("out of memory for a libcurl handle") }
     self.easy = easy
     reason = .allocate(capacity: Int(CURL_ERROR_SIZE))
     reason.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
@@ -45,7 +45,7 @@ final class EasyHandle {
   }
 
   deinit {
-    curl_easy_cleanup(easy)
+    ccurl_easy_cleanup(easy)
     reason.deallocate()
   }
 
@@ -128,7 +128,7 @@ final class EasyHandle {
 
   /// Why the transfer failed, for the operator.
   func reason(of result: CURLcode) -> String {
-    reason[0] == 0 ? String(cString: curl_easy_strerror(result)) : String(cString: reason)
+    reason[0] == 0 ? String(cString: ccurl_easy_strerror(result)) : String(cString: reason)
   }
 
   static func transfer(of easy: UnsafeMutableRawPointer) -> Transfer? {

@@ -18,16 +18,19 @@ package struct Endpoint: Equatable, Sendable {
       Failure(.configuration, "ANTHROPIC_BASE_URL \(reason); expected http:// or https://, a host and perhaps a path")
     }
     guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { throw refuse("holds what stands in no URL") }
-    guard let url = curl_url() else { throw Failure(.system, "out of memory") }
-    defer { curl_url_cleanup(url) }
+    if let fault = ccurl_load() {
+      throw Failure(.unavailable, "libcurl can't be loaded: \(String(cString: fault))")
+    }
+    guard let url = ccurl_url() else { throw Failure(.system, "out of memory") }
+    defer { ccurl_url_cleanup(url) }
     // Without a scheme libcurl would guess one.
-    guard curl_url_set(url, CURLUPART_URL, text, UInt32(CURLU_NON_SUPPORT_SCHEME)) == CURLUE_OK else {
+    guard ccurl_url_set(url, CURLUPART_URL, text, UInt32(CURLU_NON_SUPPORT_SCHEME)) == CURLUE_OK else {
       throw refuse("is no absolute URL")
     }
     func part(_ part: CURLUPart) -> String? {
       var value: UnsafeMutablePointer<CChar>?
-      guard curl_url_get(url, part, &value, 0) == CURLUE_OK, let value else { return nil }
-      defer { curl_free(value) }
+      guard ccurl_url_get(url, part, &value, 0) == CURLUE_OK, let value else { return nil }
+      defer { ccurl_free(value) }
       return String(cString: value)
     }
     let scheme = part(CURLUPART_SCHEME) ?? ""

@@ -62,8 +62,8 @@ final class HeaderList {
     var headers = ["accept:", "expect:", "anthropic-version: \(client.version)"]
     if hasBody { headers.append("content-type: application/json") }
     if let betas = client.betas { headers.append("anthropic-beta: \(betas)") }
-    for header in headers + credentials.headers { list = curl_slist_append(list, header) ?? list }
+    for header in headers + credentials.headers { list = ccurl_slist_append(list, header) ?? list }
   }
 
-  deinit { curl_slist_free_all(list) }
+  deinit { ccurl_slist_free_all(list) }
 }

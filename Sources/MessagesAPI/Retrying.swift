@@ -59,7 +59,7 @@ package struct RetryAfter: Equatable {
       return Int(number * scale)
     }
     func time() -> Int? {
-      let time = curl_getdate(value.text, nil)
+      let time = ccurl_getdate(value.text)
       return time > 0 ? time : nil
     }
     if name.equals("retry-after-ms") {

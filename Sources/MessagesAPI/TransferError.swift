@@ -7,7 +7,7 @@ extension APIError {
   ///
   /// - Parameter isSent: the whole request went out, and nothing of an answer came.
   init(of result: CURLcode, connectTimeout: Int, isSent: Bool) {
-    func because(_ what: String) -> String { "\(what): \(String(cString: curl_easy_strerror(result)))" }
+    func because(_ what: String) -> String { "\(what): \(String(cString: ccurl_easy_strerror(result)))" }
     switch result {
     // The only time that libcurl watches is the one for the connection.
     case CURLE_OPERATION_TIMEDOUT:

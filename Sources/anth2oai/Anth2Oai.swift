@@ -4,7 +4,10 @@ import Program
 import Records
 import Translation
 
-@main
+/// What the executable file calls.
+@c(anth2oai_main)
+public func anth2oaiMain() { Anth2Oai.start() }
+
 struct Anth2Oai: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "anth2oai",
@@ -26,6 +29,4 @@ struct Anth2Oai: FilterCommand {
   func filter() -> MessagesToChat {
     MessagesToChat(defaults: .init(created: created, includeUsage: includeUsage))
   }
-
-  static func main() { start() }
 }

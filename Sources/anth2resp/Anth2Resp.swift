@@ -4,7 +4,10 @@ import Program
 import Records
 import Translation
 
-@main
+/// What the executable file calls.
+@c(anth2resp_main)
+public func anth2respMain() { Anth2Resp.start() }
+
 struct Anth2Resp: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "anth2resp",
@@ -21,6 +24,4 @@ struct Anth2Resp: FilterCommand {
   var bareDialect: Dialect? { .responses }
 
   func filter() -> MessagesToResponses { MessagesToResponses(defaults: .init(created: created)) }
-
-  static func main() { start() }
 }

@@ -8,7 +8,10 @@ import Program
 import Reactor
 import Records
 
-@main
+/// What the executable file calls.
+@c(claude_echo_main)
+public func claudeEchoMain() { ClaudeEcho.start() }
+
 struct ClaudeEcho: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "claude-echo",
@@ -49,6 +52,4 @@ struct ClaudeEcho: ParsableCommand {
       return ReplayBackend(port: port, reactor: reactor, recording: recording, speed: replaySpeed)
     }
   }
-
-  static func main() { start() }
 }

@@ -6,7 +6,10 @@ import NIOCore
 import Program
 import Records
 
-@main
+/// What the executable file calls.
+@c(http_frontd_main)
+public func httpFrontdMain() { HTTPFrontd.start() }
+
 struct HTTPFrontd: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "http-frontd",
@@ -198,6 +201,4 @@ struct HTTPFrontd: ParsableCommand {
     try guarding.apply(to: &settings)
     return settings
   }
-
-  static func main() { start() }
 }

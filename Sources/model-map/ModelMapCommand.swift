@@ -4,7 +4,10 @@ import Models
 import Program
 import Records
 
-@main
+/// What the executable file calls.
+@c(model_map_main)
+public func modelMapMain() { ModelMapCommand.start() }
+
 struct ModelMapCommand: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "model-map",
@@ -21,6 +24,4 @@ struct ModelMapCommand: FilterCommand {
   func filter() throws(Failure) -> ModelMap {
     ModelMap(try modelOptions.table(), defaultModel: defaultModel)
   }
-
-  static func main() { start() }
 }

@@ -4,7 +4,10 @@ import Program
 import Records
 import Translation
 
-@main
+/// What the executable file calls.
+@c(oai2anth_main)
+public func oai2anthMain() { Oai2Anth.start() }
+
 struct Oai2Anth: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "oai2anth",
@@ -23,6 +26,4 @@ struct Oai2Anth: FilterCommand {
       models: try options.models.table(), maxTokens: options.maxTokens, isStrict: options.strict,
       cachesPrompts: options.promptCache == .auto)
   }
-
-  static func main() { start() }
 }

@@ -4,7 +4,10 @@ import Program
 import RateLimit
 import Records
 
-@main
+/// What the executable file calls.
+@c(rate_limit_main)
+public func rateLimitMain() { RateLimitCommand.start() }
+
 struct RateLimitCommand: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "rate-limit",
@@ -39,6 +42,4 @@ struct RateLimitCommand: FilterCommand {
     RateLimiter(
       .init(requests: requests, burst: burst), exempt: try Exemptions(exempt), buckets: try BucketFile(path: buckets))
   }
-
-  static func main() { start() }
 }

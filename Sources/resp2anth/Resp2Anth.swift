@@ -4,7 +4,10 @@ import Program
 import Records
 import Translation
 
-@main
+/// What the executable file calls.
+@c(resp2anth_main)
+public func resp2anthMain() { Resp2Anth.start() }
+
 struct Resp2Anth: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "resp2anth",
@@ -23,6 +26,4 @@ struct Resp2Anth: FilterCommand {
       models: try options.models.table(), maxTokens: options.maxTokens, isStrict: options.strict,
       cachesPrompts: options.promptCache == .auto)
   }
-
-  static func main() { start() }
 }

@@ -3,7 +3,10 @@ import ArgumentParser
 import EventStream
 import Program
 
-@main
+/// What the executable file calls.
+@c(sse_encode_main)
+public func sseEncodeMain() { SseEncode.start() }
+
 struct SseEncode: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "sse-encode",
@@ -16,6 +19,4 @@ struct SseEncode: FilterCommand {
   var bareIsTranslated: Bool { true }
 
   func filter() -> EventStreamEncoder { EventStreamEncoder() }
-
-  static func main() { start() }
 }

@@ -6,7 +6,10 @@ import Program
 import Reactor
 import Records
 
-@main
+/// What the executable file calls.
+@c(claude_http_main)
+public func claudeHttpMain() { ClaudeHTTP.start() }
+
 struct ClaudeHTTP: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "claude-http",
@@ -26,6 +29,4 @@ struct ClaudeHTTP: ParsableCommand {
       try HTTPBackend(options.settings(), port: port, reactor: reactor, log: log)
     }
   }
-
-  static func main() { start() }
 }

@@ -7,7 +7,10 @@ import Program
 import Reactor
 import Records
 
-@main
+/// What the executable file calls.
+@c(claude_exec_main)
+public func claudeExecMain() { ClaudeExec.start() }
+
 struct ClaudeExec: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "claude-exec",
@@ -28,6 +31,4 @@ struct ClaudeExec: ParsableCommand {
         log: log)
     }
   }
-
-  static func main() { start() }
 }

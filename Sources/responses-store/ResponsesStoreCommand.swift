@@ -5,19 +5,20 @@ import Program
 import Records
 import ResponsesStore
 
-@main
+/// What the executable file calls.
+@c(responses_store_main)
+public func responsesStoreMain() {
+  // If the size of files is limited, a write must fail as on a full disk, and not end the process.
+  signal(SIGXFSZ, SIG_IGN)
+  ResponsesStoreCommand.start()
+}
+
 struct ResponsesStoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "responses-store",
     abstract: "Keep responses of the Responses API, and put earlier ones into requests.",
     discussion: "Reads records on stdin, writes them on stdout; load stands before the backend, save after it.",
     version: version, subcommands: [LoadCommand.self, SaveCommand.self])
-
-  static func main() {
-    // If the size of files is limited, a write must fail as on a full disk, and not end the process.
-    signal(SIGXFSZ, SIG_IGN)
-    start()
-  }
 }
 
 struct LoadCommand: FilterCommand {
