@@ -139,10 +139,10 @@ package final class Chain {
     let last = steps.count - 1
     passOn(from: turn, to: last)
     var failure: Failure?
-    steps[last].handOver { bytes in
+    steps[last].handOver { bytes, isGivenBack in
       guard failure == nil else { return }
       do throws(Failure) {
-        try StandardIO.write(bytes, forgetting: bytes.count > Limits.keptBuffer)
+        try StandardIO.write(bytes, forgetting: isGivenBack)
       } catch {
         failure = error
       }
@@ -157,7 +157,7 @@ package final class Chain {
     guard index < last else { return }
     let next = index + 1
     var isLarge = false
-    steps[index].handOver { bytes in
+    steps[index].handOver { bytes, _ in
       if next >= firstAlive {
         isLarge = bytes.count > Limits.ownBuffer
         // A backend writes what it gets elsewhere.

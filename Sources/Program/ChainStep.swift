@@ -24,8 +24,8 @@ protocol ChainStep: AnyObject {
   /// Takes the end of its input.
   func finish() throws(Failure)
 
-  /// Writes its log lines, and hands over the records that it has written.
-  func handOver(to taker: (ByteSlice) -> Void)
+  /// Writes its log lines, and hands over the records that it has written, with whether their memory is given back then.
+  func handOver(to taker: (ByteSlice, _ isGivenBack: Bool) -> Void)
 
   /// Exchanges its buffer for records for another one, if nothing is in it and it gets the larger one, or the smaller one.
   func exchange(_ buffer: inout Bytes, forLarger: Bool)
@@ -92,10 +92,10 @@ final class FilterStep<Filter: RecordFilter>: ChainStep {
     try run.finish()
   }
 
-  func handOver(to taker: (ByteSlice) -> Void) {
+  func handOver(to taker: (ByteSlice, _ isGivenBack: Bool) -> Void) {
     writeNotes(&run.output)
     if !run.output.lent.isEmpty {
-      taker(run.output.lent)
+      taker(run.output.lent, false)
       run.takeBack()
     }
     Self.handOver(&run.output, to: taker)
@@ -110,9 +110,9 @@ final class FilterStep<Filter: RecordFilter>: ChainStep {
     output.notes.removeAll()
   }
 
-  private static func handOver(_ output: inout Output, to taker: (ByteSlice) -> Void) {
+  private static func handOver(_ output: inout Output, to taker: (ByteSlice, _ isGivenBack: Bool) -> Void) {
     guard !output.bytes.isEmpty else { return }
-    taker(output.bytes.slice)
+    taker(output.bytes.slice, output.bytes.room > Limits.keptBuffer)
     output.bytes.removeAll(keeping: Limits.keptBuffer)
   }
 
