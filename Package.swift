@@ -11,6 +11,9 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// Swift's library of regular expressions is not imported unasked: a program that needs none starts sooner without it.
+let ours = strict + [.unsafeFlags(["-Xfrontend", "-disable-implicit-string-processing-module-import"])]
+
 /// A room: a library that the programs share; and the man page of what it defines, where there is one.
 func room(
   _ name: String, _ needs: Target.Dependency..., embedding data: String..., page: String? = nil,
@@ -18,7 +21,7 @@ func room(
 ) -> Target {
   .target(
     name: name, dependencies: needs, exclude: page.map { [$0] } ?? [], resources: data.map { .embedInCode($0) },
-    swiftSettings: strict, linkerSettings: linking)
+    swiftSettings: ours, linkerSettings: linking)
 }
 
 /// A program: its options and its main, and its man page beside it. All are in one shared library, so that each executable
@@ -27,7 +30,7 @@ func program(_ name: String, _ needs: Target.Dependency...) -> Target {
   .target(
     name: name,
     dependencies: needs + ["Program", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-    exclude: ["\(name).1"], swiftSettings: strict)
+    exclude: ["\(name).1"], swiftSettings: ours)
 }
 
 /// What is tested inside the process; the built programs are tested from outside (scripts/test).
