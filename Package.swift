@@ -24,8 +24,9 @@ func room(
     swiftSettings: ours, linkerSettings: linking)
 }
 
-/// A program: its options and its main, and its man page beside it. All are in one shared library, so that each executable
-/// file is a few lines of C that call one main of it (the Makefile links them): they share its pages, and are small.
+/// A program: its options and its main, and its man page beside it. All but http-frontd are in one shared library, so that
+/// each executable file is a few lines of C that call one main of it: they share its pages, and are small. The Makefile links
+/// them, and http-frontd, which is static.
 func program(_ name: String, _ needs: Target.Dependency...) -> Target {
   .target(
     name: name,
@@ -42,11 +43,12 @@ let package = Package(
   name: "claude-proxy",
   products: [
     .library(
-      name: "claude-proxy", type: .dynamic,
+      name: "claude-proxy", type: .static,
       targets: [
-        "http-frontd", "rate-limit", "model-map", "oai2anth", "anth2oai", "resp2anth", "anth2resp", "responses-store",
+        "rate-limit", "model-map", "oai2anth", "anth2oai", "resp2anth", "anth2resp", "responses-store",
         "sse-encode", "claude-exec", "claude-http", "claude-echo",
-      ])
+      ]),
+    .library(name: "http-frontd", type: .static, targets: ["http-frontd"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
