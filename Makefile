@@ -24,35 +24,62 @@ PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai resp2anth anth2res
 FUZZ_TARGETS = front check lexer records model-map oai2anth oai2anth-auto resp2anth anth2oai anth2resp sse-encode \
   http-answer cli
 PAGES = $(wildcard Sources/*/*.[1-8] scripts/*.[1-8])
-# One shared library contains all programs and Swift's own libraries, so that memory holds them once. It also contains SQLite and
-# the C++ library, since each further library makes every start slower. libcurl is loaded when it is needed. The objects do
-# not depend on the folder: debug paths of C files are relative. The tests' build checks that no two accesses to a variable
-# overlap; this build does not, because the check takes a twentieth of the time of each request.
+# One shared library contains all filters and backends, and Swift's own libraries, so that memory holds them once. It also
+# contains SQLite, and the C++ library and libgcc, since each further library makes every start slower. libcurl is loaded when
+# it is needed. http-frontd is a static program, since nothing else uses its libraries. Debian's linker packs the addresses
+# that a start must correct, into a hundredth of their size, where the C library knows that form. The objects do not depend on
+# the folder: debug paths of C files are relative. The tests' build checks that no two accesses to a variable overlap; this
+# build does not, because the check takes a twentieth of the time of each request.
 LIBRARY = $(SCRATCH)/release/libclaude-proxy.so
+FRONT = $(SCRATCH)/release/http-frontd
+THIN = $(filter-out http-frontd,$(PROGRAMS))
 ARCHIVES = $(SCRATCH)/archives
-SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) --product claude-proxy -Xswiftc -static-stdlib \
-  -Xswiftc -enforce-exclusivity=unchecked -Xlinker -s -Xlinker -soname=libclaude-proxy.so -Xlinker -Bsymbolic -Xlinker -L$(abspath $(ARCHIVES)) \
-  -Xlinker --version-script=$(CURDIR)/Sources/exports.map \
+PACKED = $(shell grep -qs GLIBC_ABI_DT_RELR "$$($(CC) -print-file-name=libc.so.6)" && echo -Xlinker -z -Xlinker pack-relative-relocs)
+SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-stdlib \
+  -Xswiftc -enforce-exclusivity=unchecked -Xswiftc -I$(abspath $(ARCHIVES)) $(OPTIMIZATION:%=-Xswiftc %) \
   -Xcc -ffile-prefix-map=$(abspath $(SCRATCH))=.build -Xcc -ffile-prefix-map=$(CURDIR)=.
-# Each program is an executable file that calls its main in that library. The library is beside it or in lib/claude-proxy.
-LINK_PROGRAM = $(CC) -O2 -s -o $@ -DPROGRAM_MAIN=$(subst -,_,$(notdir $@))_main Sources/main.c $(LIBRARY) \
-  -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib/claude-proxy'
+# Swift's package manager would put a list of folders into the library, in which the loader looks for each other one.
+LINK = swiftc -o $@ @$(SCRATCH)/release/$(patsubst lib%,%,$(basename $(notdir $@))).product/Objects.LinkFileList \
+  $(ARCHIVES)/FoundationEssentials.o -ljansson -L$(ARCHIVES) -Xlinker -s -Xlinker --gc-sections
+LINK_LIBRARY = $(LINK) -emit-library -static-stdlib -use-ld=bfd -Xclang-linker -static-libgcc $(PACKED) -Xlinker -Bsymbolic \
+  -Xlinker --version-script=Sources/exports.map -Xlinker '-soname=$$ORIGIN/../lib/claude-proxy/$(@F)'
+# Each of the others is an executable file that calls its main in that library. The library's own name says where it is from
+# there: with a list of folders each start would look into twenty that are missing.
+LINK_PROGRAM = $(CC) -O2 -s -o $@ -DPROGRAM_MAIN=$(subst -,_,$(notdir $@))_main Sources/main.c $(LIBRARY)
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all run demo test check lint format golden bench bench-filters bench-cli bench-streams soak-upstream fuzz mutants completions install uninstall dist deb try-deb try-systemd image clean help test-agents test-cli soak prove compare test-examples test-schema docs
+.PHONY: all filters front run demo test check lint format golden bench bench-filters bench-cli bench-streams soak-upstream fuzz mutants completions install uninstall dist deb try-deb try-systemd image clean help test-agents test-cli soak prove compare test-examples test-schema docs
 
-all: ## build the programs (release, static), the default
+all: ## build the programs (release), the default
 	@scripts/setup build
-	@mkdir -p $(ARCHIVES)
-	@ln -sf "$$($(CC) -print-file-name=libstdc++.a)" "$$($(CC) -print-file-name=libsqlite3.a)" $(ARCHIVES)
-	$(SWIFT_BUILD)
-	@$(MAKE) --no-print-directory $(PROGRAMS:%=$(SCRATCH)/release/%)
+	@$(MAKE) --no-print-directory filters front
 
-$(PROGRAMS:%=$(SCRATCH)/release/%): $(LIBRARY) Sources/main.c
+filters: $(ARCHIVES)/FoundationEssentials.o ## build the library, and the programs that call it
+	@ln -sf "$$($(CC) -print-file-name=libstdc++.a)" "$$($(CC) -print-file-name=libsqlite3.a)" $(ARCHIVES)
+	$(SWIFT_BUILD) --product claude-proxy
+	@mkdir -p $(SCRATCH)/release/../lib && ln -sfn ../release $(SCRATCH)/release/../lib/claude-proxy
+	@$(MAKE) --no-print-directory $(THIN:%=$(SCRATCH)/release/%)
+
+front: $(ARCHIVES)/FoundationEssentials.o ## build http-frontd
+	$(SWIFT_BUILD) --product http-frontd
+	@$(MAKE) --no-print-directory $(FRONT)
+
+$(ARCHIVES)/FoundationEssentials.o: Sources/FoundationEssentials/FoundationEssentials.swift
+	@mkdir -p $(@D)
+	swiftc -O -wmo -parse-as-library -module-name FoundationEssentials -emit-module-path $(@:.o=.swiftmodule) -c -o $@ $<
+
+$(THIN:%=$(SCRATCH)/release/%): $(LIBRARY) Sources/main.c
 	@$(LINK_PROGRAM)
 
-$(LIBRARY):
+$(LIBRARY): $(LIBRARY:.so=.a) $(ARCHIVES)/FoundationEssentials.o Sources/exports.map
+	$(LINK_LIBRARY)
+
+$(FRONT): $(SCRATCH)/release/libhttp-frontd.a $(ARCHIVES)/FoundationEssentials.o Sources/main.c
+	@$(CC) -O2 -c -o $(ARCHIVES)/http-frontd.o -DPROGRAM_MAIN=http_frontd_main Sources/main.c
+	$(LINK) $(ARCHIVES)/http-frontd.o -static-executable
+
+$(LIBRARY:.so=.a) $(SCRATCH)/release/libhttp-frontd.a:
 
 run: ## set up, build, and serve on http://127.0.0.1:8000
 	@scripts/setup run
@@ -151,6 +178,8 @@ COMPLETED = $(PROGRAMS) claude-proxy claude-record
 UNITS = claude-proxy.service claude-proxy.socket
 # Where things go within DESTDIR. Under a PREFIX that is not the system's, the settings are there too.
 BINDIR = $(PREFIX)/bin
+# The library of the programs, where they look for it.
+LIBDIR = $(PREFIX)/lib/claude-proxy
 SHARE = $(PREFIX)/share
 SYSCONFDIR = $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
 UNITDIR = $(PREFIX)/lib/systemd/system
@@ -161,12 +190,12 @@ FISH_COMPLETIONS = $(SHARE)/fish/vendor_completions.d
 INSTALLED_PAGES = $(foreach page,$(PAGES),$(SHARE)/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 # One page by more than one name.
 PAGE_LINKS = $(patsubst %,$(SHARE)/man/man1/%.1,claude-proxy-inetd generate-token)
-INSTALLED = $(PAGE_LINKS) $(PROGRAMS:%=$(BINDIR)/%) $(INSTALLED_SCRIPTS:scripts/%=$(BINDIR)/%) $(BINDIR)/claude-record \
+INSTALLED = $(PAGE_LINKS) $(PROGRAMS:%=$(BINDIR)/%) $(LIBDIR)/$(notdir $(LIBRARY)) $(INSTALLED_SCRIPTS:scripts/%=$(BINDIR)/%) $(BINDIR)/claude-record \
   $(SOURCED:%=$(SHARE)/claude-proxy/%) $(INSTALLED_PAGES) \
   $(COMPLETED:%=$(BASH_COMPLETIONS)/%) $(COMPLETED:%=$(ZSH_COMPLETIONS)/_%) $(COMPLETED:%=$(FISH_COMPLETIONS)/%.fish) \
   $(UNITS:%=$(UNITDIR)/%) $(EXAMPLES)/claude-proxy.env $(EXAMPLES)/notify-reload.conf
 # What is ours alone; the rest belongs to the system, and stays.
-INSTALLED_FOLDERS = $(EXAMPLES) $(SHARE)/doc/claude-proxy $(SHARE)/claude-proxy $(SYSCONFDIR)/claude-proxy
+INSTALLED_FOLDERS = $(LIBDIR) $(EXAMPLES) $(SHARE)/doc/claude-proxy $(SHARE)/claude-proxy $(SYSCONFDIR)/claude-proxy
 # What the files say of /usr/local is so under any PREFIX.
 PLACED = sed -e 's|/usr/local/bin|$(BINDIR)|g; s|/usr/local/share|$(SHARE)|g; s|/etc/claude-proxy|$(SYSCONFDIR)/claude-proxy|g'
 
@@ -183,6 +212,7 @@ completions: all ## make the completions of bash, zsh and fish, in .build
 install: all completions ## install under PREFIX (/usr/local), within DESTDIR if set
 	@install -d $(sort $(dir $(INSTALLED:%=$(DESTDIR)%))) $(DESTDIR)$(SYSCONFDIR)/claude-proxy
 	install $(PROGRAMS:%=$(SCRATCH)/release/%) $(INSTALLED_SCRIPTS) $(DESTDIR)$(BINDIR)
+	install -m 644 $(LIBRARY) $(DESTDIR)$(LIBDIR)
 	install scripts/record $(DESTDIR)$(BINDIR)/claude-record
 	install -m 644 $(SOURCED:%=scripts/%) $(DESTDIR)$(SHARE)/claude-proxy
 	@set -e; for page in $(PAGES); do install -m 644 $$page $(DESTDIR)$(SHARE)/man/man$${page##*.}; done

@@ -11,6 +11,9 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// Swift's library of regular expressions is not imported unasked: a program that needs none starts sooner without it.
+let ours = strict + [.unsafeFlags(["-Xfrontend", "-disable-implicit-string-processing-module-import"])]
+
 /// A room: a library that the programs share; and the man page of what it defines, where there is one.
 func room(
   _ name: String, _ needs: Target.Dependency..., embedding data: String..., page: String? = nil,
@@ -18,16 +21,17 @@ func room(
 ) -> Target {
   .target(
     name: name, dependencies: needs, exclude: page.map { [$0] } ?? [], resources: data.map { .embedInCode($0) },
-    swiftSettings: strict, linkerSettings: linking)
+    swiftSettings: ours, linkerSettings: linking)
 }
 
-/// A program: its options and its main, and its man page beside it. All are in one shared library, so that each executable
-/// file is a few lines of C that call one main of it (the Makefile links them): they share its pages, and are small.
+/// A program: its options and its main, and its man page beside it. All but http-frontd are in one shared library, so that
+/// each executable file is a few lines of C that call one main of it: they share its pages, and are small. The Makefile links
+/// them, and http-frontd, which is static.
 func program(_ name: String, _ needs: Target.Dependency...) -> Target {
   .target(
     name: name,
     dependencies: needs + ["Program", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-    exclude: ["\(name).1"], swiftSettings: strict)
+    exclude: ["\(name).1"], swiftSettings: ours)
 }
 
 /// What is tested inside the process; the built programs are tested from outside (scripts/test).
@@ -39,11 +43,12 @@ let package = Package(
   name: "claude-proxy",
   products: [
     .library(
-      name: "claude-proxy", type: .dynamic,
+      name: "claude-proxy", type: .static,
       targets: [
-        "http-frontd", "rate-limit", "model-map", "oai2anth", "anth2oai", "resp2anth", "anth2resp", "responses-store",
+        "rate-limit", "model-map", "oai2anth", "anth2oai", "resp2anth", "anth2resp", "responses-store",
         "sse-encode", "claude-exec", "claude-http", "claude-echo", "claude-pipe",
-      ])
+      ]),
+    .library(name: "http-frontd", type: .static, targets: ["http-frontd"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),

@@ -163,7 +163,7 @@ package struct Answer: ~Copyable {
 
   private func isOfThinking(_ error: APIError) -> Bool {
     error.status == 400 && traits.hasThinking
-      && (error.message.contains("thinking") || error.message.contains("signature"))
+      && (error.message.mentions("thinking") || error.message.mentions("signature"))
   }
 
   /// The answer broke off, and what the CLI makes of that is no part of it.

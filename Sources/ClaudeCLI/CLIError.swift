@@ -24,7 +24,7 @@ package enum CLIError {
     // The login has run out: the CLI doesn't repeat what the upstream said.
     if auth == .login, isLoginOver(text) { return notLoggedIn }
     guard let status = told ?? refusal?.status, (400..<600).contains(status) else { return unnumbered(text, result) }
-    if status == 401, text.contains("Please run /login") { return notLoggedIn }
+    if status == 401, text.mentions("Please run /login") { return notLoggedIn }
     var error: APIError
     if var refusal, told == nil || told == refusal.status {
       if status == 401, auth == .login { refusal.message += advice }
@@ -40,9 +40,9 @@ package enum CLIError {
 
   /// Whether the CLI says that its login can't be used any more, and can't be refreshed.
   private static func isLoginOver(_ text: String) -> Bool {
-    text.contains("OAuth session expired") || text.contains("OAuth token has expired")
-      || text.contains("OAuth token revoked") || text.hasPrefix("Not logged in")
-      || text.contains("Please run /login")
+    text.mentions("OAuth session expired") || text.mentions("OAuth token has expired")
+      || text.mentions("OAuth token revoked") || text.hasPrefix("Not logged in")
+      || text.mentions("Please run /login")
   }
 
   private static let advice = " (run `claude` on the proxy's machine and type /login)"
@@ -83,7 +83,7 @@ package enum CLIError {
 
   /// A failure without an HTTP status behind it.
   private static func unnumbered(_ text: String, _ result: JSON) -> APIError {
-    if text.hasPrefix("Not logged in") || text.contains("Please run /login") { return notLoggedIn }
+    if text.hasPrefix("Not logged in") || text.mentions("Please run /login") { return notLoggedIn }
     if text.hasPrefix("Prompt is too long") { return .invalid("prompt is too long") }
     // Refused by the CLI itself, as the API would.
     if result["terminal_reason"]?.equals("image_error") == true { return .invalid(stripped(text, status: nil)) }
@@ -129,13 +129,12 @@ package enum CLIError {
       drop("Request rejected (\(status)) · ")
     }
     // Followed by advice that names a host of this machine's settings.
-    if let advice = rest.firstRange(of: ". This is a server-side issue") { rest = rest[..<advice.lowerBound] }
-    return String(rest)
+    return String(rest.before(". This is a server-side issue") ?? rest)
   }
 
   private static func between(_ start: String, _ end: String, in text: String) -> String? {
     guard text.hasPrefix(start) else { return nil }
     let rest = text.dropFirst(start.count)
-    return rest.firstRange(of: end).map { String(rest[..<$0.lowerBound]) }
+    return rest.before(end).map { String($0) }
   }
 }

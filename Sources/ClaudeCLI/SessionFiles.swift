@@ -33,7 +33,7 @@ struct SessionFiles {
     // Else it is a number of another container.
     if let domain = member("pidDomain"), let ours = Self.domain, !domain.hasSuffix(ours) { return }
     let socket = member("messagingSocketPath")
-    if let socket, socket.hasSuffix("/\(pid).sock"), socket.contains("/cc-socks") { unlink(socket) }
+    if let socket, socket.hasSuffix("/\(pid).sock"), socket.mentions("/cc-socks") { unlink(socket) }
     for name in RunDirectory.names(in: folder) where name.hasPrefix("\(pid).") && name.hasSuffix(".key") {
       unlink("\(folder)/\(name)")
     }

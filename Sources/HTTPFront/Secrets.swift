@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import JSONText
 
 /// Which variables of the environment are secrets, and which programs of a pipeline get them.
 ///
@@ -64,8 +65,8 @@ package struct Secrets: Sendable {
 
   /// Whether a text is a URL that has more before its host: `https://name:password@host`.
   private static func hasPassword(_ text: String) -> Bool {
-    guard let sign = text.firstRange(of: "://") else { return false }
-    let rest = text[sign.upperBound...]
+    guard let scheme = text.before("://") else { return false }
+    let rest = text[scheme.endIndex...].dropFirst(3)
     return rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }.contains("@")
   }
 

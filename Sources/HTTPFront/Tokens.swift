@@ -94,7 +94,7 @@ package struct Tokens: Sendable {
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       throw Failure(.configuration, "--tokens \(path): it is not a file")
     }
-    let isCredential = credentials.map { path.hasPrefix($0 + "/") && !path.contains("/..") } ?? false
+    let isCredential = credentials.map { path.hasPrefix($0 + "/") && !path.mentions("/..") } ?? false
     guard status.st_mode & (isCredential ? 0o037 : 0o077) == 0 else {
       throw Failure(.configuration, "--tokens \(path): others may read it; expected mode 0600 or 0400")
     }

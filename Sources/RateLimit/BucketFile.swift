@@ -53,7 +53,8 @@ package struct BucketFile {
     let base = memory.base
     memory.locked {
       guard (base.load(as: UInt64.self), base.load(fromByteOffset: 8, as: UInt64.self)) != Self.mark else { return }
-      base.initializeMemory(as: UInt8.self, repeating: 0, count: Self.size)
+      // Zeros over zeros would make all pages of new memory this process's own.
+      if !memory.isNew { base.initializeMemory(as: UInt8.self, repeating: 0, count: Self.size) }
       base.storeBytes(of: Self.mark.0, as: UInt64.self)
       base.storeBytes(of: Self.mark.1, toByteOffset: 8, as: UInt64.self)
     }

@@ -9,6 +9,8 @@ package struct SharedMemory {
   package let base: UnsafeMutableRawPointer
   /// The file's descriptor; nil for memory of one's own.
   package let file: Int32?
+  /// Whether it was made just now, and so is all zeros.
+  package let isNew: Bool
 
   /// Maps zeros, or what others have left in the file.
   ///
@@ -18,6 +20,7 @@ package struct SharedMemory {
   /// - Throws: ``Failure`` of kind `system`.
   package init(path: String?, size: Int) throws(Failure) {
     var file: Int32?
+    var isNew = true
     if let path {
       let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW
       var descriptor = open(path, flags, 0o600)
@@ -27,6 +30,8 @@ package struct SharedMemory {
         descriptor = open(path, flags, 0o600)
       }
       guard descriptor >= 0 else { throw Self.failure(path, "can't be opened", errno) }
+      var status = stat()
+      isNew = fstat(descriptor, &status) == 0 && status.st_size == 0
       // A hole that the disk has no room for would kill whoever writes to it first.
       let error = posix_fallocate(descriptor, 0, off_t(size))
       guard error == 0 else { throw Self.failure(path, "can't have \(size) bytes", error) }
@@ -38,6 +43,7 @@ package struct SharedMemory {
     }
     base = memory
     self.file = file
+    self.isNew = isNew
   }
 
   /// Does something while no other process is at the same.

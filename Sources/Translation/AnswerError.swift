@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import JSONText
 import Jansson
 import Records
 
@@ -81,16 +82,16 @@ struct AnswerError {
     ///
     /// The words are Anthropic's own, and those that clouds and gateways before it have been seen to use.
     private static func isTooLong(_ words: String) -> Bool {
-      if ["prompt is too long", "input is too long", "maximum context length"].contains(where: words.contains) {
+      if ["prompt is too long", "input is too long", "maximum context length"].contains(where: words.mentions) {
         return true
       }
       let names = ["context limit", "context window", "context length", "maximum number of input tokens"]
-      return words.contains("exceed") && names.contains(where: words.contains)
+      return words.mentions("exceed") && names.contains(where: words.mentions)
     }
 
     /// Whether the API says that the account has no money left, or has reached the limit set for it.
     private static func isUnpaid(_ words: String) -> Bool {
-      ["credit balance is too low", "reached your specified api usage limits"].contains(where: words.contains)
+      ["credit balance is too low", "reached your specified api usage limits"].contains(where: words.mentions)
     }
   }
 }

@@ -12,7 +12,7 @@ extension AnswerError {
   /// Responses and conversations can be missing too; only of a model's absence do the words say "model".
   private var reasonOfResponses: Reason? {
     guard reason == .model else { return reason }
-    return message.lowercased().contains("model") && (param.isNull || param.equals("model")) ? reason : nil
+    return message.lowercased().mentions("model") && (param.isNull || param.equals("model")) ? reason : nil
   }
 
   /// The code of an error that is a whole answer.
@@ -37,7 +37,7 @@ extension AnswerError {
 
   /// The message, with the time to wait in the words in which clients look for it.
   var messageWithDelay: String {
-    guard reason == .rateLimit, let delay, !message.lowercased().contains("try again in") else { return message }
+    guard reason == .rateLimit, let delay, !message.lowercased().mentions("try again in") else { return message }
     let end = message.last.map { ".!?".contains($0) } ?? true
     return message + (end ? " " : ". ") + "Please try again in \(delay)s."
   }

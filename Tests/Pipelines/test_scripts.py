@@ -128,7 +128,7 @@ def test_settings_of_claude_http_are_checked_at_the_start() -> None:
     ("Translation", "import Program", "Program"),
     ("EventStream", "package import NIOCore", "NIOCore"),
     ("Records", "import Translation", "Translation"),
-    ("model-map", "@main struct M {}\nimport NIOHTTP1", "NIOHTTP1"),
+    ("model-map", "@c(model_map_main)\npublic func main() {}\nimport NIOHTTP1", "NIOHTTP1"),
 ])
 def test_arrows_that_point_the_wrong_way(tmp_path: Path, room: str, text: str, named: str) -> None:
     (tmp_path / room).mkdir()
@@ -139,7 +139,7 @@ def test_arrows_that_point_the_wrong_way(tmp_path: Path, room: str, text: str, n
 
 def test_arrows_that_point_the_right_way(tmp_path: Path) -> None:
     for room, text in (("Translation", "package import Records\nimport Models"), ("Jansson", "import CJansson"),
-                       ("http-frontd", "@main struct F {}\nimport NIOCore\nimport Program\nimport ArgumentParser")):
+                       ("http-frontd", "@c(http_frontd_main)\npublic func main() {}\nimport NIOCore\nimport Program\nimport ArgumentParser")):
         (tmp_path / room).mkdir()
         (tmp_path / room / "File.swift").write_text(text + "\n")
     assert run(SCRIPTS / "check-rooms", tmp_path).returncode == 0

@@ -81,6 +81,32 @@ struct BucketTests {
     #expect(mode == 0o600)
   }
 
+  @Test("a file of the first version, whose beginning may be free, is emptied")
+  func firstVersion() throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "buckets-\(UUID().uuidString)").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    // Each bucket but the first is empty for ever.
+    try Data(repeating: 0, count: 16).write(to: URL(filePath: path))
+    let file = try #require(FileHandle(forWritingAtPath: path))
+    try file.seekToEnd()
+    try file.write(contentsOf: Data(repeating: 0x7F, count: 65_535 * 16))
+    try file.close()
+    #expect(try BucketFile(path: path).take("a", at: Self.start, Self.rule).remaining == 2)
+  }
+
+  @Test("the pages of a new file are not written before they are needed")
+  func newFile() throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "buckets-\(UUID().uuidString)").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let buckets = try BucketFile(path: path)
+    #expect(buckets.take("a", at: Self.start, Self.rule).remaining == 2)
+    let maps = try String(contentsOfFile: "/proc/self/smaps", encoding: .utf8)
+    let mapping = try #require(
+      maps.components(separatedBy: "\n").drop { !$0.hasSuffix(path) }.first { $0.hasPrefix("Private_Dirty:") })
+    let kilobytes = try #require(mapping.split(separator: " ").dropFirst().first.flatMap { Int($0) })
+    #expect(kilobytes < 100)
+  }
+
   @Test("the folder of the file is made again, for us alone")
   func noFolder() throws {
     let folder = FileManager.default.temporaryDirectory.path + "/buckets-\(UInt64.random(in: 0...UInt64.max))"
