@@ -13,7 +13,7 @@ FUZZ_CASES ?= 100000
 # targets have cores of their own.
 REPS ?= $(if $(QUICK),1,5)
 WINDOW ?= $(if $(QUICK),1,4)
-TARGETS ?= none,nginx,ours$(if $(QUICK),,$(comma)litellm)
+TARGETS ?= none,nginx,ours$(if $(QUICK),,$(comma)each$(comma)tensorzero$(comma)smg$(comma)litellm)
 comma = ,
 # How long the mixed load of many clients goes on, in seconds.
 SOAK_SECONDS ?= 600
@@ -139,8 +139,9 @@ format: ## bring the Swift into its form
 golden: all ## run the golden cases, or CASES=PROGRAM[/CASE] of them
 	@scripts/golden $(CASES)
 
-bench: all ## measure the whole proxy beside nginx and LiteLLM: REPS, WINDOW, TARGETS, QUICK=1, PIN=1
-	@scripts/fetch nginx $(if $(findstring litellm,$(TARGETS)),litellm-proxy)
+bench: all ## measure the whole proxy beside nginx and other gateways: REPS, WINDOW, TARGETS, QUICK=1, PIN=1
+	@scripts/fetch nginx $(if $(findstring litellm,$(TARGETS)),litellm-proxy) \
+	  $(if $(findstring tensorzero,$(TARGETS))$(findstring smg,$(TARGETS)),gateways)
 	@python3 -B Tests/Bench/proxies/bench.py --reps $(REPS) --seconds $(WINDOW) --targets $(TARGETS) $(if $(PIN),--pin) $(SCRATCH)/bench
 
 bench-filters: all ## measure the filters alone, beside cat, jq and C with Jansson

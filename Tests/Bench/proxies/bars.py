@@ -6,8 +6,8 @@ import statistics
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-NAME, WIDTH, VALUE, ROW, TITLE = 170, 420, 90, 20, 34
-COLOURS = {"claude-proxy": "#c15f3c", "nginx": "#5b8a5b", "LiteLLM": "#6b7fb3"}
+NAME, WIDTH, VALUE, ROW, TITLE = 250, 420, 90, 20, 34
+COLOURS = {"claude-proxy": "#c15f3c", "nginx": "#5b8a5b", "LiteLLM": "#6b7fb3", "TensorZero": "#b3966b", "smg": "#7d6bb3"}
 
 
 class Panel(NamedTuple):

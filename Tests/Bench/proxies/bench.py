@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""This proxy beside nginx, LiteLLM and no proxy, on one machine, in turns: Markdown, plots and all figures.
+"""This proxy beside other gateways, nginx and no proxy, on one machine, in turns: Markdown, plots and all figures.
 
-usage: bench.py [--reps N] [--seconds S] [--targets none,nginx,ours,litellm] [--only NAME,...] [--pin] [--shrink N] FOLDER
+usage: bench.py [--reps N] [--seconds S] [--targets NAME,...] [--only NAME,...] [--pin] [--shrink N] FOLDER
+
+Targets: none, nginx, ours, each (ours with a process for each stage), tensorzero, smg, litellm.
 
 In each repetition all targets are started, and take turns at each workload; the order changes. --pin: the load client
 and the upstream share the first core, and the targets have the others. --shrink: that many times fewer streams at once.
@@ -105,13 +107,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         build(folder)
-        bodies(folder)
+        chosen = [TARGETS[name] for name in given.targets.split(",")]
+        bodies(folder, {target.model for target in chosen})
         upstream = Upstream(folder / "upstream", pins[0])
         if pins[0]:
             os.sched_setaffinity(0, pins[0])
         try:
             rig = Rig(folder, upstream, pins[0])
-            targets = [TARGETS[name](upstream, pins[1]) for name in given.targets.split(",")]
+            targets = [target(upstream, pins[1]) for target in chosen]
             facts |= {target.name: target.version() for target in targets if target.version()}
             for number in range(given.reps):
                 repetition = Repetition(number, rig, targets, given.seconds)
@@ -122,7 +125,7 @@ def main() -> None:
             upstream.stop()
     text = tables.write(out, facts, rows, [START, *works])
     print(text)
-    sys.exit(any(row["wrong"] for row in rows if row["target"] in ("claude-proxy", "no proxy")))
+    sys.exit(any(row["wrong"] for row in rows if row["target"].startswith(("claude-proxy", "no proxy"))))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ HELD = [Figure("kib_each", "memory of a stream, KiB", 1), MEMORY]
 STARTED = [Figure("start_ms", "first answer, ms", 1), MEMORY]
 
 
+# What the summary shows of each workload.
+SUMMARY = {"whole-1": [WHOLE[1]], "whole-16": [WHOLE[3]], "burst-16": [BURST[2]], "paced-500": [PACED[0], PACED[3]],
+           "held-2000": [HELD[0]], "large-4": [WHOLE[3]], "start": STARTED}
+
+
 def figures_of(work: Workload) -> list[Figure]:
     if work.mode == "streams":
         return PACED if work.paced else BURST
@@ -93,12 +98,13 @@ def table(sides: list[Side], figures: list[Figure]) -> list[str]:
 
 
 def write(folder: Path, known: dict[str, Any], rows: list[dict[str, Any]], works: list[Workload]) -> str:
-    """Writes report.md and a plot for each workload, and gives the text."""
+    """Writes report.md, a plot for each workload and one of the most telling figures, and gives the text."""
     lines = ["# What a proxy costs", "", *(f"- {name}: {value}" for name, value in known.items()), "",
              "Medians of all repetitions, and in brackets the least and the most. CPU and memory (PSS) are of all processes of the target.",
              "Added: how long after it was made a piece of text came to the client, of which the row “no proxy” is the rig's part.",
              f"Others: the part of the machine that others took, or its host; noisy: more than {NOISE:.0%}, in how many repetitions.",
              f"Rig: the load client or the upstream was busy for more than {RIG_LIMIT:.0%} of the time, and may have been the limit."]
+    summary: list[bars.Panel] = []
     for work in works:
         of_work = [row for row in rows if row["workload"] == work.name]
         keys = list(dict.fromkeys((row["target"], row["dialect"]) for row in of_work))
@@ -109,6 +115,9 @@ def write(folder: Path, known: dict[str, Any], rows: list[dict[str, Any]], works
         lines += ["", f"## {work.title}", "", *table(sides, figures), "", f"![{work.title}]({work.name}.svg)"]
         panels = [bars.Panel(figure.title, figure.digits, [(side.name, side.values(figure)) for side in sides]) for figure in figures]
         (folder / f"{work.name}.svg").write_text(bars.draw(work.title, panels))
+        summary += [bars.Panel(f"{work.title}: {figure.title}", figure.digits, [
+            (side.name, side.values(figure)) for side in sides if side.is_proxy]) for figure in SUMMARY.get(work.name, [])]
+    (folder / "summary.svg").write_text(bars.draw("What a proxy costs: shorter is better", summary))
     text = "\n".join(lines) + "\n"
     (folder / "report.md").write_text(text)
     return text

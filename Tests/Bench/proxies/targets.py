@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is measured: this proxy, nginx as a plain relay, LiteLLM's server, and the upstream with nothing before it."""
+"""What is measured: this proxy, nginx as a plain relay, the gateways of PyPI, and the upstream with nothing before it."""
 from __future__ import annotations
 
 import json
@@ -43,6 +43,19 @@ model_list: [{model_name: %(model)s, litellm_params: {model: anthropic/claude-so
   api_base: "http://127.0.0.1:%(upstream)d", api_key: bench-key}}]
 litellm_settings: {telemetry: false, num_retries: 0, request_timeout: 600, drop_params: true}
 general_settings: {master_key: sk-bench}
+"""
+TENSORZERO = """
+[gateway]
+observability.enabled = false
+[object_storage]
+type = "disabled"
+[models.bench]
+routing = ["upstream"]
+[models.bench.providers.upstream]
+type = "anthropic"
+model_name = "claude-sonnet-4-5-20250929"
+api_base = "http://127.0.0.1:%(upstream)d/v1/"
+api_key_location = "env::ANTHROPIC_API_KEY"
 """
 
 
@@ -115,6 +128,8 @@ class Target:
     """One of those who are compared."""
 
     name: str
+    # What it calls the model.
+    model = MODEL
     # The path of each dialect.
     paths: dict[str, str] = ANTHROPIC
     key = "bench-key"
@@ -148,17 +163,22 @@ class Target:
             began = time.monotonic()
             self.started = Started(command, self.cpus, env=self.environment(folder), cwd=folder, stdin=subprocess.DEVNULL,
                                    stdout=log, stderr=log)
-        while not self.answers():
+        while not (self.find_port(folder) and self.answers()):
             if self.started.process.poll() is not None or time.monotonic() - began > self.longest_start:
                 self.stop()
                 raise RuntimeError(f"{self.name} doesn't answer: {self.log.read_text()[-1000:]}")
             time.sleep(0.001)
         return time.monotonic() - began
 
+    def find_port(self, folder: Path) -> bool:
+        """Whether it is known where it listens."""
+        return True
+
     def answers(self) -> bool:
-        body = {"model": MODEL, "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
+        body = {"model": self.model, "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
+        dialect, path = next(iter(self.paths.items()))
         try:
-            return ask(self.port, "POST", self.paths["anthropic"], body, self.headers("anthropic")).status == 200
+            return ask(self.port, "POST", path, body, self.headers(dialect)).status == 200
         except OSError:
             return False
 
@@ -185,7 +205,8 @@ class Nothing(Target):
 
 class Ours(Target):
     name = "claude-proxy"
-    paths = ANTHROPIC | {"openai": "/openai/v1/chat/completions"}
+    # Its answers to the third are kept in the store of responses, as they are for users.
+    paths = ANTHROPIC | {"openai": "/openai/v1/chat/completions", "responses": "/openai/v1/responses"}
     version_command = [PROGRAMS / "http-frontd", "--version"]
 
     def command(self, folder: Path) -> list[Any]:
@@ -197,6 +218,15 @@ class Ours(Target):
         # As users have it.
         del chosen["RATE_LIMIT_REQUESTS"]
         return chosen
+
+
+class OursEach(Ours):
+    """With a process for each stage."""
+
+    name = "claude-proxy, PROCESSES=each"
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        return super().environment(folder) | {"PROCESSES": "each"}
 
 
 class Nginx(Target):
@@ -227,7 +257,46 @@ class LiteLLM(Target):
                            LITELLM_TELEMETRY="False", DO_NOT_TRACK="1")
 
 
-TARGETS = {"none": Nothing, "ours": Ours, "nginx": Nginx, "litellm": LiteLLM}
+class TensorZero(Target):
+    """The gateway inside of its Python package."""
+
+    name = "TensorZero"
+    python = BUILD.resolve() / "gateways-venv/bin/python"
+    version_command = [python, "-c", "from importlib.metadata import version; print(version('tensorzero'))"]
+    paths = {"openai": "/openai/v1/chat/completions"}
+    model = "tensorzero::model_name::bench"
+
+    def command(self, folder: Path) -> list[Any]:
+        (folder / "tensorzero.toml").write_text(TENSORZERO % {"upstream": self.upstream.port})
+        return [self.python, HERE / "tensorzero_gateway.py", folder / "tensorzero.toml", folder / "port"]
+
+    def find_port(self, folder: Path) -> bool:
+        # It chooses one.
+        if (folder / "port").exists():
+            self.port = int((folder / "port").read_text())
+            return True
+        return False
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        return environment(folder, ANTHROPIC_API_KEY="bench-key", RUST_LOG="error")
+
+
+class Smg(Target):
+    """Relays Anthropic's requests, and translates nothing."""
+
+    name = "smg"
+    program = BUILD.resolve() / "gateways-venv/bin/smg"
+    version_command = [program, "--version"]
+
+    def command(self, folder: Path) -> list[Any]:
+        return [self.program, "launch", "--backend", "anthropic", "--worker-urls", f"http://127.0.0.1:{self.upstream.port}",
+                "--host", "127.0.0.1", "--port", str(self.port), "--log-level", "error"]
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        return environment(folder, ANTHROPIC_API_KEY="bench-key")
+
+
+TARGETS = {"none": Nothing, "ours": Ours, "each": OursEach, "nginx": Nginx, "tensorzero": TensorZero, "smg": Smg, "litellm": LiteLLM}
 
 
 def wait_for_line(process: subprocess.Popen[str], line: str, seconds: float) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from targets import MODEL, Started, Target, Upstream, wait_for_line
+from targets import Started, Target, Upstream, wait_for_line
 
 TICKS = os.sysconf("SC_CLK_TCK")
 # How long a window may take beyond what was asked, in seconds: one who is slow has streams in line.
@@ -69,19 +69,27 @@ def words(count: int, seed: int) -> str:
     return " ".join(chosen)[:count]
 
 
-def bodies(folder: Path) -> None:
-    """Writes the requests, KIND-DIALECT."""
+def body_file(folder: Path, kind: str, dialect: str, model: str) -> Path:
+    return folder / f"{kind}-{dialect}-{model.replace(':', '_')}"
+
+
+def bodies(folder: Path, models: set[str]) -> None:
+    """Writes the requests of each kind and dialect, for each name of the model."""
     image = base64.b64encode(b"\x89PNG\r\n\x1a\n" + random.Random(7).randbytes(5 * 2**20 * 3 // 4 - 8)).decode()
     history = [{"role": ("user", "assistant")[turn % 2], "content": words(2**14, turn)} for turn in range(64)]
     small = [{"role": "user", "content": words(850, 1)}]
-    for dialect in ("anthropic", "openai"):
-        if dialect == "anthropic":
-            shown: dict[str, Any] = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": image}}
-        else:
-            shown = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + image}}
-        large = [*history, {"role": "user", "content": [shown, {"type": "text", "text": "What is this?"}]}]
-        for kind, more in {"small": {"messages": small}, "stream": {"messages": small, "stream": True}, "large": {"messages": large}}.items():
-            (folder / f"{kind}-{dialect}").write_text(json.dumps({"model": MODEL, "max_tokens": 1024} | more))
+    link = "data:image/png;base64," + image
+    images: dict[str, dict[str, Any]] = {
+        "anthropic": {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": image}},
+        "openai": {"type": "image_url", "image_url": {"url": link}},
+        "responses": {"type": "input_image", "image_url": link}}
+    for dialect, shown in images.items():
+        is_chat = dialect != "responses"
+        turns, limit, text = ("messages", "max_tokens", "text") if is_chat else ("input", "max_output_tokens", "input_text")
+        large = [*history, {"role": "user", "content": [shown, {"type": text, "text": "What is this?"}]}]
+        for kind, more in {"small": {turns: small}, "stream": {turns: small, "stream": True}, "large": {turns: large}}.items():
+            for model in models:
+                body_file(folder, kind, dialect, model).write_text(json.dumps({"model": model, limit: 1024} | more))
 
 
 class Peak(threading.Thread):
@@ -118,7 +126,7 @@ class Rig:
 
     def load(self, target: Target, dialect: str, work: Workload, seconds: float) -> Started:
         arguments = [target.port, work.mode, work.count, work.pieces, work.ramp, target.paths[dialect],
-                     f"@{self.folder}/{work.body}-{dialect}", seconds, *(": ".join(header) for header in target.headers(dialect).items())]
+                     f"@{body_file(self.folder, work.body, dialect, target.model)}", seconds, *(": ".join(header) for header in target.headers(dialect).items())]
         return Started([self.folder / "load", *map(str, arguments)], self.cpus, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def finish(self, load: Started, seconds: float) -> dict[str, Any]:
