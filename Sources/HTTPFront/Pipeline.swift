@@ -220,8 +220,9 @@ final class Pipeline {
     for index in stages.indices where stages[index].checkEnded() {
       wasOne = true
       let level: Output.Note.Level = state == .ending ? .debug : .warning
+      let group = StageGroup.all(of: stages.map(\.words))[index]
       log.write(
-        level, "stage \(index + 1) of the pipeline, \(stages[index].words[0]), \(stages[index].ending)",
+        level, "\(group.processName) \(stages[index].ending)",
         fields: [("pid", .number(Int(stages[index].pid)))])
     }
     guard wasOne else { return }

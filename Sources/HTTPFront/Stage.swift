@@ -85,14 +85,13 @@ final class Stage {
       if let sign = word.firstIndex(of: "="), Secrets.isSecret(String(word[..<sign]), value: []) {
         return word[...sign] + "***"
       }
-      return word.isEmpty || word.contains { " '\"\\|".contains($0) } ? "'\(word)'" : word[...]
+      guard word.isEmpty || word.contains(where: { " '\"\\|".contains($0) }) else { return word[...] }
+      // A shell reads a quote within single quotes as these four characters.
+      return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
     }
     .joined(separator: " ")
     return text.count <= 200 ? text : text.prefix(199) + "…"
   }
-
-  /// The same with its place in the pipeline, for a message.
-  static func name(_ index: Int, _ words: [String]) -> String { "stage \(index + 1), `\(text(of: words))`," }
 
   var hasEnded: Bool { status != nil }
 

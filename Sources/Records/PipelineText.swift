@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-import Records
 
 /// Takes the text of a pipeline apart as a shell would, as far as that needs no shell.
 package enum PipelineText {
@@ -101,6 +100,20 @@ package enum PipelineText {
 
     func refusal(_ what: String) -> Failure {
       Failure(.usage, "the pipeline holds \(what); it is words and '|' alone, quote what else you mean")
+    }
+  }
+}
+
+extension PipelineText {
+  /// The stages of a pipeline's commands, with those of each `claude-pipe TEXT` in its place.
+  ///
+  /// A text that can't be read leaves its command as it is: the program itself refuses it, and says why.
+  package static func expanded(_ commands: [[String]]) -> [[String]] {
+    commands.flatMap { words in
+      guard words.count == 2, words[0] == "claude-pipe" || words[0].hasSuffix("/claude-pipe"),
+        !words[1].hasPrefix("-"), let stages = try? stages(of: words[1])
+      else { return [words] }
+      return stages
     }
   }
 }
