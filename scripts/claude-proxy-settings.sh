@@ -143,7 +143,7 @@ check_numbers connections 1000 MAX_CONNECTIONS MAX_CONNECTIONS_PER_ADDRESS
 check_numbers requests 60 RATE_LIMIT_REQUESTS RATE_LIMIT_BURST MAX_IN_FLIGHT
 check_numbers seconds 30 REQUEST_TIMEOUT IDLE_TIMEOUT HEADER_TIMEOUT BODY_TIMEOUT KEEP_ALIVE_TIMEOUT QUEUE_TIMEOUT \
   CONNECT_TIMEOUT FIRST_BYTE_TIMEOUT GRACE_PERIOD EXIT_AFTER_IDLE RESPONSES_KEEP
-case ${PIPELINES-} in auto) ;; *) check_numbers pipelines '2, or auto' PIPELINES ;; esac
+case ${PIPELINES-} in auto) ;; *) check_numbers 'pipelines, or auto' 2 PIPELINES ;; esac
 case ${PROCESSES:-one} in one | each) ;; *) problem "PROCESSES=$PROCESSES: expected one or each" && unset PROCESSES ;; esac
 check_numbers processes 2 CLAUDE_MAX_PROCESSES CLAUDE_WARM_PROCESSES
 check_numbers retries 2 MAX_RETRIES

@@ -230,4 +230,4 @@ def test_pipelines_auto(start: Callable[..., Proxy]) -> None:
     assert names(proxy) == ["claude-pipe"] * count
     check_answers(proxy)
     said = run(SCRIPTS / "claude-proxy", "--check", BACKEND="claude-echo", PORT=str(free_port()), PIPELINES="some")
-    assert said.returncode == 78 and "PIPELINES=some: expected a number of pipelines, for example 2, or auto" in said.stderr, said
+    assert said.returncode == 78 and "PIPELINES=some: expected a number of pipelines, or auto, for example 2" in said.stderr, said

@@ -190,8 +190,11 @@ def test_stopped_stage(start, victim: str) -> None:
 
 
 def test_stopped_stage_long_before_the_time_out(start) -> None:
-    """A pipeline at work gets health requests: requests that wait for a stuck one fail within seconds."""
-    proxy = start(BACKEND="claude-echo")
+    """A pipeline at work gets health requests: requests that wait for a stuck one fail within seconds.
+
+    Each stage has its own process here, so that answers still flow past the one that is stuck.
+    """
+    proxy = start(BACKEND="claude-echo", PROCESSES="each")
     assert proxy.ask("GET", "/health/ready").status == 200
     old = proxy.stages()
     # One that takes longer than a check, on a pipeline that is well, is left alone.
