@@ -20,7 +20,7 @@ SOAK_SECONDS ?= 600
 export SCRATCH
 
 PROGRAMS = http-frontd rate-limit model-map oai2anth anth2oai resp2anth anth2resp responses-store sse-encode claude-exec \
-  claude-http claude-echo
+  claude-http claude-echo claude-pipe
 FUZZ_TARGETS = front check lexer records model-map oai2anth oai2anth-auto resp2anth anth2oai anth2resp sse-encode \
   http-answer cli
 PAGES = $(wildcard Sources/*/*.[1-8] scripts/*.[1-8])

@@ -42,7 +42,7 @@ let package = Package(
       name: "claude-proxy", type: .dynamic,
       targets: [
         "http-frontd", "rate-limit", "model-map", "oai2anth", "anth2oai", "resp2anth", "anth2resp", "responses-store",
-        "sse-encode", "claude-exec", "claude-http", "claude-echo",
+        "sse-encode", "claude-exec", "claude-http", "claude-echo", "claude-pipe",
       ])
   ],
   dependencies: [
@@ -119,6 +119,10 @@ let package = Package(
     program("claude-echo", "Echo", "Models", "Reactor", "Logs", "Records"),
     program("claude-exec", "ClaudeCLI", "Models", "Reactor", "Logs", "Records"),
     program("claude-http", "MessagesAPI", "Reactor", "Logs", "Records"),
+    // All of them but the front, in one process.
+    program(
+      "claude-pipe", "rate-limit", "responses-store", "model-map", "oai2anth", "resp2anth", "claude-exec",
+      "claude-http", "claude-echo", "anth2oai", "anth2resp", "sse-encode", "CLinux", "Logs", "Records", "JSONText"),
 
     tests("JSONTextTests", "Jansson", "JSONText"),
     tests("JanssonTests", "Jansson", "JSONText"),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 import ArgumentParser
 import JSONText
-import Jansson
 
 /// The options of every program that makes trees of bodies.
 package struct NodeOptions: ParsableArguments {
@@ -10,12 +9,10 @@ package struct NodeOptions: ParsableArguments {
 
   package init() {}
 
-  /// Checks the limit, and puts it in force: it is the same for all that is parsed.
   package func validate() throws {
     guard maxNodes > 0 else {
       throw ValidationError(NumberSetting.complaint("--max-nodes", "\(maxNodes)", .values, 1...Int.max))
     }
-    JSON.maxNodes = maxNodes
   }
 }
 
@@ -28,8 +25,8 @@ package struct BackendNodeOptions: ParsableArguments {
 
   package init() {}
 
-  package func validate() throws {
-    JSON.maxNodes =
-      request.maxNodes.multipliedReportingOverflow(by: Self.growth).overflow ? .max : request.maxNodes * Self.growth
+  package var maxNodes: Int {
+    let (number, isTooLarge) = request.maxNodes.multipliedReportingOverflow(by: Self.growth)
+    return isTooLarge ? .max : number
   }
 }

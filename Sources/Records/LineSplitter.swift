@@ -81,6 +81,22 @@ package struct LineSplitter: ~Copyable {
     }
   }
 
+  /// All that is held, taken or not.
+  package var content: ByteSlice { buffer.slice }
+
+  /// Nothing of an earlier line is held or passed over.
+  package var isEmpty: Bool { start == buffer.count && !skipping }
+
+  /// The next whole line of bytes that are not copied, at or after `at`; nil where its end is not among them.
+  ///
+  /// The splitter must be empty.
+  package func next(of bytes: ByteSlice, from at: inout Int) -> Piece? {
+    guard let end = bytes.offset(of: UInt8(ascii: "\n"), from: at) else { return nil }
+    let line = bytes.cut(at, end)
+    at = end + 1
+    return line.count > maxLine ? .tooLong(line) : .line(line)
+  }
+
   /// It keeps a large buffer, with nothing in it.
   package var keepsMuch: Bool { start == buffer.count && buffer.room > Limits.ownBuffer }
 

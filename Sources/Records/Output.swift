@@ -17,6 +17,10 @@ package struct Output: ~Copyable {
   /// The bytes to be written; a filter that must be fast appends whole records here.
   package var bytes = Bytes()
   package var notes: [Note] = []
+  /// Lines of the input that are handed on as they stand there, each with its LF; they come before ``bytes``.
+  package private(set) var lent = ByteSlice(start: nil, count: 0)
+  /// The part of the input whose lines may be lent: it stays in its place until the output is handed over.
+  var lendable = ByteSlice(start: nil, count: 0)
 
   package init() {}
 
@@ -41,9 +45,27 @@ package struct Output: ~Copyable {
       default: break
       }
     }
+    if !lendable.isEmpty, bytes.isEmpty, !line.isBare, lend(line.bytes) { return }
     bytes.append(line.bytes)
     bytes.append(UInt8(ascii: "\n"))
   }
+
+  /// Lends a line with the LF behind it; false where it stands elsewhere, or not behind the last one that was lent.
+  private mutating func lend(_ line: ByteSlice) -> Bool {
+    guard let start = line.baseAddress, let from = lendable.baseAddress, start >= from,
+      start + line.count < from + lendable.count, start[line.count] == UInt8(ascii: "\n")
+    else { return false }
+    if lent.isEmpty {
+      lent = ByteSlice(start: start, count: line.count + 1)
+    } else {
+      guard let first = lent.baseAddress, first + lent.count == start else { return false }
+      lent = ByteSlice(start: first, count: lent.count + line.count + 1)
+    }
+    return true
+  }
+
+  /// The lines that were lent have been handed over.
+  mutating func takeBack() { lent = ByteSlice(start: nil, count: 0) }
 
   /// Writes one record, its payload by `payload`.
   package mutating func record(

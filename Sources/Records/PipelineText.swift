@@ -9,31 +9,72 @@ package enum PipelineText {
   ///
   /// - Throws: ``Failure`` of kind `usage`.
   package static func stages(of text: String) throws(Failure) -> [[String]] {
+    try commands(of: text).map(\.words)
+  }
+
+  /// One command between two signs.
+  package struct Command {
+    package var words: [String]
+    /// The part of the text that it was read from, without the white space around it.
+    package var text: String
+
+    package init(words: [String], text: String) {
+      self.words = words
+      self.text = text
+    }
+  }
+
+  /// The same stages, each with the part of the text that it was read from.
+  ///
+  /// - Throws: ``Failure`` of kind `usage`.
+  package static func commands(of text: String) throws(Failure) -> [Command] {
     var reader = Reader(text)
     return try reader.read()
+  }
+
+  /// A text as one word in single quotes, for a shell as for ``stages(of:)``.
+  package static func quoted(_ text: String) -> String {
+    var quoted = "'"
+    for character in text {
+      // A quote can't stand inside of single quotes, so it stands between two such words.
+      if character == "'" { quoted += "'\\''" } else { quoted.append(character) }
+    }
+    return quoted + "'"
   }
 
   /// What is syntax outside of quotes.
   private static let syntax: Set<Character> = [";", "&", "<", ">", "(", ")", "$", "`", "*", "?", "["]
 
   private struct Reader {
+    let text: String
     var rest: Substring
-    var stages: [[String]] = []
+    var commands: [Command] = []
     var words: [String] = []
     var word: String?
+    /// Where the first word of the stage begins, and where the last one so far ends.
+    var start: String.Index
+    var end: String.Index
 
-    init(_ text: String) { rest = text[...] }
+    init(_ text: String) {
+      self.text = text
+      rest = text[...]
+      start = text.startIndex
+      end = text.startIndex
+    }
 
-    mutating func read() throws(Failure) -> [[String]] {
-      while let character = rest.popFirst() {
+    mutating func read() throws(Failure) -> [Command] {
+      while let character = rest.first {
+        let position = rest.startIndex
+        rest.removeFirst()
+        if words.isEmpty, word == nil { start = position }
         switch character {
-        case " ", "\t": endWord()
+        case " ", "\t": endWord(at: position)
         case "\n", "\r\n":
-          endWord()
+          endWord(at: position)
           // A shell goes on after "|" only; elsewhere a new line is a new command.
           guard words.isEmpty || rest.allSatisfy(\.isWhitespace) else { throw refusal("a line break") }
         case "|":
-          endWord()
+          endWord(at: position)
           try endStage()
         case "'": try singleQuoted()
         case "\"": try doubleQuoted()
@@ -45,15 +86,16 @@ package enum PipelineText {
         default: word = (word ?? "") + String(character)
         }
       }
-      endWord()
+      endWord(at: rest.startIndex)
       try endStage()
-      return stages
+      return commands
     }
 
-    mutating func endWord() {
+    mutating func endWord(at position: String.Index) {
       guard let word else { return }
       words.append(word)
       self.word = nil
+      end = position
     }
 
     mutating func endStage() throws(Failure) {
@@ -63,7 +105,7 @@ package enum PipelineText {
       guard !program.isEmpty, program != "!", program != "{", !isAssignment(program) else {
         throw refusal("'\(program)' in the place of a program")
       }
-      stages.append(words)
+      commands.append(Command(words: words, text: String(text[start..<end])))
       words = []
     }
 

@@ -37,14 +37,38 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
     try takeLines()
   }
 
+  /// Takes bytes that stay where they are, such as another stage's output.
+  ///
+  /// Whole lines are taken in place. Only what can't be taken yet is copied.
+  ///
+  /// - Parameter lending: they stay there until ``takeBack()``, so the output may lend lines of them.
+  package mutating func take(lines bytes: ByteSlice, lending: Bool = false) throws(Failure) {
+    guard splitter.isEmpty else { return try take(bytes) }
+    if lending { output.lendable = bytes }
+    defer { output.lendable = bytes.cut(0, 0) }
+    var at = 0
+    while filter.isReady, let piece = splitter.next(of: bytes, from: &at) { try take(piece) }
+    if at < bytes.count { try take(bytes.cut(at, bytes.count)) }
+  }
+
   /// Lets `fill` put bytes into the buffer, and takes what came; false when `fill` put none.
+  ///
+  /// - Parameter lending: the output may lend lines of the buffer, until ``takeBack()``.
   package mutating func take(
-    filledBy fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
+    lending: Bool = false, filledBy fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
   ) throws(Failure) -> Bool {
     let count = try splitter.fill(fill)
     guard count > 0 else { return false }
+    if lending { output.lendable = splitter.content }
+    defer { output.lendable = ByteSlice(start: nil, count: 0) }
     try takeLines()
     return true
+  }
+
+  /// The lines that the output lent have been handed over.
+  package mutating func takeBack() {
+    output.takeBack()
+    splitter.release()
   }
 
   /// It keeps large buffers for the next large record, or has taken a large one.
@@ -81,19 +105,21 @@ package struct Run<Filter: RecordFilter>: ~Copyable {
 
   private mutating func takeLines() throws(Failure) {
     // What was made of a large line need not be written while the line itself still stands in memory.
-    defer { splitter.release() }
-    while filter.isReady, let piece = splitter.next() {
-      lineNumber += 1
-      switch piece {
-      case .line(let bytes):
-        if bytes.count > Limits.ownBuffer { hasTakenMuch = true }
-        if let line = Line(scanning: bytes) { try take(line) }
-      case .tooLong(let head):
-        let error = APIError(status: 413, "a record of more than \(Limits.maxLine >> 20) MiB can't be taken")
-        if isStrict { throw Failure(.badRecord, error.message, line: lineNumber) }
-        output.note(.warning, "line \(lineNumber): \(error.message)")
-        if let line = Line(scanning: head), line.rid.count > 0 { refuse(line, error) }
-      }
+    defer { if output.lent.isEmpty { splitter.release() } }
+    while filter.isReady, let piece = splitter.next() { try take(piece) }
+  }
+
+  private mutating func take(_ piece: LineSplitter.Piece) throws(Failure) {
+    lineNumber += 1
+    switch piece {
+    case .line(let bytes):
+      if bytes.count > Limits.ownBuffer { hasTakenMuch = true }
+      if let line = Line(scanning: bytes) { try take(line) }
+    case .tooLong(let head):
+      let error = APIError(status: 413, "a record of more than \(Limits.maxLine >> 20) MiB can't be taken")
+      if isStrict { throw Failure(.badRecord, error.message, line: lineNumber) }
+      output.note(.warning, "line \(lineNumber): \(error.message)")
+      if let line = Line(scanning: head), line.rid.count > 0 { refuse(line, error) }
     }
   }
 

@@ -8,6 +8,9 @@ import Translation
 @c(anth2oai_main)
 public func anth2oaiMain() { Anth2Oai.start() }
 
+/// The program as a stage of claude-pipe.
+package var anth2oaiStage: StageProgram { StageProgram(Anth2Oai.self) }
+
 struct Anth2Oai: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "anth2oai",
@@ -25,6 +28,7 @@ struct Anth2Oai: FilterCommand {
   var includeUsage = false
 
   var bareDialect: Dialect? { .openai }
+  var maxNodes: Int { nodes.maxNodes }
 
   func filter() -> MessagesToChat {
     MessagesToChat(defaults: .init(created: created, includeUsage: includeUsage))

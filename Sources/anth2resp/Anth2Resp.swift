@@ -8,6 +8,9 @@ import Translation
 @c(anth2resp_main)
 public func anth2respMain() { Anth2Resp.start() }
 
+/// The program as a stage of claude-pipe.
+package var anth2respStage: StageProgram { StageProgram(Anth2Resp.self) }
+
 struct Anth2Resp: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "anth2resp",
@@ -22,6 +25,7 @@ struct Anth2Resp: FilterCommand {
   var created = 0
 
   var bareDialect: Dialect? { .responses }
+  var maxNodes: Int { nodes.maxNodes }
 
   func filter() -> MessagesToResponses { MessagesToResponses(defaults: .init(created: created)) }
 }

@@ -12,7 +12,10 @@ import Records
 @c(claude_echo_main)
 public func claudeEchoMain() { ClaudeEcho.start() }
 
-struct ClaudeEcho: ParsableCommand {
+/// The program as a stage of claude-pipe.
+package var claudeEchoStage: StageProgram { StageProgram(ClaudeEcho.self) }
+
+struct ClaudeEcho: BackendCommand {
   static let configuration = CommandConfiguration(
     commandName: "claude-echo",
     abstract: "Answer message requests without a model: echo, play a script, or replay a recording.",
@@ -38,18 +41,17 @@ struct ClaudeEcho: ParsableCommand {
     guard replaySpeed > 0, replaySpeed.isFinite else { throw ValidationError("--replay-speed is a number above 0") }
   }
 
-  func run() throws {
+  var dialect: Dialect? { nil }
+  var maxNodes: Int { nodes.maxNodes }
+
+  func backend(port: Port, reactor: Reactor, log: Log) throws(Failure) -> any Backend {
     guard let replay else {
-      return try common.serve("claude-echo", dialect: nil) { (port, reactor, _) throws(Failure) -> EchoBackend in
-        EchoBackend(
-          port: port, reactor: reactor, models: try modelOptions.table(),
-          script: try script.map { (path) throws(Failure) in try StandardIO.contents(of: path).text })
-      }
+      return EchoBackend(
+        port: port, reactor: reactor, models: try modelOptions.table(),
+        script: try script.map { (path) throws(Failure) in try StandardIO.contents(of: path).text })
     }
-    try common.serve("claude-echo", dialect: nil) { (port, reactor, log) throws(Failure) -> ReplayBackend in
-      let recording = try Recording(try StandardIO.contents(of: replay), name: replay)
-      for line in recording.badLines { log.write(.warning, "\(replay): line \(line) is no record and passed over") }
-      return ReplayBackend(port: port, reactor: reactor, recording: recording, speed: replaySpeed)
-    }
+    let recording = try Recording(try StandardIO.contents(of: replay), name: replay)
+    for line in recording.badLines { log.write(.warning, "\(replay): line \(line) is no record and passed over") }
+    return ReplayBackend(port: port, reactor: reactor, recording: recording, speed: replaySpeed)
   }
 }

@@ -11,7 +11,10 @@ import Records
 @c(claude_exec_main)
 public func claudeExecMain() { ClaudeExec.start() }
 
-struct ClaudeExec: ParsableCommand {
+/// The program as a stage of claude-pipe.
+package var claudeExecStage: StageProgram { StageProgram(ClaudeExec.self) }
+
+struct ClaudeExec: BackendCommand {
   static let configuration = CommandConfiguration(
     commandName: "claude-exec",
     abstract: "Answer Messages requests by way of the Claude Code CLI.",
@@ -22,13 +25,13 @@ struct ClaudeExec: ParsableCommand {
   @OptionGroup var common: CommonOptions
   @OptionGroup var nodes: BackendNodeOptions
 
-  mutating func run() throws {
-    let (options, models) = (options, modelOptions)
-    try common.serve("claude-exec", dialect: .anthropic) { (port, reactor, log) throws(Failure) -> ClaudeBackend in
-      let environment = ChildEnvironment.ours
-      return try ClaudeBackend(
-        options.settings(environment), models: models.table(), environment: environment, port: port, reactor: reactor,
-        log: log)
-    }
+  var dialect: Dialect? { .anthropic }
+  var maxNodes: Int { nodes.maxNodes }
+
+  func backend(port: Port, reactor: Reactor, log: Log) throws(Failure) -> any Backend {
+    let environment = ChildEnvironment.ours
+    return try ClaudeBackend(
+      options.settings(environment), models: modelOptions.table(), environment: environment, port: port,
+      reactor: reactor, log: log)
   }
 }

@@ -10,7 +10,10 @@ import Records
 @c(claude_http_main)
 public func claudeHttpMain() { ClaudeHTTP.start() }
 
-struct ClaudeHTTP: ParsableCommand {
+/// The program as a stage of claude-pipe.
+package var claudeHTTPStage: StageProgram { StageProgram(ClaudeHTTP.self) }
+
+struct ClaudeHTTP: BackendCommand {
   static let configuration = CommandConfiguration(
     commandName: "claude-http",
     abstract: "Answer Messages requests by asking a Messages API over HTTP.",
@@ -23,10 +26,9 @@ struct ClaudeHTTP: ParsableCommand {
   @OptionGroup var options: HTTPOptions
   @OptionGroup var common: CommonOptions
 
-  mutating func run() throws {
-    let options = options
-    try common.serve("claude-http", dialect: .anthropic) { (port, reactor, log) throws(Failure) -> HTTPBackend in
-      try HTTPBackend(options.settings(), port: port, reactor: reactor, log: log)
-    }
+  var dialect: Dialect? { .anthropic }
+
+  func backend(port: Port, reactor: Reactor, log: Log) throws(Failure) -> any Backend {
+    try HTTPBackend(options.settings(), port: port, reactor: reactor, log: log)
   }
 }

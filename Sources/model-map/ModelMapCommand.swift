@@ -8,6 +8,9 @@ import Records
 @c(model_map_main)
 public func modelMapMain() { ModelMapCommand.start() }
 
+/// The program as a stage of claude-pipe.
+package var modelMapStage: StageProgram { StageProgram(ModelMapCommand.self) }
+
 struct ModelMapCommand: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "model-map",

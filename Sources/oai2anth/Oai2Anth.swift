@@ -8,6 +8,9 @@ import Translation
 @c(oai2anth_main)
 public func oai2anthMain() { Oai2Anth.start() }
 
+/// The program as a stage of claude-pipe.
+package var oai2anthStage: StageProgram { StageProgram(Oai2Anth.self) }
+
 struct Oai2Anth: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "oai2anth",
@@ -20,6 +23,7 @@ struct Oai2Anth: FilterCommand {
   @OptionGroup var options: TranslationOptions
 
   var bareDialect: Dialect? { .openai }
+  var maxNodes: Int { nodes.maxNodes }
 
   func filter() throws(Failure) -> ChatRequestToMessages {
     ChatRequestToMessages(

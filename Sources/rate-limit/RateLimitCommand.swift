@@ -8,6 +8,9 @@ import Records
 @c(rate_limit_main)
 public func rateLimitMain() { RateLimitCommand.start() }
 
+/// The program as a stage of claude-pipe.
+package var rateLimitStage: StageProgram { StageProgram(RateLimitCommand.self) }
+
 struct RateLimitCommand: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "rate-limit",

@@ -8,6 +8,9 @@ import Translation
 @c(resp2anth_main)
 public func resp2anthMain() { Resp2Anth.start() }
 
+/// The program as a stage of claude-pipe.
+package var resp2anthStage: StageProgram { StageProgram(Resp2Anth.self) }
+
 struct Resp2Anth: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "resp2anth",
@@ -20,6 +23,7 @@ struct Resp2Anth: FilterCommand {
   @OptionGroup var options: TranslationOptions
 
   var bareDialect: Dialect? { .responses }
+  var maxNodes: Int { nodes.maxNodes }
 
   func filter() throws(Failure) -> ResponsesRequestToMessages {
     ResponsesRequestToMessages(

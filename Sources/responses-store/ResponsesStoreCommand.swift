@@ -7,11 +7,10 @@ import ResponsesStore
 
 /// What the executable file calls.
 @c(responses_store_main)
-public func responsesStoreMain() {
-  // If the size of files is limited, a write must fail as on a full disk, and not end the process.
-  signal(SIGXFSZ, SIG_IGN)
-  ResponsesStoreCommand.start()
-}
+public func responsesStoreMain() { ResponsesStoreCommand.start() }
+
+/// The program as stages of claude-pipe.
+package var responsesStoreStage: StageProgram { StageProgram(subcommandsOf: ResponsesStoreCommand.self) }
 
 struct ResponsesStoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -31,6 +30,7 @@ struct LoadCommand: FilterCommand {
   @OptionGroup var nodes: NodeOptions
 
   var bareDialect: Dialect? { .responses }
+  var maxNodes: Int { nodes.maxNodes }
 
   func filter() throws(Failure) -> ResponseLoader { ResponseLoader(store.settings) }
 }
@@ -78,6 +78,8 @@ struct StoreOptions: ParsableArguments {
   }
 
   var settings: ResponsesFile.Settings {
+    // If the size of files is limited, a write must fail as on a full disk, and not end the process.
+    signal(SIGXFSZ, SIG_IGN)
     var settings = ResponsesFile.Settings(path: file)
     settings.keep = keep
     settings.maxSize = maxSize

@@ -7,6 +7,9 @@ import Program
 @c(sse_encode_main)
 public func sseEncodeMain() { SseEncode.start() }
 
+/// The program as a stage of claude-pipe.
+package var sseEncodeStage: StageProgram { StageProgram(SseEncode.self) }
+
 struct SseEncode: FilterCommand {
   static let configuration = CommandConfiguration(
     commandName: "sse-encode",

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -49,7 +50,7 @@ class Filter:
     @contextlib.contextmanager
     def command(self) -> Iterator[list[str]]:
         """What is run; one that keeps something does so in a folder of its own."""
-        name, *words = self.program.split()
+        name, *words = shlex.split(self.program)
         if name != "responses-store":
             yield [str(BIN / name), *words]
             return

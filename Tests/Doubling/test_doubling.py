@@ -109,6 +109,17 @@ def test_answers(program: str, name: str) -> None:
     check(program, name, lambda size, times: answer(program, answer_kinds.KINDS[name](size * times)))
 
 
+@pytest.mark.parametrize("name", ["text", "requests", "answers"])
+def test_stages_in_one_process(name: str) -> None:
+    """Each stage has been measured alone; here it is what lies between them."""
+    make: dict[str, Make] = {
+        "text": lambda size, times: request({"model": "gpt-4o", "messages": [{"role": "user", "content": "word " * (size * times)}]}),
+        "requests": lambda size, times: request(request_kinds.body(), size * times),
+        "answers": lambda size, times: answer("anth2oai", answer_kinds.deltas(answer_kinds.tool(1), [answer_kinds.json_part("x")] * (size * times)))}
+    stages = "anth2oai | sse-encode" if name == "answers" else "rate-limit --requests 0 | model-map | oai2anth | resp2anth"
+    check(f"claude-pipe '{stages}'", f"{name} in one process", make[name])
+
+
 @pytest.mark.parametrize("name, piece", [("keys", '"_a":[{"_a":'), ("keys", "x"), ("custom", '{"input":"'), ("custom", " "), ("custom", "x")])
 def test_inputs_that_go_back_in_the_clients_terms(name: str, piece: str) -> None:
     """The names of properties are put back, and the text of a custom tool is taken out, while the input comes in."""

@@ -6,33 +6,6 @@ import Testing
 
 @testable import HTTPFront
 
-@Suite("pipeline text")
-struct PipelineTextTests {
-  @Test(arguments: [
-    ("a", [["a"]]),
-    ("a|b", [["a"], ["b"]]),
-    (" a  b\t| c ", [["a", "b"], ["c"]]),
-    ("a 'b | c' | d", [["a", "b | c"], ["d"]]),
-    (#"a "b \" \\ \n" c\ d"#, [["a", #"b " \ \n"#, "c d"]]),
-    ("a ''", [["a", ""]]),
-    ("a b'c'\"d\"e", [["a", "bcde"]]),
-    ("a |\n b\n", [["a"], ["b"]]),
-    ("jq -c '.x |= 1' | b --n=1", [["jq", "-c", ".x |= 1"], ["b", "--n=1"]]),
-  ])
-  func stages(_ text: String, _ stages: [[String]]) throws {
-    #expect(try PipelineText.stages(of: text) == stages)
-  }
-
-  @Test(arguments: [
-    "", " ", "a |", "| a", "a || b", "a; b", "a > f", "a < f", "a & b", "a $X", "a \"$X\"", "a `b`", "a \"`b`\"", "(a)",
-    "a 'b", "a \"b", "a \\", "a\nb", "X=1 a", "! a", "{ a", "a *", "a ?", "a [b]", "~/a", "# a",
-  ])
-  func refusals(_ text: String) {
-    let failure = #expect(throws: Failure.self) { try PipelineText.stages(of: text) }
-    #expect(failure?.kind == .usage)
-  }
-}
-
 @Suite("what is asked for")
 struct RequestTargetTests {
   private static func target(

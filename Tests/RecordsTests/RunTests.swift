@@ -141,4 +141,61 @@ struct RunTests {
     #expect(Self.said(by: Forwarder(), on: #"{"a":1}"#).lines == [#"{"a":1}"#])
     #expect(Self.said(by: Forwarder(), on: #"{"a":"#).lines.isEmpty)
   }
+
+  @Test(
+    "lines that are taken in place give the same output, whether or not they are lent",
+    arguments: [1, 7, 30, 64, .max], [false, true])
+  func inPlace(pieceSize: Int, lending: Bool) {
+    let text = """
+      {"rid":"a","request":8}
+      {"rid":"b","unknown":1}
+
+       {"rid":"c","request":8}\r
+      {"rid":"d","request":7}
+      {"rid":"e","request"
+      8
+      {"rid":"f","request":8}
+      {"rid":"g","request":8}
+      {"rid":"h","request":"too long: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}
+      {"rid":"i","request":8}
+      {"a":1}
+      """
+    let expected = Self.said(by: Forwarder(), on: text, maxLine: 50)
+    var run = Run(Forwarder(), maxLine: 50)
+    var (said, lent) = ("", 0)
+    let bytes = Array(text.utf8)
+    #expect(throws: Never.self) {
+      for start in stride(from: 0, to: bytes.count, by: min(pieceSize, bytes.count)) {
+        try bytes[start..<min(bytes.count, start + min(pieceSize, bytes.count))].withUnsafeBufferPointer { piece in
+          try run.take(lines: piece, lending: lending)
+          said += run.output.lent.text + run.output.bytes.text
+          lent += run.output.lent.count
+          run.takeBack()
+          run.output.bytes.removeAll()
+        }
+      }
+      try run.finish()
+    }
+    said += run.output.bytes.text
+    #expect(said.split(separator: "\n").map(String.init) == expected.lines)
+    #expect(run.output.notes.map(\.message) == expected.notes)
+    #expect((lent > 0) == (lending && pieceSize >= 30))
+  }
+
+  @Test("what a buffer lent is there until it is taken back")
+  func lentByTheBuffer() throws {
+    let text = "{\"rid\":\"a\",\"request\":8}\n{\"rid\":\"b\",\"request\":9}\n"
+    var run = Run(Forwarder())
+    for _ in 1...3 {
+      let came = try run.take(lending: true) { room in
+        room.copyBytes(from: text.utf8)
+        return text.utf8.count
+      }
+      #expect(came)
+      #expect(run.output.lent.text == text)
+      #expect(run.output.bytes.isEmpty)
+      run.takeBack()
+      #expect(run.output.lent.isEmpty)
+    }
+  }
 }

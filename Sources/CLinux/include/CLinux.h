@@ -67,6 +67,19 @@ int clinux_processors(void);
 /// Locks one byte of a file for as long as this open file is open; 0, or -1 with errno where another one has it.
 int clinux_lock_byte(int fd, off_t at);
 
+/// The index of the stage that is at work, for the line of a crash; -1 for none.
+extern volatile int clinux_stage;
+static inline void clinux_enter_stage(int index) { clinux_stage = index; }
+
+/// The time in the lines of crashes, which is replaced by that of the crash.
+#define CLINUX_CRASH_TIME "0000-00-00T00:00:00.000Z"
+
+/// Sets the line that a crash of that stage writes to standard error; -1 is for a crash while no stage is at work.
+void clinux_set_crash_line(int index, const char *line);
+
+/// Has signals such as SIGSEGV write the line of the stage at work before they end the process.
+void clinux_tell_of_crashes(void);
+
 /// Tells whether another open file has locked that byte: 0 or 1, -1 with errno.
 int clinux_byte_is_locked(int fd, off_t at);
 #endif
