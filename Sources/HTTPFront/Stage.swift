@@ -85,9 +85,7 @@ final class Stage {
       if let sign = word.firstIndex(of: "="), Secrets.isSecret(String(word[..<sign]), value: []) {
         return word[...sign] + "***"
       }
-      guard word.isEmpty || word.contains(where: { " '\"\\|".contains($0) }) else { return word[...] }
-      // A shell reads a quote within single quotes as these four characters.
-      return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+      return word.isEmpty || word.contains { " '\"\\|".contains($0) } ? PipelineText.quoted(word)[...] : word[...]
     }
     .joined(separator: " ")
     return text.count <= 200 ? text : text.prefix(199) + "…"
