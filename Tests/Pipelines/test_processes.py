@@ -186,6 +186,11 @@ def test_the_log_names_the_stages_of_a_process_that_ended(start: Callable[..., P
     says = "claude-pipe, which runs stages 3 to 7 of the pipeline (model-map, oai2anth, claude-echo, anth2oai, sse-encode), was ended by signal 9"
     wait_for("the log says it", lambda: says in messages(proxy))
     wait_for("a new pipeline serves", lambda: proxy.ask("POST", ROUTES[0], ask_for(ROUTES[0], "x")).status == 200)
+    os.kill(proxy.stages()["claude-echo"], signal.SIGSEGV)
+    wait_for("the log says it", lambda: says.replace("signal 9", "signal 11") in messages(proxy))
+    # A crash is also told by the process itself, with the stage at work: here none was.
+    assert any("crashed" in line for line in messages(proxy))
+    wait_for("a new pipeline serves", lambda: proxy.ask("POST", ROUTES[0], ask_for(ROUTES[0], "x")).status == 200)
     os.kill(proxy.stages()["cat"], signal.SIGKILL)
     wait_for("the log says it", lambda: "stage 2 of the pipeline, cat, was ended by signal 9" in messages(proxy))
 
