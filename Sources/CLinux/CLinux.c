@@ -4,6 +4,7 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -146,4 +147,10 @@ int clinux_threads(void) {
     if (sscanf(line, "Threads: %d", &threads) != 1) threads = -1;
   fclose(status);
   return threads;
+}
+
+int clinux_processors(void) {
+  // A set of the usual size is refused on machines of more than 1,024 processors.
+  cpu_set_t sets[16];
+  return sched_getaffinity(0, sizeof sets, sets) == 0 ? CPU_COUNT_S(sizeof sets, sets) : 1;
 }

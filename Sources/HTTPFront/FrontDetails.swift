@@ -27,7 +27,23 @@ extension Front {
     body.append(decimal: metrics.restarts)
     body.append(#","in_flight":"#)
     body.append(decimal: inFlight)
+    append(stages: &body)
     body.append("}")
+  }
+
+  /// How many pipelines there are, the stages of each, and how many processes run these.
+  private func append(stages body: inout Bytes) {
+    guard let commands = settings.pipeline else { return }
+    body.append(#","count":"#)
+    body.append(decimal: settings.pipelines)
+    body.append(#","processes":"#)
+    body.append(decimal: commands.count)
+    body.append(#","stages":["#)
+    for (index, program) in StageGroup.all(of: commands).flatMap(\.programs).enumerated() {
+      if index > 0 { body.append(",") }
+      body.append(quoted: program)
+    }
+    body.append("]")
   }
 
   /// What bounds a request, in bytes and seconds.

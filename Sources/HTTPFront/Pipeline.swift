@@ -49,6 +49,8 @@ final class Pipeline {
   var hasMoved = false
   var movedAt = NIODeadline.now()
   private var stages: [Stage]
+  /// The output has ended before any stage was seen to end: the next one that ends is the reason.
+  private var isUnexplained = false
   private var channel: (any Channel)?
   /// Records written before the channel was there.
   private var early: [ByteBuffer] = []
@@ -212,19 +214,27 @@ final class Pipeline {
   }
 
   /// The last stage has closed its output.
-  func outputEnded() { kill() }
+  ///
+  /// A process that crashes closes its descriptors first, so this is often known before its end.
+  func outputEnded() {
+    checkStages()
+    isUnexplained = takesRecords && !stages.isEmpty
+    kill()
+  }
 
   /// A child of ours has ended: looks whether it was one of these.
   func checkStages() {
     var wasOne = false
+    let level: Output.Note.Level = state == .ending && !isUnexplained ? .debug : .warning
     for index in stages.indices where stages[index].checkEnded() {
       wasOne = true
-      let level: Output.Note.Level = state == .ending ? .debug : .warning
+      let group = StageGroup.all(of: stages.map(\.words))[index]
       log.write(
-        level, "stage \(index + 1) of the pipeline, \(stages[index].words[0]), \(stages[index].ending)",
+        level, "\(group.processName) \(stages[index].ending)",
         fields: [("pid", .number(Int(stages[index].pid)))])
     }
     guard wasOne else { return }
+    isUnexplained = false
     kill()
     if stages.allSatisfy(\.hasEnded) { gone() }
   }

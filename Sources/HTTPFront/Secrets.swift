@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import JSONText
+import Records
 
 /// Which variables of the environment are secrets, and which programs of a pipeline get them.
 ///
@@ -84,9 +85,15 @@ package struct Secrets: Sendable {
 
   private static func programs(of words: [String]) -> Set<String> {
     var programs = Set(words.map { lastPart($0[...]) })
+    // The text of a claude-pipe is stages itself, and another program may start it, as in `nice claude-pipe 'a | b'`.
+    let last = Array(words.suffix(2))
+    let stages = PipelineText.expanded([last])
+    if stages != [last] {
+      for words in stages { programs.formUnion(Self.programs(of: words)) }
+    }
     // The text of a shell is words itself.
     if ["sh", "bash", "dash"].contains(lastPart((words.first ?? "")[...])) {
-      let syntax: Set<Character> = ["|", "&", ";", "(", ")", "<", ">"]
+      let syntax: Set<Character> = ["|", "&", ";", "(", ")", "<", ">", "'", "\""]
       for word in words.dropFirst() {
         for part in word.split(whereSeparator: { $0.isWhitespace || syntax.contains($0) }) {
           programs.insert(lastPart(part))
@@ -97,7 +104,7 @@ package struct Secrets: Sendable {
   }
 
   /// The name of a program without its folder.
-  private static func lastPart(_ path: Substring) -> String {
+  static func lastPart(_ path: Substring) -> String {
     String(path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path)
   }
 }

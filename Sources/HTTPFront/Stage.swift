@@ -85,14 +85,11 @@ final class Stage {
       if let sign = word.firstIndex(of: "="), Secrets.isSecret(String(word[..<sign]), value: []) {
         return word[...sign] + "***"
       }
-      return word.isEmpty || word.contains { " '\"\\|".contains($0) } ? "'\(word)'" : word[...]
+      return word.isEmpty || word.contains { " '\"\\|".contains($0) } ? PipelineText.quoted(word)[...] : word[...]
     }
     .joined(separator: " ")
     return text.count <= 200 ? text : text.prefix(199) + "…"
   }
-
-  /// The same with its place in the pipeline, for a message.
-  static func name(_ index: Int, _ words: [String]) -> String { "stage \(index + 1), `\(text(of: words))`," }
 
   var hasEnded: Bool { status != nil }
 

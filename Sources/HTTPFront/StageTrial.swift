@@ -6,6 +6,7 @@ import Records
 
 /// Tries the stages of a pipeline one by one, with a health request, and finds the one that is wrong.
 ///
+/// Stages that share a process are tried together, which is quick. Where they fail, each of them is tried alone.
 /// Each stage gets what the stage before it wrote, while its input stays open: so a stage that buffers its output
 /// is found. The trial blocks, so a server runs it in a separate thread.
 package final class StageTrial: @unchecked Sendable {
@@ -65,10 +66,11 @@ package final class StageTrial: @unchecked Sendable {
     records.append(#""path":"/health/ready","headers":{},"peer":"127.0.0.1","time":"#)
     records.append(decimal: time.tv_sec * 1_000_000)
     records.append("}},\"request\":null}\n")
-    for (index, words) in commands.enumerated() {
+    for group in StageGroup.all(of: commands) {
       var output = Bytes()
       do throws(Failure) {
-        if let fault = try self.fault(index, words, records, &output) {
+        if let fault = try self.fault(of: group, records, &output) {
+          let fault = isCancelled ? fault : faultOfOne(of: group, records) ?? fault
           return isCancelled ? .cancelled : .wrong(fault)
         }
       } catch {
@@ -79,12 +81,31 @@ package final class StageTrial: @unchecked Sendable {
     return verdict(records)
   }
 
+  /// What is wrong with the first wrong stage of a group that failed; nil where each of them does well alone.
+  private func faultOfOne(of group: StageGroup, _ input: borrowing Bytes) -> String? {
+    guard group.isPipe else { return nil }
+    var records = Bytes()
+    records.append(input.slice)
+    for part in group.parts {
+      var output = Bytes()
+      do throws(Failure) {
+        if let fault = try fault(of: part, records, &output) { return fault }
+      } catch {
+        // The group has all its programs within itself. That a file of one is missing is not why the group failed.
+        return nil
+      }
+      records = output
+    }
+    return nil
+  }
+
   // MARK: One stage
 
-  /// What is wrong with a stage, or nothing.
+  /// What is wrong with a stage, or with several that share a process; or nothing.
   private func fault(
-    _ index: Int, _ words: [String], _ input: borrowing Bytes, _ output: inout Bytes
+    of group: StageGroup, _ input: borrowing Bytes, _ output: inout Bytes
   ) throws(Failure) -> String? {
+    let words = group.words
     var (to, from): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
     defer { for end in to + from where end >= 0 { close(end) } }
     guard clinux_pipe(&to) == 0, clinux_pipe(&from) == 0 else {
@@ -102,7 +123,7 @@ package final class StageTrial: @unchecked Sendable {
     }
     clinux_set_nonblocking(to[1])
     clinux_set_nonblocking(from[0])
-    let name = Stage.name(index, words)
+    let name = group.name
     // A backend may have to find the CLI and ask it.
     let limit = Secrets.isBackend(words) ? FrontLimits.trialTimeout : FrontLimits.healthTimeout
     var written = 0

@@ -40,8 +40,9 @@ struct HTTPFrontd: ParsableCommand {
   @Option(help: ArgumentHelp("How many bytes of bodies and answers may wait in all.", valueName: "bytes"))
   var maxBuffered = FrontLimits.maxBuffered
 
-  @Option(help: ArgumentHelp("How many pipelines run beside each other.", valueName: "n"))
-  var pipelines = 1
+  @Option(
+    help: ArgumentHelp("How many pipelines run beside each other; auto is one per processor.", valueName: "n|auto"))
+  var pipelines = PipelineCount.fixed(1)
 
   @Option(help: ArgumentHelp("The time for a whole answer.", valueName: "seconds"))
   var requestTimeout = FrontLimits.requestTimeout
@@ -158,7 +159,9 @@ struct HTTPFrontd: ParsableCommand {
     try NumberSetting.check("--exit-after-idle", exitAfterIdle ?? 0, .seconds, in: 0...31_536_000)
     // A body that is let in must have room.
     try NumberSetting.check("--max-buffered", maxBuffered, .bytes, in: maxBody...Int.max)
-    try NumberSetting.check("--pipelines", pipelines, .pipelines, in: 1...FrontLimits.maxPipelines)
+    if case .fixed(let count) = pipelines {
+      try NumberSetting.check("--pipelines", count, .pipelines, in: 1...FrontLimits.maxPipelines)
+    }
     var environment = environment
     guard let secrets = Secrets(reading: stageEnv.joined(separator: " ")) else {
       throw Failure(
@@ -183,7 +186,7 @@ struct HTTPFrontd: ParsableCommand {
     settings.maxNodes = maxNodes
     settings.maxInFlight = maxInFlight
     settings.maxBuffered = maxBuffered
-    settings.pipelines = pipelines
+    settings.pipelines = if case .fixed(let count) = pipelines { count } else { Processors.pipelines }
     settings.requestTimeout = .seconds(requestTimeout)
     settings.grace = .seconds(grace)
     settings.counters = counters
@@ -201,4 +204,10 @@ struct HTTPFrontd: ParsableCommand {
     try guarding.apply(to: &settings)
     return settings
   }
+}
+
+extension PipelineCount: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+
+  public var defaultValueDescription: String { if case .fixed(let count) = self { "\(count)" } else { "auto" } }
 }

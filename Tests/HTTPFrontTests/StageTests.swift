@@ -33,9 +33,47 @@ struct StageTests {
       (["claude-http"], true), (["/a/b/claude-http", "--x"], true), (["nice", "claude-http"], true),
       (["sh", "-c", "exec claude-http --x"], true), (["sh", "-c", "(a|/b/claude-http;c)"], true),
       (["cat", "exec claude-http"], false), (["claude-https"], false), (["jq", ".claude-http"], false),
+      (["claude-pipe", "a | claude-http --x | b"], true), (["/x y/claude-pipe", "'/x y/claude-http' | b"], true),
+      (["nice", "claude-pipe", "a | claude-http"], true), (["sh", "-c", "claude-pipe 'a | claude-http'"], true),
+      (["claude-pipe", "a | sse-encode"], false), (["claude-pipe", "a 'claude-http b'"], false),
+      (["claude-pipe", "a > claude-http"], false), (["claude-pipes", "a | claude-http"], false),
     ])
   func declared(_ words: [String], _ isGiven: Bool) {
     #expect(names(words, ["ANTHROPIC_API_KEY=x"]).contains("ANTHROPIC_API_KEY") == isGiven)
+  }
+
+  @Test("a stage within a claude-pipe gets what --stage-env gives its program, as its process does")
+  func stageEnvOfOne() {
+    #expect(names(["claude-pipe", "model-map | oai2anth"], ["X_KEY=x", "Y_KEY=y"], "model-map=X_KEY") == ["X_KEY"])
+  }
+
+  @Test("stages are named and counted one by one, in whatever process they are")
+  func groups() throws {
+    let commands = try PipelineText.stages(
+      of: "/b/claude-pipe '/b/model-map | /b/responses-store load' | jq -c . | claude-pipe 'claude-echo' | sse-encode")
+    let groups = StageGroup.all(of: commands)
+    #expect(groups.map(\.before) == [0, 2, 3, 4])
+    #expect(groups.map(\.isPipe) == [true, false, true, false])
+    #expect(groups.flatMap(\.programs) == ["model-map", "responses-store", "jq", "claude-echo", "sse-encode"])
+    #expect(
+      groups.map(\.name) == [
+        "stages 1 to 2, `/b/claude-pipe '/b/model-map | /b/responses-store load'`,", "stage 3, `jq -c .`,",
+        "stage 4, `claude-pipe claude-echo`,", "stage 5, `sse-encode`,",
+      ])
+    #expect(
+      groups.map(\.processName) == [
+        "/b/claude-pipe, which runs stages 1 to 2 of the pipeline (model-map, responses-store),",
+        "stage 3 of the pipeline, jq,", "claude-pipe, which runs stage 4 of the pipeline (claude-echo),",
+        "stage 5 of the pipeline, sse-encode,",
+      ])
+    #expect(groups[0].parts.map(\.name) == ["stage 1, `/b/model-map`,", "stage 2, `/b/responses-store load`,"])
+  }
+
+  @Test("a stage's words are shown so that a shell reads them as they were")
+  func shown() throws {
+    for words in [["a", "b c", ""], ["a", "it's", #"\"#], ["claude-pipe", #"a 'b c' | '/it'\''s/d' "e""#]] {
+      #expect(try PipelineText.stages(of: Stage.text(of: words)) == [words])
+    }
   }
 
   @Test(

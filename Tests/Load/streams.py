@@ -37,7 +37,10 @@ class Look:
     """What the server and its stages hold and have taken, by name: memory of their own in kB, descriptors, processor seconds."""
 
     def __init__(self, proxy: Proxy):
-        pids = {"http-frontd": proxy.process.pid} | proxy.stages()
+        stages = {pid: stage for stage, pid in proxy.stages().items()}
+        # Stages that share a process are one of these.
+        pids = {"http-frontd": proxy.process.pid} | {
+            "claude-pipe" if processes.name(pid) == "claude-pipe" else stage: pid for pid, stage in stages.items()}
         self.memory = {name: processes.memory(pid, "Pss_Anon") for name, pid in pids.items()}
         self.descriptors = {name: processes.descriptors(pid) for name, pid in pids.items()}
         self.seconds = {name: seconds(pid) for name, pid in pids.items()}

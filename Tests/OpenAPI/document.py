@@ -253,7 +253,9 @@ def own_schemas() -> Json:
                              "port": {"type": ["integer", "null"]}, "requests_processed": number, "errors": number},
                             "host", "port"),
         "authentication": thing({"required": {"type": "boolean"}, "tokens": number}),
-        "pipelines": thing({"state": string, "restarts": number, "in_flight": number})}, "claude_cli")
+        "pipelines": thing({"state": string, "restarts": number, "in_flight": number,
+                            "count": {"type": "integer", "minimum": 1}, "processes": {"type": "integer", "minimum": 1},
+                            "stages": {"type": "array", "items": string}}, "count", "processes", "stages")}, "claude_cli")
     bounds = ["max_body", "max_header", "max_in_flight", "max_connections", "max_connections_per_address",
               "request_timeout", "grace_period", "header_timeout", "body_timeout", "keep_alive_timeout"]
     lacks = ["claude_cli_available", "claude_cli_status", "backend", "error", "details"]

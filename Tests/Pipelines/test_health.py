@@ -145,7 +145,8 @@ def test_every_state(state: tuple[str, dict[str, str]], way: Any, tmp_path: Path
     assert detailed["status"] == members["status"]
     assert {"uptime", "requests_processed", "errors"} <= parts["api_server"].keys()
     assert parts["authentication"] == {"required": False, "tokens": 0}
-    assert {"state", "restarts", "in_flight"} == parts["pipelines"].keys()
+    assert {"state", "restarts", "in_flight", "count", "processes", "stages"} == parts["pipelines"].keys()
+    assert len(parts["pipelines"]["stages"]) >= parts["pipelines"]["processes"] >= parts["pipelines"]["count"] == 1
     assert detailed["configuration"]["max_body"] == 32 << 20 and detailed["configuration"]["request_timeout"] == 600
     if way is server:
         assert parts["api_server"]["host"] == "127.0.0.1" and parts["api_server"]["port"] > 0

@@ -8,7 +8,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from processes import children, descriptors, wait_for
-from server import STAGES, Proxy
+from server import WIDTH, Proxy
 from wire import Event, text_of
 
 COUNT, WORDS = 100, 50
@@ -54,7 +54,7 @@ def test_a_hundred_streams(echo: Proxy) -> None:
 
     one(0)
     before = at_rest(echo)
-    assert len(before) == 1 + len(STAGES)
+    assert len(before) == 1 + WIDTH
     with ThreadPoolExecutor(COUNT) as threads:
         answers = list(threads.map(one, range(COUNT)))
     for number, events in enumerate(answers):

@@ -46,7 +46,7 @@ class Watch:
     """
 
     def __init__(self, proxy: Proxy):
-        self.pids = [proxy.process.pid, *proxy.stages().values()]
+        self.pids = [proxy.process.pid, *set(proxy.stages().values())]
         self.idle = self.now()
         self._before = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids)
 

@@ -12,7 +12,7 @@ from typing import Callable
 
 import pytest
 from processes import children, name, wait_for
-from server import Proxy, free_port
+from server import PROCESSES, Proxy, free_port
 from test_scripts import SCRIPTS, run
 
 KEYS = {
@@ -51,8 +51,12 @@ def test_each_stage_gets_its_own(start: Callable[..., Proxy], backend: str) -> N
     """Of the composed pipeline, with a jq among its stages."""
     stages_ = f"rate-limit | model-map | jq -c --unbuffered . | oai2anth | {backend} | anth2oai | sse-encode"
     proxy = start(PIPELINE=stages_, CLAUDE_WARM_PROCESSES="0", CLAUDE_CLI_PATH="/nonexistent", CLAUDE_AUTH="key", **KEYS, **PLAIN)
-    for program, pid in stages(proxy, 7).items():
-        assert secrets(pid) == (BACKENDS[backend] if program == backend else set()), program
+    found = stages(proxy, 7)
+    # The stages that share the backend's process are ours, and no stage of the user's is among them.
+    beside = {program for program, pid in found.items() if pid == found[backend]}
+    assert beside == ({backend} if PROCESSES == "each" else {"oai2anth", backend, "anth2oai", "sse-encode"})
+    for program, pid in found.items():
+        assert secrets(pid) == (BACKENDS[backend] if program in beside else set()), program
         assert PLAIN.items() <= given(pid).items(), program
     # Nor does the server show them.
     assert not secrets(proxy.process.pid)

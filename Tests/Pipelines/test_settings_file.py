@@ -26,7 +26,7 @@ NUMBERS = {
     "requests": ["RATE_LIMIT_REQUESTS", "RATE_LIMIT_BURST", "MAX_IN_FLIGHT"],
     "seconds": ["REQUEST_TIMEOUT", "IDLE_TIMEOUT", "HEADER_TIMEOUT", "BODY_TIMEOUT", "KEEP_ALIVE_TIMEOUT", "QUEUE_TIMEOUT",
                 "CONNECT_TIMEOUT", "FIRST_BYTE_TIMEOUT", "GRACE_PERIOD", "EXIT_AFTER_IDLE"],
-    "pipelines": ["PIPELINES"], "processes": ["CLAUDE_MAX_PROCESSES", "CLAUDE_WARM_PROCESSES"], "retries": ["MAX_RETRIES"]}
+    "pipelines, or auto": ["PIPELINES"], "processes": ["CLAUDE_MAX_PROCESSES", "CLAUDE_WARM_PROCESSES"], "retries": ["MAX_RETRIES"]}
 
 
 def chat(proxy: Proxy, **more: str):

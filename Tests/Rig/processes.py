@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import Callable, TypeVar
@@ -67,6 +68,22 @@ def side(pid: int) -> list[str]:
         except OSError:
             return []
     return [word for word in words[1:2] if word in ("load", "save")]
+
+
+def stages(pid: int) -> list[str]:
+    """The stages that the process runs: those in the text of a claude-pipe, else the program itself."""
+    if name(pid) != "claude-pipe":
+        return [" ".join([name(pid), *side(pid)])]
+    # A program that has just begun has its name before it has its words.
+    while len(words := arguments(pid)) < 2 and alive(pid):
+        pass
+    commands: list[list[str]] = [[]]
+    lexer = shlex.shlex(words[1] if len(words) > 1 else "", posix=True, punctuation_chars="|")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    for word in lexer:
+        commands.append([]) if word == "|" else commands[-1].append(word)
+    return [" ".join([Path(command[0]).name, *(word for word in command[1:2] if word in ("load", "save"))])
+            for command in commands if command]
 
 
 def program(pid: int) -> str:

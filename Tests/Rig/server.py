@@ -23,8 +23,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / os.environ.get("SCRATCH", ".build")
 PROGRAMS = BUILD / "release"
 CLI = BUILD / "claude-cli" / "claude"
+# Whether the stages of ours share a process (one, the default) or each has its own (each): scripts/test runs some tests both ways.
+PROCESSES = os.environ.get("PROCESSES", "one")
 STAGES = ["rate-limit", "responses-store load", "model-map", "oai2anth", "resp2anth", "claude-echo", "anth2oai",
           "anth2resp", "responses-store save", "sse-encode"]
+# The processes of that pipeline.
+WIDTH = len(STAGES) if PROCESSES == "each" else 1
+# A stage for each process of it.
+VICTIMS = STAGES if PROCESSES == "each" else ["claude-echo"]
 
 
 # The sockets that keep the last ports given.
@@ -57,8 +63,7 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
         "RATE_LIMIT_REQUESTS": "6000000",
         "RATE_LIMIT_BURST": "100000",
     }
-    if "SCRATCH" in os.environ:
-        chosen["SCRATCH"] = os.environ["SCRATCH"]
+    chosen |= {name: os.environ[name] for name in ("SCRATCH", "PROCESSES") if name in os.environ}
     return chosen | settings
 
 
@@ -134,9 +139,9 @@ class Proxy:
         return Stream(self.port, path, body, headers)
 
     def stages(self) -> dict[str, int]:
-        """The stages of the pipeline that runs now, by name."""
+        """The stages of the pipeline that runs now, by name. Those that share a process have the same number."""
         running = [pid for pid in processes.children(self.process.pid) if processes.alive(pid)]
-        return {" ".join([processes.name(pid), *processes.side(pid)]): pid for pid in running}
+        return {stage: pid for pid in running for stage in processes.stages(pid)}
 
     def cli_processes(self) -> set[int]:
         """The CLI processes that work for this server."""

@@ -34,7 +34,7 @@ from patience import slowness  # noqa: E402
 from processes import wait_for  # noqa: E402
 from prometheus import samples  # noqa: E402
 from report import table  # noqa: E402
-from server import STAGES, Proxy  # noqa: E402
+from server import WIDTH, Proxy  # noqa: E402
 from standin import standin  # noqa: E402
 from watch import Watch, leaks  # noqa: E402
 
@@ -250,7 +250,7 @@ def soak(seconds: float, rate: float, seed: int, backend: str) -> bool:
         things.callback(proxy.stop)
         proxy.ask("GET", "/health/ready")
         run = Soak(proxy, seconds, rate, seed, backend == "claude-echo")
-        wait_for("all stages are there", lambda: len(run.watch.pids()) == 1 + len(STAGES))
+        wait_for("all stages are there", lambda: len(run.watch.pids()) == 1 + WIDTH)
         before = run.watch.at_rest()
         cpu = os.times()
         began = time.monotonic()

@@ -61,6 +61,9 @@ long long clinux_acknowledged(int fd);
 /// How many threads this process has; -1 where that can't be known.
 int clinux_threads(void);
 
+/// How many processors the scheduler gives to this process; 1 where that can't be known.
+int clinux_processors(void);
+
 /// Locks one byte of a file for as long as this open file is open; 0, or -1 with errno where another one has it.
 int clinux_lock_byte(int fd, off_t at);
 
