@@ -189,6 +189,38 @@ def test_include(store: Store) -> None:
     assert (failed.status, failed.error["param"]) == (400, "stream")
 
 
+@pytest.mark.parametrize("op", ["response", "input_items"])
+def test_include_of_something_else_is_told(store: Store, op: str) -> None:
+    """It is dropped and listed among the losses, as in a request for a new response."""
+    one = store.create("one")["id"]
+    query = "include[]=x&include=reasoning.encrypted_content,y&include%5B1%5D=file_search_call.results&included=z&include="
+    store.write({"rid": "told", "ctx": ctx(op, query=query) | {"id": one}, "request": None})
+    begin = store.read()
+    assert begin["begin"]["status"] == 200 and begin["ctx"]["loss"] == [
+        {"field": "include", "fate": f"dropped {name}"} for name in ["x", "y", "file_search_call.results"]]
+    assert store.read()["rid"] == "told" and store.read()["end"] == {}
+
+
+def test_an_item_of_the_conversation_again(store: Store) -> None:
+    """OpenAI's API refuses it too, in these words; other ids, and the same ids without previous_response_id, are fine."""
+    one = store.create([{"id": "msg_own", "role": "user", "content": "one"}])
+    two = store.create("two", previous_response_id=one["id"])
+    call = {"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"}
+    for item in [*one["output"], *two["output"], {"type": "item_reference", "id": two["output"][1]["id"]},
+                 {"id": "msg_own", "role": "user", "content": "other words"}, call | {"id": one["output"][1]["id"]}]:
+        for op in ["messages", "count_tokens"]:
+            failed = refused(store.create, [{"id": "msg_new", "role": "user", "content": "x"}, item],
+                             previous_response_id=two["id"], op=op)
+            assert (failed.status, failed.error["type"], failed.error["param"], failed.error["code"]) == (
+                400, "invalid_request_error", "input", None)
+            assert failed.error["message"].startswith(
+                f"Duplicate item found with id {item['id']}. Remove duplicate items from your input and try again.")
+    # Of a response that isn't of this conversation.
+    assert count(store.create([*one["output"], *two["output"]])) == 4
+    assert count(store.create([{"type": "item_reference", "id": two["output"][1]["id"]}], previous_response_id=one["id"])) == 4
+    assert count(store.create([call, {"id": "", "role": "user", "content": "x"}], previous_response_id=one["id"])) == 5
+
+
 def test_input_items(store: Store) -> None:
     one = store.create([{"role": "user", "content": f"{number}"} for number in range(30)])["id"]
     two = store.create("last", previous_response_id=one)["id"]
