@@ -185,7 +185,8 @@ class Nothing(Target):
 
 class Ours(Target):
     name = "claude-proxy"
-    paths = ANTHROPIC | {"openai": "/openai/v1/chat/completions"}
+    # Its answers to the third are kept in the store of responses, as they are for users.
+    paths = ANTHROPIC | {"openai": "/openai/v1/chat/completions", "responses": "/openai/v1/responses"}
     version_command = [PROGRAMS / "http-frontd", "--version"]
 
     def command(self, folder: Path) -> list[Any]:

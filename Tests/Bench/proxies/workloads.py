@@ -74,14 +74,17 @@ def bodies(folder: Path) -> None:
     image = base64.b64encode(b"\x89PNG\r\n\x1a\n" + random.Random(7).randbytes(5 * 2**20 * 3 // 4 - 8)).decode()
     history = [{"role": ("user", "assistant")[turn % 2], "content": words(2**14, turn)} for turn in range(64)]
     small = [{"role": "user", "content": words(850, 1)}]
-    for dialect in ("anthropic", "openai"):
-        if dialect == "anthropic":
-            shown: dict[str, Any] = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": image}}
-        else:
-            shown = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + image}}
-        large = [*history, {"role": "user", "content": [shown, {"type": "text", "text": "What is this?"}]}]
-        for kind, more in {"small": {"messages": small}, "stream": {"messages": small, "stream": True}, "large": {"messages": large}}.items():
-            (folder / f"{kind}-{dialect}").write_text(json.dumps({"model": MODEL, "max_tokens": 1024} | more))
+    link = "data:image/png;base64," + image
+    images: dict[str, dict[str, Any]] = {
+        "anthropic": {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": image}},
+        "openai": {"type": "image_url", "image_url": {"url": link}},
+        "responses": {"type": "input_image", "image_url": link}}
+    for dialect, shown in images.items():
+        is_chat = dialect != "responses"
+        turns, limit, text = ("messages", "max_tokens", "text") if is_chat else ("input", "max_output_tokens", "input_text")
+        large = [*history, {"role": "user", "content": [shown, {"type": text, "text": "What is this?"}]}]
+        for kind, more in {"small": {turns: small}, "stream": {turns: small, "stream": True}, "large": {turns: large}}.items():
+            (folder / f"{kind}-{dialect}").write_text(json.dumps({"model": MODEL, limit: 1024} | more))
 
 
 class Peak(threading.Thread):
