@@ -494,12 +494,16 @@ def test_nothing_seen_is_lost_by_kill(file: Path, tmp_path: Path, victim: str) -
         killed = [getattr(store, victim)] if victim != "all" else store.processes
         timer = threading.Timer(0.03 + 0.001 * (turn % 40), lambda: [os.kill(process.pid, signal.SIGKILL) for process in killed])
         id, length = seen[-1] if seen and turn % 10 else (None, 0)
-        timer.start()
+        # Every second time while it works for sure: on a busy machine it may not have begun by then.
+        if turn % 2:
+            timer.start()
         try:
             while True:
                 id = store.create("x", stream=True, rid=f"k{turn}-{len(seen)}", **({"previous_response_id": id} if id else {}))["id"]
                 length += 3
                 seen.append((id, length))
+                if not timer.ident:
+                    timer.start()
         except (EOFError, BrokenPipeError, Failed) as end:
             assert not isinstance(end, Failed) or end.status != 400, end
         timer.join()
@@ -512,7 +516,7 @@ def test_nothing_seen_is_lost_by_kill(file: Path, tmp_path: Path, victim: str) -
         except BrokenPipeError:
             pass
         store.save.stdout.close()
-    assert len(seen) > rounds
+    assert len(seen) >= rounds // 2
     with Store(file, home=tmp_path) as store:
         for id, length in seen:
             assert store.ask("response", id)["id"] == id
