@@ -15,6 +15,8 @@ struct EarlierItems: ~Copyable {
   /// The ids of items that must be looked up, by their places in the input: items that the request refers to, and
   /// reasoning without its seal.
   private var wanted: [Int: (id: String, isReference: Bool)] = [:]
+  /// The ids of all items of the input.
+  private var ids: Set<String> = []
   /// The items that were found, by id, as pieces of `bytes`.
   private var found: [String: (item: Range<Int>, seal: Range<Int>?)] = [:]
   private var bytes = Bytes()
@@ -33,9 +35,11 @@ struct EarlierItems: ~Copyable {
     guard let input, input.first == UInt8(ascii: "[") else { return }
     var place = 0
     var wanted: [Int: (id: String, isReference: Bool)] = [:]
+    var ids: Set<String> = []
     Scan.elements(input) { element in
       defer { place += 1 }
       guard let item = Item(element), let id = item.id else { return true }
+      if previous != nil, !id.isEmpty { ids.insert(id) }
       if item.isReference {
         wanted[place] = (id, true)
       } else if item.lacksSeal {
@@ -43,7 +47,7 @@ struct EarlierItems: ~Copyable {
       }
       return true
     }
-    self.wanted = wanted
+    (self.wanted, self.ids) = (wanted, ids)
   }
 
   /// Looks everything up. Returns the error for the client if something can't be found.
@@ -56,7 +60,7 @@ struct EarlierItems: ~Copyable {
     var conversation = Bytes()
     var bytes = Bytes()
     var found: [String: (item: Range<Int>, seal: Range<Int>?)] = [:]
-    let (context, previous, wanted) = (context, previous, wanted)
+    let (context, previous, wanted, ids) = (context, previous, wanted, ids)
     let oldest = file.settings.oldest(at: context.time)
     var number: Int?
     let outcome = file.perform(.reading, at: context.time) { (database) throws(SQLiteFault) -> Outcome in
@@ -69,6 +73,7 @@ struct EarlierItems: ~Copyable {
           let chain = try database.chain(to: tip)
         else { return .unknownResponse }
         guard chain.bytes <= room, chain.nodes <= nodes else { return .tooLarge }
+        if let id = try database.firstItem(of: ids, in: chain.numbers, of: context.owner) { return .repeats(id) }
         number = tip
         conversation.reserve(chain.bytes + 64 * chain.numbers.count)
         try database.append(itemsOf: chain.numbers, to: &conversation)
@@ -106,6 +111,7 @@ struct EarlierItems: ~Copyable {
     switch outcome {
     case .unknownResponse?: return .unknownPrevious(previous ?? "")
     case .tooLarge?: return .conversationTooLarge
+    case .repeats(let id)?: return .repeatedItem(id)
     case nil where previous != nil: return .unreadable(previous ?? "", file.trouble)
     case nil, .done?:
       let missing = wanted.filter { $0.value.isReference && found[$0.value.id] == nil }.min { $0.key < $1.key }
@@ -113,7 +119,11 @@ struct EarlierItems: ~Copyable {
     }
   }
 
-  private enum Outcome { case done, unknownResponse, tooLarge }
+  private enum Outcome {
+    case done, unknownResponse, tooLarge
+    /// The input has an item that the earlier conversation has too.
+    case repeats(String)
+  }
 
   /// Calls a closure with each item of an input, and with the seal that is kept beside it. An item that was looked up
   /// takes the place of its reference.

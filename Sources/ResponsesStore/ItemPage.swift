@@ -14,6 +14,7 @@ struct ItemPage {
   /// The id of the item before the first one.
   private(set) var after: String?
   private(set) var showsSeals = false
+  private(set) var loss = LossLedger()
 
   /// How many items one page may hold.
   private static let limits = 1...100
@@ -34,7 +35,7 @@ struct ItemPage {
         }
         isAscending = value == "asc"
       case "after": after = value
-      default: if StoredAnswers.asksForSeals(name, value) { showsSeals = true }
+      default: if StoredAnswers.asksForSeals(name, value, &loss) { showsSeals = true }
       }
     }
   }

@@ -30,6 +30,13 @@ extension APIError {
     APIError(status: 400, message, param: param, code: "previous_response_not_found")
   }
 
+  /// The error for an item that the conversation of `previous_response_id` has already. The first words are OpenAI's.
+  static func repeatedItem(_ id: String) -> APIError {
+    .invalid(
+      "Duplicate item found with id \(id.clipped). Remove duplicate items from your input and try again. The"
+        + " conversation of previous_response_id has this item already.", param: "input")
+  }
+
   static var conversationTooLarge: APIError {
     APIError(
       status: 400,

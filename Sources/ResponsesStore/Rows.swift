@@ -51,6 +51,20 @@ extension Database {
     return chain
   }
 
+  /// The first of some ids, in the order of their texts, that an item of these responses has.
+  func firstItem(of ids: Set<String>, in numbers: [Int], of owner: String) throws(SQLiteFault) -> String? {
+    guard !ids.isEmpty else { return nil }
+    let responses = Set(numbers)
+    for id in ids.sorted() {
+      let row = try query(.itemPlace, .text(owner), .text(id))
+      defer { row.reset() }
+      while try row.step() {
+        if responses.contains(row.number(0) >> Schema.placeBits) { return id }
+      }
+    }
+    return nil
+  }
+
   /// Appends the items of responses, each with a comma after it.
   func append(itemsOf numbers: [Int], to bytes: inout Bytes) throws(SQLiteFault) {
     for number in numbers {

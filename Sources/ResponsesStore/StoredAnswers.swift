@@ -24,6 +24,7 @@ struct StoredAnswers {
   /// - SeeAlso: <https://platform.openai.com/docs/api-reference/responses/get>
   func response(to out: inout Output) {
     var showsSeals = false
+    var loss = LossLedger()
     for (name, value) in context.parameters {
       if name == "stream", value == "true" {
         return out.refuse(
@@ -31,7 +32,7 @@ struct StoredAnswers {
           inOpenAIsForm: .invalid(
             "streaming a stored response is not supported; send the request without stream=true", param: "stream"))
       }
-      if Self.asksForSeals(name, value) { showsSeals = true }
+      if Self.asksForSeals(name, value, &loss) { showsSeals = true }
     }
     var body = Bytes()
     let isFound = file.perform(.reading, at: context.time) { (database) throws(SQLiteFault) -> Bool in
@@ -54,7 +55,7 @@ struct StoredAnswers {
       body.append(around.bytes(1))
       return true
     }
-    answer(isFound, body, to: &out)
+    answer(isFound, body, loss, to: &out)
   }
 
   /// `DELETE /v1/responses/{id}`.
@@ -70,7 +71,7 @@ struct StoredAnswers {
     body.append(#"{"id":"#)
     body.append(quoted: id)
     body.append(#","object":"response","deleted":true}"#)
-    answer(isFound, body, to: &out)
+    answer(isFound, body, LossLedger(), to: &out)
   }
 
   /// `GET /v1/responses/{id}/input_items`: the input of the response, and of the conversation before it.
@@ -96,20 +97,34 @@ struct StoredAnswers {
         line,
         inOpenAIsForm: .invalid("Item with id '\(page.after?.clipped ?? "")' not found.", param: "after"))
     }
-    answer(outcome.map { $0 == .done }, body, to: &out)
+    answer(outcome.map { $0 == .done }, body, page.loss, to: &out)
   }
 
-  static func asksForSeals(_ name: String, _ value: String) -> Bool {
-    (name == "include" || name.hasPrefix("include["))
-      && value.split(separator: ",").contains("reasoning.encrypted_content")
+  /// Whether a parameter of the query asks for the seals of reasoning. If it asks for something else to be included,
+  /// that is a loss, as it is in a request for a new response.
+  static func asksForSeals(_ name: String, _ value: String, _ loss: inout LossLedger) -> Bool {
+    guard name == "include" || name.hasPrefix("include[") else { return false }
+    var asks = false
+    for part in value.split(separator: ",") {
+      if part == "reasoning.encrypted_content" {
+        asks = true
+      } else {
+        loss.add("include", "dropped \(String(part).clipped)")
+      }
+    }
+    return asks
   }
 
   /// - Parameter isFound: nil if the file can't be used.
-  private func answer(_ isFound: Bool?, _ body: borrowing Bytes, to out: inout Output) {
+  private func answer(_ isFound: Bool?, _ body: borrowing Bytes, _ loss: LossLedger, to out: inout Output) {
     guard let isFound else { return out.refuse(line, inOpenAIsForm: .unusable(file.trouble)) }
     guard isFound else { return out.refuse(line, inOpenAIsForm: .unknownResponse(id)) }
     var ctx = Bytes()
     ctx.append(object: line.ctx, setting: "translated") { $0.append(#""responses""#) }
+    if !loss.isEmpty {
+      let earlier = ctx.take()
+      ctx.append(object: earlier.slice, adding: loss)
+    }
     out.record(.begin, of: line.rid, isBare: line.isBare, ctx: ctx.slice) { $0.append(#"{"status":200,"headers":{}}"#) }
     out.record(.response, of: line.rid, isBare: line.isBare) { $0.append(body.slice) }
     out.end(line.rid, isBare: line.isBare)

@@ -19,7 +19,7 @@ extension RequestTranslator {
     try finish(&conversation, maxTokens: maxTokens, answerSchema)
     try translateRest()
     passNative()
-    translateCaching()
+    try translateCaching()
     ledgerUnknown()
     return body
   }

@@ -9,10 +9,16 @@ extension Conversation {
     let given = call["namespace"] ?? .null
     guard given.isNull || given.isString else { throw .expected("a string", at: "\(path).namespace", got: given) }
     let namespace = given.string.flatMap { $0.isEmpty ? nil : $0 }
-    say([
-      try toolUse(
-        id: callID(id, ToolIDs.accepted(id)), function: call, path, isCustom: isCustom, namespace: namespace)
-    ])
+    let block = try toolUse(id: "", function: call, path, isCustom: isCustom, namespace: namespace)
+    // Some clients send the calls of a response again, although previous_response_id brings them.
+    if let first = calls.first(for: id, turn: turns.count - 1), first["name"] == block["name"],
+      first["input"] == block["input"]
+    {
+      return ownLoss.approximated(names.call, "a call that came twice is sent once")
+    }
+    block["id"] = JSON(callID(id, ToolIDs.accepted(id)))
+    calls.note(block, for: id)
+    say([block])
   }
 
   private func callID(of call: JSON, _ path: String) throws(APIError) -> String {

@@ -21,6 +21,11 @@ extension RequestTranslator {
     }
     let effort = update.effort ?? field(at: names.effort)
     if let effort, !effort.isString { throw .expected("a string", at: effortField, got: effort) }
+    if let effort, effort.equals("") {
+      throw .invalid(
+        "\(effortField): the text is empty; expected an effort such as low, medium or high, or no such field",
+        param: effortField)
+    }
     // A summary that is asked for without an effort is one of the usual effort.
     guard let level = effort?.string ?? (showsThinking == true ? "" : nil) else { return }
     if level == "none" { return stopThinking() }

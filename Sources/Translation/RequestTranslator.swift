@@ -178,12 +178,17 @@ struct RequestTranslator {
   /// Corrects the cache marks, and finds out whether the backend may set one.
   ///
   /// - SeeAlso: <https://platform.openai.com/docs/guides/prompt-caching>
-  mutating func translateCaching() {
+  mutating func translateCaching() throws(APIError) {
     let marks = CacheMarks(correcting: body, isInContent: mayHaveMarks, names)
     loss.add(marks.loss)
     mayCache = marks.isEmpty
     guard let options = field("prompt_cache_options") else { return }
-    guard options.isObject else { return loss.dropped("prompt_cache_options") }
+    guard options.isObject else { throw .expected("an object", at: "prompt_cache_options", got: options) }
+    for name: StaticString in ["mode", "ttl"] {
+      if let value = options[name], !value.isNull, !value.isString {
+        throw .expected("a string", at: "prompt_cache_options.\(name)", got: value)
+      }
+    }
     for (name, value) in options.members where !value.isNull {
       if name == "mode", value.equals("explicit") {
         // Only the marks that are there, and none where there are none.

@@ -34,6 +34,7 @@ extension ResponsesAnswer {
   /// Completes an item, and writes the events that say so.
   func finish(_ item: ResponseItem, status: ResponseStatus, to out: inout Output) {
     guard item.done.isEmpty else { return }
+    var status = status
     switch item.kind {
     case .reasoning:
       seal(item)
@@ -43,7 +44,7 @@ extension ResponsesAnswer {
       refuse(in: item, to: &out)
     case .functionCall: finishInput(of: item, "response.function_call_arguments.done", #","arguments":""#, to: &out)
     case .customCall: finishInput(of: item, "response.custom_tool_call_input.done", #","input":""#, to: &out)
-    case .localCall: if item.isOfAnotherForm { callFunction(item, to: &out) }
+    case .localCall: if item.isOfAnotherForm { settle(item, &status, to: &out) }
     case .webSearch, .compaction: break
     }
     show(item, to: &out)
@@ -97,11 +98,16 @@ extension ResponsesAnswer {
     }
   }
 
-  /// Makes an item a call of a function, and writes its input as one.
-  private func callFunction(_ item: ResponseItem, to out: inout Output) {
+  /// Completes a call whose input does not have the form of its tool: as a call of a function with that input.
+  ///
+  /// If the client has seen the item already, it stays what it began as, because clients decide by that what it is.
+  /// Then it has no command or patch and is incomplete. So nothing is run, and the model learns of it by the result.
+  private func settle(_ item: ResponseItem, _ status: inout ResponseStatus, to out: inout Output) {
+    guard !item.isShown else {
+      status = .incomplete
+      return loss.dropped("content.tool_use.input")
+    }
     item.kind = .functionCall
-    // Nobody puts the input of a function into what began as another call: its end alone says what it is.
-    guard !item.isShown else { return item.text.append(escaped: item.input.slice) }
     show(item, to: &out)
     let input = item.input.take()
     take(input: input.slice, of: item, to: &out)

@@ -48,7 +48,7 @@ extension RequestTranslator {
     try finish(&conversation, maxTokens: maxTokens, answerSchema, first: first)
     try translateRest(stored)
     passNative()
-    translateCaching()
+    try translateCaching()
     ledgerUnknown()
     return body
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import JSONText
+import Jansson
 
 /// What Anthropic says of a call besides its name and input: the toolset it belongs to, and who calls.
 enum ToolCallMembers {
@@ -39,10 +40,11 @@ struct ToolCalls {
   /// The turn of the last calls, and what was sent for each id as the client wrote it.
   private var turn = -1
   private var calls: [String: (given: [String], answered: Int)] = [:]
+  private var firsts: [String: JSON] = [:]
 
   /// The id to send for a call; the second of two that asked for one id gets another.
   mutating func add(_ asked: String, _ accepted: String, turn: Int) -> String {
-    if turn != self.turn { (self.turn, calls) = (turn, [:]) }
+    if turn != self.turn { (self.turn, calls, firsts) = (turn, [:], [:]) }
     var id = accepted
     if !given.insert(id).inserted {
       var number = nextNumber[accepted] ?? 2
@@ -55,6 +57,14 @@ struct ToolCalls {
     calls[asked, default: ([], 0)].given.append(id)
     return id
   }
+
+  /// Keeps a call for ``first(for:turn:)``, unless there is an earlier one with that id in its turn.
+  mutating func note(_ block: JSON, for asked: String) {
+    if firsts[asked] == nil { firsts[asked] = block }
+  }
+
+  /// The first call of that turn that was noted for an id.
+  func first(for asked: String, turn: Int) -> JSON? { turn == self.turn ? firsts[asked] : nil }
 
   /// The call of that turn that a result is for: the first without one, or the last; nil where none asked for that id.
   mutating func answer(_ asked: String, turn: Int) -> String? {

@@ -2,53 +2,16 @@
 """A stand-in for the API behind the servers, for the clients that need more than canned answers."""
 from __future__ import annotations
 
-import contextlib
-from typing import Callable, Iterator
-
 import pytest
-from carriers import WAYS
 from messages_api import MessagesAPI
-from server import CLI, Proxy
+from served import api, direct, each, served_by, upstream  # noqa: F401  (fixtures)
+from server import CLI
+
+pytest.register_assert_rewrite("loops")
 
 
 @pytest.fixture(scope="session")
-def upstream() -> Iterator[MessagesAPI]:
-    with MessagesAPI() as api:
-        yield api
-
-
-@pytest.fixture
-def api(upstream: MessagesAPI) -> MessagesAPI:
-    """The stand-in, with an empty log."""
-    upstream.reset()
-    return upstream
-
-
-@pytest.fixture(scope="session")
-def served_by(upstream: MessagesAPI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Proxy]]:
-    """Gives a server that answers by this backend: claude-http, or claude-exec in one of its ways. Each starts once."""
-    with contextlib.ExitStack() as started:
-        servers: dict[str, Proxy] = {}
-
-        def server(backend: str) -> Proxy:
-            if backend not in servers:
-                chosen = {"ANTHROPIC_BASE_URL": upstream.url, "ANTHROPIC_API_KEY": "sk-ant-dummy-for-tests",
-                          "CLAUDE_CLI_PATH": str(CLI)}
-                chosen |= {"BACKEND": "claude-exec"} | WAYS[backend] if backend in WAYS else {"BACKEND": "claude-http"}
-                servers[backend] = Proxy(tmp_path_factory.mktemp(backend), **chosen)
-                started.callback(servers[backend].stop)
-            return servers[backend]
-
-        yield server
-
-
-@pytest.fixture(params=["claude-http", *WAYS])
-def each(request: pytest.FixtureRequest, served_by: Callable[[str], Proxy], api: MessagesAPI) -> Proxy:
-    """A server by each backend, and by each way that claude-exec has."""
-    return served_by(request.param)
-
-
-@pytest.fixture
-def direct(served_by: Callable[[str], Proxy], api: MessagesAPI) -> Proxy:
-    """The server by claude-http, for what is the same by any backend."""
-    return served_by("claude-http")
+def settings(upstream: MessagesAPI) -> dict[str, str]:  # noqa: F811
+    """The settings of a server that has the real CLI and an API key, and the stand-in as its API."""
+    return {"BACKEND": "claude-exec", "CLAUDE_CLI_PATH": str(CLI), "ANTHROPIC_API_KEY": "sk-ant-dummy-for-tests",
+            "ANTHROPIC_BASE_URL": upstream.url}

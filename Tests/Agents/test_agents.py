@@ -6,36 +6,17 @@ back: what it answers to a result is the result.
 """
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from pydantic import BaseModel, Field
+from loops import CALL, MODEL, SAY, STREAM, TRIP, LangChain, PydanticAI, Trip, get_weather
+from pydantic import BaseModel
 from server import Proxy
 
 os.environ.setdefault("LANGSMITH_TRACING", "false")
-
-MODEL = "claude-sonnet-4-6"
-TRIP = {"city": "Tromsø", "days": 3}
-CALL = '[[tool:get_weather {"city":"Tromsø"}]] What is the weather?'
-TWO_CALLS = '[[tool:get_weather {"city":"Oslo"}]] [[tool:get_weather {"city":"Bergen"}]] And there?'
-SAY = "[[say:" + json.dumps(TRIP, ensure_ascii=False) + "]] Plan a trip."
-STREAM = "[[say:one two three four]] Count."
-
-
-class Trip(BaseModel):
-    """A trip to somewhere."""
-
-    city: str
-    days: int = Field(ge=1, le=30)
-
-
-def get_weather(city: str) -> str:
-    """The weather of a city."""
-    return f"-4 °C in {city}"
 
 
 @pytest.fixture
@@ -109,7 +90,7 @@ class TestOpenAIParse:
         assert "-4 °C" in second.choices[0].message.content
 
 
-class TestPydanticAI:
+class TestPydanticAI(PydanticAI):
     @pytest.fixture(params=["openai", "anthropic"])
     def model(self, request: Any, echo: Proxy, base: str) -> Any:
         if request.param == "openai":
@@ -124,35 +105,8 @@ class TestPydanticAI:
         client = AsyncAnthropic(base_url=echo.url, api_key="any")
         return AnthropicModel(MODEL, provider=AnthropicProvider(anthropic_client=client))
 
-    def test_tool_loop(self, model: Any) -> None:
-        from pydantic_ai import Agent
 
-        agent = Agent(model, tools=[get_weather], instructions="Be brief.")
-        done = agent.run_sync(CALL)
-        assert "-4 °C in Tromsø" in done.output
-        again = agent.run_sync(TWO_CALLS, message_history=done.all_messages())
-        assert "-4 °C in Oslo" in again.output and "-4 °C in Bergen" in again.output
-
-    @pytest.mark.parametrize("way", ["tool", "native", "prompted"])
-    def test_structured(self, model: Any, way: str) -> None:
-        from pydantic_ai import Agent, NativeOutput, PromptedOutput
-
-        kinds: dict[str, Any] = {"tool": Trip, "native": NativeOutput(Trip), "prompted": PromptedOutput(Trip)}
-        prompt = f"[[tool:final_result {json.dumps(TRIP)}]]" if way == "tool" else SAY
-        assert Agent(model, output_type=kinds[way]).run_sync(prompt).output == Trip(**TRIP)
-
-    def test_stream(self, model: Any) -> None:
-        from pydantic_ai import Agent
-
-        async def run() -> list[str]:
-            async with Agent(model, tools=[get_weather]).run_stream(STREAM) as stream:
-                return [text async for text in stream.stream_text(delta=True, debounce_by=None)]
-
-        pieces = asyncio.run(run())
-        assert "".join(pieces) == "one two three four" and len(pieces) > 1
-
-
-class TestLangChain:
+class TestLangChain(LangChain):
     @pytest.fixture(params=["openai", "anthropic"])
     def model(self, request: Any, echo: Proxy, base: str) -> Any:
         if request.param == "openai":
@@ -162,25 +116,6 @@ class TestLangChain:
         from langchain_anthropic import ChatAnthropic
 
         return ChatAnthropic(model=MODEL, base_url=echo.url, api_key="any", max_retries=0, max_tokens=1000)
-
-    def test_tool_loop(self, model: Any) -> None:
-        from langchain_core.messages import HumanMessage, SystemMessage
-        from langchain_core.tools import tool
-
-        weather = tool(get_weather)
-        bound = model.bind_tools([weather])
-        messages: list[Any] = [SystemMessage("Be brief."), HumanMessage(TWO_CALLS)]
-        first = bound.invoke(messages)
-        assert [call["args"] for call in first.tool_calls] == [{"city": "Oslo"}, {"city": "Bergen"}]
-        messages += [first, *[weather.invoke(call) for call in first.tool_calls]]
-        last = bound.invoke(messages)
-        assert "-4 °C in Oslo" in last.text and "-4 °C in Bergen" in last.text
-        assert last.usage_metadata["total_tokens"] > 0
-
-    def test_structured(self, model: Any) -> None:
-        asks = f"[[tool:Trip {json.dumps(TRIP)}]]"
-        assert model.with_structured_output(Trip, method="function_calling").invoke(asks) == Trip(**TRIP)
-        assert model.with_structured_output(Trip, method="json_schema").invoke(SAY) == Trip(**TRIP)
 
     def test_stream(self, model: Any) -> None:
         pieces = list(model.stream(STREAM))

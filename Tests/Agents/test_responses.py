@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from typing import Any
 
 import pytest
+from loops import CALL, MODEL, SAY, STREAM, TRIP, TWO_CALLS, LangChain, PydanticAI, Trip, get_weather
 from messages_api import MessagesAPI
 from server import Proxy
-from test_agents import CALL, MODEL, SAY, STREAM, TRIP, TWO_CALLS, Trip, get_weather
 
 os.environ.setdefault("OPENAI_AGENTS_DISABLE_TRACING", "1")
 
@@ -101,40 +100,13 @@ class TestAgentsSDK:
         assert [block["type"] for block in api.bodies()[1]["messages"][1]["content"]] == ["thinking", "text", "tool_use"]
 
 
-class TestPydanticAI:
+class TestPydanticAI(PydanticAI):
     @pytest.fixture
     def model(self, direct: Proxy) -> Any:
         from pydantic_ai.models.openai import OpenAIResponsesModel
         from pydantic_ai.providers.openai import OpenAIProvider
 
         return OpenAIResponsesModel(MODEL, provider=OpenAIProvider(base_url=direct.url + "/openai/v1", api_key="any"))
-
-    def test_tool_loop(self, model: Any) -> None:
-        from pydantic_ai import Agent
-
-        agent = Agent(model, tools=[get_weather], instructions="Be brief.")
-        done = agent.run_sync(CALL)
-        assert "-4 °C in Tromsø" in done.output
-        again = agent.run_sync(TWO_CALLS, message_history=done.all_messages())
-        assert "-4 °C in Oslo" in again.output and "-4 °C in Bergen" in again.output
-
-    @pytest.mark.parametrize("way", ["tool", "native", "prompted"])
-    def test_structured(self, model: Any, way: str) -> None:
-        from pydantic_ai import Agent, NativeOutput, PromptedOutput
-
-        kinds: dict[str, Any] = {"tool": Trip, "native": NativeOutput(Trip), "prompted": PromptedOutput(Trip)}
-        prompt = f"[[tool:final_result {json.dumps(TRIP)}]]" if way == "tool" else SAY
-        assert Agent(model, output_type=kinds[way]).run_sync(prompt).output == Trip(**TRIP)
-
-    def test_stream(self, model: Any) -> None:
-        from pydantic_ai import Agent
-
-        async def run() -> list[str]:
-            async with Agent(model, tools=[get_weather]).run_stream(STREAM) as stream:
-                return [text async for text in stream.stream_text(delta=True, debounce_by=None)]
-
-        pieces = asyncio.run(run())
-        assert "".join(pieces) == "one two three four" and len(pieces) > 1
 
     def test_reasoning(self, direct: Proxy, api: MessagesAPI) -> None:
         """Its profiles don't say of Claude's names that the reasoning may be sealed: the application does."""
@@ -152,31 +124,12 @@ class TestPydanticAI:
         assert [block["type"] for block in api.bodies()[1]["messages"][1]["content"]] == ["thinking", "text", "tool_use"]
 
 
-class TestLangChain:
+class TestLangChain(LangChain):
     @pytest.fixture
     def model(self, direct: Proxy) -> Any:
         from langchain_openai import ChatOpenAI
 
         return ChatOpenAI(model=MODEL, base_url=direct.url + "/openai/v1", api_key="any", max_retries=0, use_responses_api=True)
-
-    def test_tool_loop(self, model: Any) -> None:
-        from langchain_core.messages import HumanMessage, SystemMessage
-        from langchain_core.tools import tool
-
-        weather = tool(get_weather)
-        bound = model.bind_tools([weather])
-        messages: list[Any] = [SystemMessage("Be brief."), HumanMessage(TWO_CALLS)]
-        first = bound.invoke(messages)
-        assert [call["args"] for call in first.tool_calls] == [{"city": "Oslo"}, {"city": "Bergen"}]
-        messages += [first, *[weather.invoke(call) for call in first.tool_calls]]
-        last = bound.invoke(messages)
-        assert "-4 °C in Oslo" in last.text and "-4 °C in Bergen" in last.text
-        assert last.usage_metadata["total_tokens"] > 0
-
-    def test_structured(self, model: Any) -> None:
-        asks = f"[[tool:Trip {json.dumps(TRIP)}]]"
-        assert model.with_structured_output(Trip, method="function_calling").invoke(asks) == Trip(**TRIP)
-        assert model.with_structured_output(Trip, method="json_schema").invoke(SAY) == Trip(**TRIP)
 
     @pytest.mark.parametrize("prompt, calls", [(STREAM, []), (CALL, [{"city": "Tromsø"}])])
     def test_stream(self, model: Any, prompt: str, calls: list[Any]) -> None:

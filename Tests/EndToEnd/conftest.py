@@ -9,22 +9,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
-from carriers import WAYS, Exec
+from carriers import Exec
 from messages_api import MessagesAPI
+from served import api, direct, each, served_by, upstream  # noqa: F401  (fixtures)
 from server import CLI, Proxy
-
-
-@pytest.fixture(scope="session")
-def upstream() -> Iterator[MessagesAPI]:
-    with MessagesAPI() as api:
-        yield api
-
-
-@pytest.fixture
-def api(upstream: MessagesAPI) -> MessagesAPI:
-    """The stand-in, with an empty log."""
-    upstream.reset()
-    return upstream
 
 
 @pytest.fixture(scope="session")
@@ -50,38 +38,10 @@ def proxy(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def served_by(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Proxy]]:
-    """Gives a server that answers by this backend: claude-http, or claude-exec in one of its ways. Each starts once."""
-    with contextlib.ExitStack() as started:
-        servers: dict[str, Proxy] = {}
-
-        def server(backend: str) -> Proxy:
-            if backend not in servers:
-                chosen = settings | (WAYS[backend] if backend in WAYS else {"BACKEND": "claude-http"})
-                servers[backend] = Proxy(tmp_path_factory.mktemp(backend), **chosen)
-                started.callback(servers[backend].stop)
-            return servers[backend]
-
-        yield server
-
-
-@pytest.fixture(params=["claude-http", *WAYS])
-def each(request: pytest.FixtureRequest, served_by: Callable[[str], Proxy], api: MessagesAPI) -> Proxy:
-    """A server by each backend, and by each way that claude-exec has."""
-    return served_by(request.param)
-
-
 @pytest.fixture(params=["claude-http", "key-V", "login-S"])
 def most(request: pytest.FixtureRequest, served_by: Callable[[str], Proxy], api: MessagesAPI) -> Proxy:
     """The same without the ways that start a CLI for each request, which take half a second."""
     return served_by(request.param)
-
-
-@pytest.fixture
-def direct(served_by: Callable[[str], Proxy], api: MessagesAPI) -> Proxy:
-    """The server by claude-http, for what is the same by any backend."""
-    return served_by("claude-http")
 
 
 @pytest.fixture

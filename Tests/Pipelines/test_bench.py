@@ -14,7 +14,7 @@ import bench
 from targets import Upstream
 
 WORKLOADS = {"whole-16", "burst-16", "paced-50", "held-2000", "large-4"}
-SIDES = {("nginx", "anthropic"), ("claude-proxy", "anthropic"), ("claude-proxy", "openai")}
+SIDES = {("nginx", "anthropic"), ("claude-proxy", "anthropic"), ("claude-proxy", "openai"), ("claude-proxy", "responses")}
 
 
 def test_every_target_answers_rightly_and_is_measured(tmp_path):
@@ -37,7 +37,8 @@ def test_every_target_answers_rightly_and_is_measured(tmp_path):
             # A piece comes after it was made, and 50 of them take 49 pauses of 20 ms.
             assert row["p50_us"] > 0 and row["answer_p50_us"] >= 975_000, row
     text = (tmp_path / "report.md").read_text()
-    assert text.count("| claude-proxy openai |") == len(WORKLOADS)
+    for dialect in ("openai", "responses"):
+        assert text.count(f"| claude-proxy {dialect} |") == len(WORKLOADS)
     for name in WORKLOADS | {"start"}:
         ElementTree.parse(tmp_path / f"{name}.svg")
 

@@ -148,19 +148,22 @@ def test_one_body_for_a_cli_takes_six_times_the_largest(start, worst, mode):
     assert max(told.values()) <= 6, told
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_twelve_for_a_cli_take_twice_what_may_be_buffered(start, worst, mode):
-    """Those that wait for a process are held by claude-exec, and count until their answers begin."""
-    proxy = start(**with_cli(mode))
+def ask_twelve_at_once(proxy: Proxy, bodies: list[bytes]) -> None:
+    """Each is answered or refused, together they take at most twice what may be buffered, and then all of it is back."""
     warm(proxy, PATHS["openai"])
-    chosen = [worst[name] for name in WORST[mode]]
     with Watch(proxy) as watch, concurrent.futures.ThreadPoolExecutor(12) as clients:
-        asked = [clients.submit(proxy.ask, "POST", PATHS["openai"], chosen[number % len(chosen)]) for number in range(12)]
+        asked = [clients.submit(proxy.ask, "POST", PATHS["openai"], bodies[number % len(bodies)]) for number in range(12)]
         statuses = [one.result().status for one in asked]
-    print(f"claude-exec {mode}: {statuses}: {watch.taken / MAX_BUFFERED:.2f} times MAX_BUFFERED")
+    print(f"{statuses}: {watch.taken / MAX_BUFFERED:.2f} times MAX_BUFFERED")
     assert set(statuses) <= {200, 400, 529} and 200 in statuses
     assert watch.taken <= 2 * MAX_BUFFERED
     processes.wait_for("the memory is back", watch.is_back, 10)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_twelve_for_a_cli_take_twice_what_may_be_buffered(start, worst, mode):
+    """Those that wait for a process are held by claude-exec, and count until their answers begin."""
+    ask_twelve_at_once(start(**with_cli(mode)), [worst[name] for name in WORST[mode]])
 
 
 def test_a_large_answer_is_given_back_too(start, upstream):
@@ -174,16 +177,8 @@ def test_a_large_answer_is_given_back_too(start, upstream):
 
 def test_twelve_at_once_take_twice_what_may_be_buffered(start, upstream):
     """Whatever their bodies: each is answered, or refused since there is no room for it now."""
-    proxy = start(**settings("claude-http", upstream))
-    warm(proxy, PATHS["openai"])
     chosen = [body.encode() for name, body in large.bodies() if "long string" in name or name in ("many tools", "long escapes")]
-    with Watch(proxy) as watch, concurrent.futures.ThreadPoolExecutor(12) as clients:
-        asked = [clients.submit(proxy.ask, "POST", PATHS["openai"], chosen[number % len(chosen)]) for number in range(12)]
-        statuses = [one.result().status for one in asked]
-    print(f"{statuses}: {(watch.taken) / MAX_BUFFERED:.2f} times MAX_BUFFERED")
-    assert set(statuses) <= {200, 400, 529} and 200 in statuses
-    assert watch.taken <= 2 * MAX_BUFFERED
-    processes.wait_for("the memory is back", watch.is_back, 10)
+    ask_twelve_at_once(start(**settings("claude-http", upstream)), chosen)
 
 
 def test_a_slow_backend_lets_no_more_in(start, upstream):

@@ -82,6 +82,23 @@ struct FileTests {
     #expect(try pipe.ask("input_items", "resp_2")["data"]?.count == 3)
   }
 
+  @Test(
+    "refuses an item that the conversation of the earlier response has already",
+    arguments: [
+      (#"{"id":"msg_1","role":"user","content":"x"}"#, true), (#"{"type":"item_reference","id":"msg_2"}"#, true),
+      (#"{"id":"msg_0","role":"user","content":"x"}"#, true), (#"{"id":"msg_3","role":"user","content":"x"}"#, false),
+      (#"{"id":"msg_4","role":"user","content":"x"}"#, false), (#"{"role":"user","content":"x"}"#, false),
+    ])
+  func again(item: String, isRefused: Bool) throws {
+    let pipe = Pipe()
+    try pipe.turn(#"{"input":[{"id":"msg_0","role":"user","content":"one"}]}"#, id: "1")
+    try pipe.turn(#"{"input":"two","previous_response_id":"resp_1"}"#, id: "2")
+    // Of another conversation.
+    try pipe.turn(#"{"input":"three"}"#, id: "3")
+    let last = try pipe.turn(#"{"input":[\#(item)],"previous_response_id":"resp_2"}"#, id: "5")
+    #expect((last.body == nil) == isRefused)
+  }
+
   @Test("a response is in use as long as one that follows it", arguments: [0, 1, 5])
   func expiry(later: Int) throws {
     let pipe = Pipe(keep: 4_000)

@@ -96,3 +96,18 @@ def stream(event: Json) -> list[tuple[str, Any]]:
             event = event | {"delta": event["delta"] | {"stop_reason": "refusal"}}
         events = [event if one["type"] == kind else one for one in events]
     return [("event", one) for one in events]
+
+
+# What no SDK knows yet, whole and as a stream.
+_NEW = {"type": "hologram", "text": "Look!", "shape": [1, 2]}
+_UNKNOWN = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [_NEW],
+            "stop_reason": "vanished", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1}}
+WHOLE_UNKNOWN: list[tuple[str, Any]] = [("response", _UNKNOWN)]
+STREAMED_UNKNOWN: list[tuple[str, Any]] = [("event", event) for event in [
+    {"type": "message_start", "message": _UNKNOWN | {"content": [], "stop_reason": None}},
+    {"type": "weather", "wind": 3},
+    {"type": "content_block_start", "index": 0, "content_block": _NEW | {"text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "hologram_delta", "text": "Look!"}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "vanished"}, "usage": _UNKNOWN["usage"]},
+    {"type": "message_stop"}]]

@@ -30,16 +30,6 @@ def validate(records: list[Json]) -> None:
             ChatCompletionChunk.model_validate_json(json.dumps(record["event"]), strict=True)
 
 
-def row_of(path: str, rows: dict[str, table.Row]) -> str | None:
-    """The row of the field itself, or of what it is a part of."""
-    while path not in rows:
-        cut = max(path.rfind("."), path.rfind("["), path.rfind("="))
-        if cut <= 0:
-            return None
-        path = path[:cut]
-    return path
-
-
 def wrong(variant: Variant, row_path: str, row: table.Row, records: list[Json]) -> str | None:
     if any("error" in record for record in records):
         return f"is an error: {records}"
@@ -66,38 +56,14 @@ def wrong(variant: Variant, row_path: str, row: table.Row, records: list[Json]) 
     ("stream", message_answers.event_variants, message_answers.stream),
 ])
 def test_every_field_of_an_answer_has_its_fate(name: str, walk: Any, make: Any) -> None:
-    variants, rows = walk(), table.rows(name)
-    found = {path: row_of(path, rows) for path in variants}
-    print(f"{len(variants)} fields and values walked, {len(rows)} rows")
-    new = [path for path, row in found.items() if row is None]
-    assert not new, f"Anthropic's SDK has what has no fate in [{name}] of fates.toml: {new}"
-    gone = sorted(set(rows) - set(found.values()))
-    assert not gone, f"[{name}] of fates.toml has rows for what Anthropic's SDK no longer has: {gone}"
-    for path, row in rows.items():
-        assert row["fate"] in ("exact", "neutral", "dropped"), path
-        assert "to" in row if row["fate"] == "exact" else row.get("why"), f"{path}: no place, or no reason"
-        assert row["fate"] != "dropped" or "says" in row, path
-    answers = pipe.answer([make(variant.value) for variant in variants.values()], include_usage=True)
-    differences = [f"{path} ({rows[found[path]]['fate']}) {difference}"
-                   for (path, variant), records in zip(variants.items(), answers)
-                   if (difference := wrong(variant, found[path], rows[found[path]], records))]
-    assert not differences, f"{len(differences)} of {len(variants)}:\n" + "\n".join(differences)
+    variants = walk()
+    rows = table.rows_of_answer(name, variants, {"exact", "neutral", "dropped"})
+    table.check_answers(variants, rows, pipe.answer([make(variant.value) for variant in variants.values()], include_usage=True), wrong)
 
 
 def test_what_no_sdk_knows_yet_is_no_error() -> None:
     """New blocks, deltas, events and stop reasons will come; text in them is kept, and they are announced."""
-    new = {"type": "hologram", "text": "Look!", "shape": [1, 2]}
-    usage = {"input_tokens": 1, "output_tokens": 1}
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [new],
-               "stop_reason": "vanished", "stop_sequence": None, "usage": usage}
-    events = [{"type": "message_start", "message": message | {"content": [], "stop_reason": None}},
-              {"type": "weather", "wind": 3},
-              {"type": "content_block_start", "index": 0, "content_block": new | {"text": ""}},
-              {"type": "content_block_delta", "index": 0, "delta": {"type": "hologram_delta", "text": "Look!"}},
-              {"type": "content_block_stop", "index": 0},
-              {"type": "message_delta", "delta": {"stop_reason": "vanished"}, "usage": usage},
-              {"type": "message_stop"}]
-    whole, streamed = pipe.answer([[("response", message)], [("event", event) for event in events]])
+    whole, streamed = pipe.answer([message_answers.WHOLE_UNKNOWN, message_answers.STREAMED_UNKNOWN])
     validate(whole + streamed)
     assert whole[1]["response"]["choices"][0]["message"]["content"] == "Look!"
     assert whole[1]["response"]["choices"][0]["finish_reason"] == "stop"

@@ -20,7 +20,6 @@ from openai import omit
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
-from test_answers import row_of
 
 Json = dict[str, Any]
 
@@ -118,22 +117,9 @@ def stream(event: Json) -> list[tuple[str, Any]]:
     ("response_stream", message_answers.event_variants, stream),
 ])
 def test_every_field_of_an_answer_has_its_fate(name: str, walk: Any, make: Any) -> None:
-    variants, rows = walk(), table.rows(name)
-    found = {path: row_of(path, rows) for path in variants}
-    print(f"{len(variants)} fields and values walked, {len(rows)} rows")
-    new = [path for path, row in found.items() if row is None]
-    assert not new, f"Anthropic's SDK has what has no fate in [{name}] of fates.toml: {new}"
-    gone = sorted(set(rows) - set(found.values()))
-    assert not gone, f"[{name}] of fates.toml has rows for what Anthropic's SDK no longer has: {gone}"
-    for path, row in rows.items():
-        assert row["fate"] in ("exact", "neutral", "approximated", "dropped"), path
-        assert "to" in row if row["fate"] == "exact" else row.get("why"), f"{path}: no place, or no reason"
-        assert row["fate"] not in ("dropped", "approximated") or "says" in row, path
-    answers = pipe.response([make(variant.value) for variant in variants.values()], ALL)
-    differences = [f"{path} ({rows[found[path]]['fate']}) {difference}"
-                   for (path, variant), records in zip(variants.items(), answers)
-                   if (difference := wrong(variant, found[path], rows[found[path]], records))]
-    assert not differences, f"{len(differences)} of {len(variants)}:\n" + "\n".join(differences)
+    variants = walk()
+    rows = table.rows_of_answer(name, variants, {"exact", "neutral", "approximated", "dropped"})
+    table.check_answers(variants, rows, pipe.response([make(variant.value) for variant in variants.values()], ALL), wrong)
 
 
 NOTES: dict[str, Json] = {
@@ -273,18 +259,7 @@ def test_a_store_gets_what_the_client_does_not() -> None:
 
 def test_what_no_sdk_knows_yet_is_no_error() -> None:
     """New blocks, deltas, events and stop reasons will come; text in them is kept, and they are announced."""
-    new = {"type": "hologram", "text": "Look!", "shape": [1, 2]}
-    usage = {"input_tokens": 1, "output_tokens": 1}
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [new],
-               "stop_reason": "vanished", "stop_sequence": None, "usage": usage}
-    events = [{"type": "message_start", "message": message | {"content": [], "stop_reason": None}},
-              {"type": "weather", "wind": 3},
-              {"type": "content_block_start", "index": 0, "content_block": new | {"text": ""}},
-              {"type": "content_block_delta", "index": 0, "delta": {"type": "hologram_delta", "text": "Look!"}},
-              {"type": "content_block_stop", "index": 0},
-              {"type": "message_delta", "delta": {"stop_reason": "vanished"}, "usage": usage},
-              {"type": "message_stop"}]
-    whole, streamed = pipe.response([[("response", message)], [("event", event) for event in events]], {"stream": True})
+    whole, streamed = pipe.response([message_answers.WHOLE_UNKNOWN, message_answers.STREAMED_UNKNOWN], {"stream": True})
     validate(whole + streamed)
     assert whole[1]["response"]["output"][0]["content"][0]["text"] == "Look!"
     assert whole[1]["response"]["status"] == "completed"
