@@ -25,11 +25,11 @@ FUZZ_TARGETS = front check lexer records model-map oai2anth oai2anth-auto resp2a
   http-answer cli
 PAGES = $(wildcard Sources/*/*.[1-8] scripts/*.[1-8])
 # One shared library contains all filters and backends, and Swift's own libraries, so that memory holds them once. It also
-# contains SQLite, and the C++ library and libgcc, since each further library makes every start slower. libcurl is loaded when
-# it is needed. http-frontd is a static program, since nothing else uses its libraries. Debian's linker packs the addresses
-# that a start must correct, into a hundredth of their size, where the C library knows that form. The objects do not depend on
-# the folder: debug paths of C files are relative. The tests' build checks that no two accesses to a variable overlap; this
-# build does not, because the check takes a twentieth of the time of each request.
+# contains SQLite, the C++ library and libgcc, because each further library makes every start slower. claude-http loads libcurl
+# when it starts. http-frontd is a static program, because no other program uses its libraries. The loader corrects a list of
+# addresses at each start. Debian's linker packs that list to a hundredth of its size, if the C library can read the packed form.
+# The objects do not depend on the folder: debug paths of C files are relative. The tests' build checks that no two accesses to a
+# variable overlap. This build does not, because the check takes a twentieth of the time of each request.
 LIBRARY = $(SCRATCH)/release/libclaude-proxy.so
 FRONT = $(SCRATCH)/release/http-frontd
 THIN = $(filter-out http-frontd,$(PROGRAMS))
@@ -38,13 +38,14 @@ PACKED = $(shell grep -qs GLIBC_ABI_DT_RELR "$$($(CC) -print-file-name=libc.so.6
 SWIFT_BUILD = swift build -c release --scratch-path $(SCRATCH) -Xswiftc -static-stdlib \
   -Xswiftc -enforce-exclusivity=unchecked -Xswiftc -I$(abspath $(ARCHIVES)) $(OPTIMIZATION:%=-Xswiftc %) \
   -Xcc -ffile-prefix-map=$(abspath $(SCRATCH))=.build -Xcc -ffile-prefix-map=$(CURDIR)=.
-# Swift's package manager would put a list of folders into the library, in which the loader looks for each other one.
+# swiftc links, because Swift's package manager would write a list of folders into the library. At each start the loader would
+# look in those folders for every other library.
 LINK = swiftc -o $@ @$(SCRATCH)/release/$(patsubst lib%,%,$(basename $(notdir $@))).product/Objects.LinkFileList \
   $(ARCHIVES)/FoundationEssentials.o -ljansson -L$(ARCHIVES) -Xlinker -s -Xlinker --gc-sections
 LINK_LIBRARY = $(LINK) -emit-library -static-stdlib -use-ld=bfd -Xclang-linker -static-libgcc $(PACKED) -Xlinker -Bsymbolic \
   -Xlinker --version-script=Sources/exports.map -Xlinker '-soname=$$ORIGIN/../lib/claude-proxy/$(@F)'
-# Each of the others is an executable file that calls its main in that library. The library's own name says where it is from
-# there: with a list of folders each start would look into twenty that are missing.
+# Each other program is an executable file that calls its main function in that library. The library's name (soname) is its path
+# from the folder of the program. A list of folders would make each start look into twenty folders that do not exist.
 LINK_PROGRAM = $(CC) -O2 -s -o $@ -DPROGRAM_MAIN=$(subst -,_,$(notdir $@))_main Sources/main.c $(LIBRARY)
 
 .DEFAULT_GOAL := all
@@ -55,7 +56,7 @@ all: ## build the programs (release), the default
 	@scripts/setup build
 	@$(MAKE) --no-print-directory filters front
 
-filters: $(ARCHIVES)/FoundationEssentials.o ## build the library, and the programs that call it
+filters: $(ARCHIVES)/FoundationEssentials.o ## build the library and all programs but http-frontd
 	@ln -sf "$$($(CC) -print-file-name=libstdc++.a)" "$$($(CC) -print-file-name=libsqlite3.a)" $(ARCHIVES)
 	$(SWIFT_BUILD) --product claude-proxy
 	@mkdir -p $(SCRATCH)/release/../lib && ln -sfn ../release $(SCRATCH)/release/../lib/claude-proxy
@@ -139,7 +140,7 @@ format: ## bring the Swift into its form
 golden: all ## run the golden cases, or CASES=PROGRAM[/CASE] of them
 	@scripts/golden $(CASES)
 
-bench: all ## measure the whole proxy beside nginx and other gateways: REPS, WINDOW, TARGETS, QUICK=1, PIN=1
+bench: all ## measure the whole proxy, nginx and other gateways in turns: REPS, WINDOW, TARGETS, QUICK=1, PIN=1
 	@scripts/fetch nginx $(if $(findstring litellm,$(TARGETS)),litellm-proxy) \
 	  $(if $(findstring tensorzero,$(TARGETS))$(findstring smg,$(TARGETS)),gateways)
 	@python3 -B Tests/Bench/proxies/bench.py --reps $(REPS) --seconds $(WINDOW) --targets $(TARGETS) $(if $(PIN),--pin) $(SCRATCH)/bench
@@ -179,7 +180,7 @@ COMPLETED = $(PROGRAMS) claude-proxy claude-record
 UNITS = claude-proxy.service claude-proxy.socket
 # Where things go within DESTDIR. Under a PREFIX that is not the system's, the settings are there too.
 BINDIR = $(PREFIX)/bin
-# The library of the programs, where they look for it.
+# The programs look for their library in ../lib/claude-proxy, seen from BINDIR.
 LIBDIR = $(PREFIX)/lib/claude-proxy
 SHARE = $(PREFIX)/share
 SYSCONFDIR = $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
