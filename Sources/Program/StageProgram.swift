@@ -45,15 +45,21 @@ package struct StageProgram {
   /// - Throws: ``Failure`` of kind `usage`.
   package func command(_ words: [String]) throws(Failure) -> any StageCommand {
     switch read(words) {
-    case .text:
-      let words = words.joined(separator: " ")
-      throw Failure(.usage, "a stage shows neither its help nor its version. Run: \(name) \(words)")
+    case .text: throw showsNoText(words)
     case .wrong(let reason):
-      throw Failure(.usage, "\(reason). The options are shown by: \(name) --help")
+      let end = reason.last == "?" || reason.last == "." ? "" : "."
+      throw Failure(.usage, "\(reason)\(end) The options are shown by: \(name) --help")
     case .command(let command):
       if let stage = command as? any StageCommand { return stage }
+      // For --help the parser returns a command of its own.
+      if subcommands.isEmpty { throw showsNoText(words) }
       throw Failure(
         .usage, "expected \(subcommands.joined(separator: " or ")) after the program's name. Run: \(name) --help")
     }
+  }
+
+  private func showsNoText(_ words: [String]) -> Failure {
+    Failure(
+      .usage, "a stage shows neither its help nor its version. Run: \(name) \(words.joined(separator: " "))")
   }
 }

@@ -316,8 +316,10 @@ def test_signals_end_it(number: int, text: str, status: int) -> None:
     ("model-map | oai2anth extra", ["stage 2, oai2anth:", "extra"]),
     ("model-map | rate-limit --burst 0", ["stage 2, rate-limit:", "--burst=0: expected a number of requests"]),
     ("oai2anth --max-nodes 0", ["stage 1, oai2anth:", "--max-nodes=0"]),
-    ("model-map | oai2anth --help", ["stage 2, oai2anth:", "oai2anth --help"]),
-    ("sse-encode --version", ["stage 1, sse-encode:", "sse-encode --version"]),
+    ("model-map | oai2anth --help", ["stage 2, oai2anth:", "shows neither", "Run: oai2anth --help"]),
+    ("model-map -h", ["stage 1, model-map:", "shows neither", "Run: model-map -h"]),
+    ("model-map | oai2anth --opp messages", ["stage 2, oai2anth:", "'--op'? The options are shown by: oai2anth --help"]),
+    ("sse-encode --version", ["stage 1, sse-encode:", "shows neither", "Run: sse-encode --version"]),
     ("responses-store --file x", ["stage 1, responses-store:", "--file"]), ("responses-store", ["responses-store:", "load or save"]),
     ("responses-store load", ["stage 1, responses-store:", "--file"]),
 ])
