@@ -49,7 +49,7 @@ final class Pipeline {
   var hasMoved = false
   var movedAt = NIODeadline.now()
   private var stages: [Stage]
-  /// The output has ended before any stage was seen to end: the next one that ends is the reason.
+  /// The output has ended before any stage was seen to end: the last one is the reason, or one that crashed.
   private var isUnexplained = false
   private var channel: (any Channel)?
   /// Records written before the channel was there.
@@ -225,16 +225,18 @@ final class Pipeline {
   /// A child of ours has ended: looks whether it was one of these.
   func checkStages() {
     var wasOne = false
-    let level: Output.Note.Level = state == .ending && !isUnexplained ? .debug : .warning
+    let isExpected = state == .ending
     for index in stages.indices where stages[index].checkEnded() {
       wasOne = true
+      // The others end because they are told to, and often before the one that crashed has done so.
+      let isReason = isUnexplained && (index == stages.count - 1 || stages[index].hasCrashed)
+      let level: Output.Note.Level = isExpected && !isReason ? .debug : .warning
       let group = StageGroup.all(of: stages.map(\.words))[index]
       log.write(
         level, "\(group.processName) \(stages[index].ending)",
         fields: [("pid", .number(Int(stages[index].pid)))])
     }
     guard wasOne else { return }
-    isUnexplained = false
     kill()
     if stages.allSatisfy(\.hasEnded) { gone() }
   }

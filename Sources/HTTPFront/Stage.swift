@@ -120,6 +120,12 @@ final class Stage {
     while waitpid(pid, nil, 0) < 0, errno == EINTR {}
   }
 
+  /// A signal that nobody here sends has ended it.
+  var hasCrashed: Bool {
+    guard let signal = status.map({ $0 & 0x7F }) else { return false }
+    return ![0, SIGTERM, SIGKILL].contains(signal)
+  }
+
   /// How it ended, for the log.
   var ending: String {
     guard let status else { return "is running" }

@@ -152,25 +152,34 @@ package final class Chain {
 
   /// Hands what a stage wrote to the next one, and what that makes of it to the one after it, up to the last.
   ///
-  /// It does so while the first one's records still stand in their place, as the next one may lend them.
+  /// A stage has given its buffer back before the stage after the next one works: a large record stands in few of them.
   private func passOn(from index: Int, to last: Int) {
     guard index < last else { return }
-    let next = index + 1
-    var isLarge = false
-    steps[index].handOver { bytes, _ in
-      if next >= firstAlive {
-        isLarge = bytes.count > Limits.ownBuffer
-        // A backend writes what it gets elsewhere.
-        if isLarge, next != backend?.index { steps[next].exchange(&spare, forLarger: true) }
-        do throws(Failure) {
-          try steps[next].feed(bytes, lending: isHandedOnAtOnce(next))
-        } catch {
-          fail(next, error)
-        }
+    for at in index..<last {
+      var isLarge = false
+      steps[at].handOver { bytes, _ in
+        isLarge = isLarge || bytes.count > Limits.ownBuffer
+        take(bytes, at + 1, upTo: last)
       }
-      passOn(from: next, to: last)
+      if isLarge { steps[at].exchange(&spare, forLarger: false) }
     }
-    if isLarge { steps[index].exchange(&spare, forLarger: false) }
+  }
+
+  /// Has a stage take records.
+  ///
+  /// What it lends of them goes on at once, while they still stand in their place.
+  private func take(_ bytes: ByteSlice, _ index: Int, upTo last: Int) {
+    guard index >= firstAlive else { return }
+    if bytes.count > Limits.ownBuffer {
+      // A backend writes what it gets elsewhere, and needs the memory for that.
+      if index == backend?.index { spare.removeAll(keeping: 0) } else { steps[index].exchange(&spare, forLarger: true) }
+    }
+    do throws(Failure) {
+      try steps[index].feed(bytes, lending: isHandedOnAtOnce(index))
+    } catch {
+      fail(index, error)
+    }
+    if index < last { steps[index].handOverLent { bytes in take(bytes, index + 1, upTo: last) } }
   }
 
   /// Whether what the stage writes goes to the next one before anything else happens.

@@ -27,6 +27,9 @@ protocol ChainStep: AnyObject {
   /// Writes its log lines, and hands over the records that it has written, with whether their memory is given back then.
   func handOver(to taker: (ByteSlice, _ isGivenBack: Bool) -> Void)
 
+  /// Hands over the lines that it has lent, and no others.
+  func handOverLent(to taker: (ByteSlice) -> Void)
+
   /// Exchanges its buffer for records for another one, if nothing is in it and it gets the larger one, or the smaller one.
   func exchange(_ buffer: inout Bytes, forLarger: Bool)
 
@@ -94,14 +97,17 @@ final class FilterStep<Filter: RecordFilter>: ChainStep {
 
   func handOver(to taker: (ByteSlice, _ isGivenBack: Bool) -> Void) {
     writeNotes(&run.output)
-    if !run.output.lent.isEmpty {
-      taker(run.output.lent, false)
-      run.takeBack()
-    }
+    handOverLent { taker($0, false) }
     Self.handOver(&run.output, to: taker)
     guard let port else { return }
     writeNotes(&port.output)
     Self.handOver(&port.output, to: taker)
+  }
+
+  func handOverLent(to taker: (ByteSlice) -> Void) {
+    guard !run.output.lent.isEmpty else { return }
+    taker(run.output.lent)
+    run.takeBack()
   }
 
   private func writeNotes(_ output: inout Output) {

@@ -438,7 +438,10 @@ def test_health(front):
     assert json.loads(front.ask("GET", "/health/ready")[2])["status"] == "ready"
     detailed = json.loads(front.ask("GET", "/health/detailed")[2])
     assert detailed["status"] == "healthy" and detailed["components"]["claude_cli"] == {"status": "found"}
-    assert detailed["components"]["pipelines"] == {"state": "running", "restarts": 0, "in_flight": 0}
+    pipelines = detailed["components"]["pipelines"]
+    stages = pipelines.pop("stages")
+    assert pipelines == {"state": "running", "restarts": 0, "in_flight": 0, "count": 1, "processes": 2}
+    assert len(stages) == 2 and stages[0].startswith("python") and stages[1] == "cat"
     assert detailed["components"]["api_server"]["requests_processed"] > 0
 
 

@@ -50,7 +50,7 @@ def hold(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 
 
 def ours(home: Path) -> set[str]:
-    return {processes.name(pid) for pid in with_home(home)} & {"http-frontd", "claude-echo", "sse-encode"}
+    return {stage for pid in with_home(home) for stage in processes.stages(pid)} & {"http-frontd", "claude-echo", "sse-encode"}
 
 
 def check_answers(server: Running) -> None:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from processes import name, wait_for, with_home
+from processes import name, stages, wait_for, with_home
 from server import BUILD, REPOSITORY, environment, free_port
 
 INETD = shutil.which(str(BUILD / "inetd/usr/sbin/inetd")) or shutil.which("inetd", path="/usr/sbin:/sbin")
@@ -39,9 +39,9 @@ class Listener:
         return wanted in Path("/proc/net/tcp").read_text()
 
     def ours(self) -> set[str]:
-        """Our processes that serve a connection now."""
-        names = {name(pid) for pid in with_home(self.home) - {self.process.pid}}
-        return names - {"socat", "inetd", ""}
+        """The programs of ours that serve a connection now, those that share a process among them."""
+        running = [pid for pid in with_home(self.home) - {self.process.pid} if name(pid) not in ("socat", "inetd", "")]
+        return {stage for pid in running for stage in stages(pid)}
 
     def stop(self) -> None:
         """Ends it, and sees that nothing is left."""
