@@ -193,7 +193,7 @@ struct RunTests {
       }
       #expect(came)
       #expect(run.output.lent.text == text)
-      #expect(run.output.bytes.isEmpty)
+      #expect(run.output.bytes.count == 0)
       run.takeBack()
       #expect(run.output.lent.isEmpty)
     }
