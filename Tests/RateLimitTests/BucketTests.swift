@@ -100,7 +100,8 @@ struct BucketTests {
     defer { try? FileManager.default.removeItem(atPath: path) }
     let buckets = try BucketFile(path: path)
     #expect(buckets.take("a", at: Self.start, Self.rule).remaining == 2)
-    let maps = try String(contentsOfFile: "/proc/self/smaps", encoding: .utf8)
+    // Without a later use the file would be unmapped here.
+    let maps = try withExtendedLifetime(buckets) { try String(contentsOfFile: "/proc/self/smaps", encoding: .utf8) }
     let mapping = try #require(
       maps.components(separatedBy: "\n").drop { !$0.hasSuffix(path) }.first { $0.hasPrefix("Private_Dirty:") })
     let kilobytes = try #require(mapping.split(separator: " ").dropFirst().first.flatMap { Int($0) })

@@ -33,7 +33,7 @@ struct PipelineTextTests {
     arguments: [
       ("a", ["a"]),
       ("  a  b\t|\n c 'd  e' ", ["a  b", "c 'd  e'"]),
-      (#"a \"b"\ | c"#, [#"a \"b"\ "#, "c"]),
+      (#"a \"b\"\ | c"#, [#"a \"b\"\ "#, "c"]),
       ("a |\\\n b \\\n c\n", ["a", "b \\\n c"]),
       ("'a'|\"b\"", ["'a'", "\"b\""]),
     ])
