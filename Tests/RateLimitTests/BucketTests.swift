@@ -100,8 +100,10 @@ struct BucketTests {
     defer { try? FileManager.default.removeItem(atPath: path) }
     let buckets = try BucketFile(path: path)
     #expect(buckets.take("a", at: Self.start, Self.rule).remaining == 2)
-    // Without a later use the file would be unmapped here.
-    let maps = try withExtendedLifetime(buckets) { try String(contentsOfFile: "/proc/self/smaps", encoding: .utf8) }
+    // One read gives a page of it. And without a later use the file would be unmapped by then.
+    let smaps = try #require(FileHandle(forReadingAtPath: "/proc/self/smaps"))
+    let all = try withExtendedLifetime(buckets) { try smaps.readToEnd() ?? Data() }
+    let maps = String(decoding: all, as: UTF8.self)
     let mapping = try #require(
       maps.components(separatedBy: "\n").drop { !$0.hasSuffix(path) }.first { $0.hasPrefix("Private_Dirty:") })
     let kilobytes = try #require(mapping.split(separator: " ").dropFirst().first.flatMap { Int($0) })
