@@ -41,7 +41,8 @@ struct HTTPFrontd: ParsableCommand {
   var maxBuffered = FrontLimits.maxBuffered
 
   @Option(
-    help: ArgumentHelp("How many pipelines run beside each other; auto is one per processor, up to 8.", valueName: "n|auto"))
+    help: ArgumentHelp(
+      "How many pipelines run beside each other; auto is one per processor, up to 8.", valueName: "n|auto"))
   var pipelines = PipelineCount.fixed(1)
 
   @Option(help: ArgumentHelp("The time for a whole answer.", valueName: "seconds"))
