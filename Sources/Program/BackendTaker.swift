@@ -19,7 +19,7 @@ struct BackendTaker: RecordFilter {
 
   mutating func take(_ line: Line, to out: inout Output) throws(APIError) {
     lastIsBare = line.isBare
-    // What the backend said before stands before what this line gives: a cancel stays behind its request.
+    // What the backend said before stands before what this line gives: a cancel stays after its request.
     passOn(to: &out)
     defer { passOn(to: &out) }
     switch line.kind {

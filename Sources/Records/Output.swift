@@ -50,7 +50,7 @@ package struct Output: ~Copyable {
     bytes.append(UInt8(ascii: "\n"))
   }
 
-  /// Lends a line with the LF behind it; false where it stands elsewhere, or not behind the last one that was lent.
+  /// Lends a line with the LF after it; false where it stands elsewhere, or not after the last one that was lent.
   private mutating func lend(_ line: ByteSlice) -> Bool {
     guard let start = line.baseAddress, let from = lendable.baseAddress, start >= from,
       start + line.count < from + lendable.count, start[line.count] == UInt8(ascii: "\n")
