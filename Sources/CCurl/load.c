@@ -35,7 +35,7 @@ const char *ccurl_load(void) {
   };
   if (ccurl_functions.global_init != NULL) return NULL;
   // Its functions for TLS are looked up among those of the whole process.
-  void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_GLOBAL);
+  void *library = dlopen("libcurl.so.4", RTLD_LAZY | RTLD_GLOBAL);
   if (library == NULL) return dlerror();
   struct ccurl_functions found;
   for (size_t index = 0; index < sizeof names / sizeof *names; index++) {

@@ -4,6 +4,7 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -35,6 +36,21 @@ void clinux_forget(void *start, size_t length) {
   uintptr_t from = ((uintptr_t)start + page - 1) & ~(page - 1), to = ((uintptr_t)start + length) & ~(page - 1);
   if (to > from) madvise((void *)from, to - from, MADV_DONTNEED);
 }
+
+// A segment that may be written has pages that exist nowhere else: the loader has written addresses into them.
+static int release_unwritable(struct dl_phdr_info *object, size_t size, void *unused) {
+  (void)size, (void)unused;
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  for (int i = 0; i < object->dlpi_phnum; i++) {
+    const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+    if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
+    uintptr_t from = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
+    madvise((void *)from, object->dlpi_addr + segment->p_vaddr + segment->p_memsz - from, MADV_DONTNEED);
+  }
+  return 0;
+}
+
+void clinux_release_code(void) { dl_iterate_phdr(release_unwritable, NULL); }
 
 // What runs between vfork and exec: system calls alone, in our memory. Returns an errno, or not at all.
 static int become(const char *path, char *const argv[], char *const envp[], const int fds[3], const char *cwd, pid_t parent) {

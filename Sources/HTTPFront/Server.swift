@@ -136,6 +136,7 @@ package final class Server {
         watchSocketFiles()
         manager?.tell("READY=1", "STATUS=Serving")
         leaveIfNobodyComes()
+        loop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(Limits.startTime))) { clinux_release_code() }
       case .failure(let error): fail(error as? Failure ?? Failure(.unavailable, "can't listen: \(error)"))
       }
     }

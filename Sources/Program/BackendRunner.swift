@@ -53,6 +53,7 @@ final class BackendRunner {
       // What happens next is the backend's work: the answer of a server or of a child.
       setting.enter()
     }
+    _ = reactor.after(milliseconds: Limits.startTime) { Memory.releaseCode() }
     reactor.run()
     reactor.beforeWaiting = {}
     backend.stop()

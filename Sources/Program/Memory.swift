@@ -18,6 +18,9 @@ package enum Memory {
     clinux_give_back_memory()
   }
 
+  /// Releases the code that only the start needed.
+  static func releaseCode() { clinux_release_code() }
+
   /// Tells the system that the content of some bytes is no longer needed.
   static func forget(_ bytes: ByteSlice) {
     guard let start = bytes.baseAddress else { return }

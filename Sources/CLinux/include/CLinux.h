@@ -22,6 +22,10 @@ void clinux_return_large_memory(void);
 /// Gives the system back all that the allocator keeps for later.
 void clinux_give_back_memory(void);
 
+/// Releases the pages of the program and its libraries that the process only reads, code above all. Pages that are needed
+/// come back from the page cache, in groups of 16 (64 KiB). Most of what a start reads is never needed again.
+void clinux_release_code(void);
+
 /// Gives the system back the whole pages of a piece of memory whose content is no longer needed; the piece stays usable.
 void clinux_forget(void *start, size_t length);
 
