@@ -75,6 +75,12 @@ package struct ModelTable {
     return try ModelTable(parsing: bytes.slice, foreignNames: foreignNames)
   }
 
+  /// The capabilities of the models in the built-in table. It is read when they are first asked for, because a start does
+  /// not need them.
+  package static let known: ModelTable = {
+    do throws(Failure) { return try builtIn() } catch { fatalError(error.message) }
+  }()
+
   /// Reads a table of the built-in one's form.
   ///
   /// - Parameter foreignNames: whether the names of other vendors' models (`gpt-4o`) stand for Claude's.

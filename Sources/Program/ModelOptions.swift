@@ -15,7 +15,13 @@ package struct ModelOptions: ParsableArguments {
   package init() {}
 
   package func table() throws(Failure) -> ModelTable {
-    guard let models else { return try ModelTable.builtIn(foreignNames: !noForeignNames) }
+    if let table = try givenTable() { return table }
+    return try ModelTable.builtIn(foreignNames: !noForeignNames)
+  }
+
+  /// The table in the owner's file; nil without one.
+  package func givenTable() throws(Failure) -> ModelTable? {
+    guard let models else { return nil }
     let text = try StandardIO.contents(of: models)
     return try ModelTable(parsing: text.slice, foreignNames: !noForeignNames)
   }

@@ -14,11 +14,12 @@ package struct ChatRequestToMessages: RecordFilter {
   private let filter: RequestFilter
 
   /// - Parameters:
+  ///   - models: the model table; the built-in one where there is none.
   ///   - maxTokens: the limit sent where a request names none, in tokens.
   ///   - isStrict: refuse what can't be translated exactly.
   ///   - cachesPrompts: let the backend set a cache mark where the client set none.
   package init(
-    models: ModelTable, maxTokens: Int = ModelTable.defaultMaxTokens, isStrict: Bool = false,
+    models: ModelTable? = nil, maxTokens: Int = ModelTable.defaultMaxTokens, isStrict: Bool = false,
     cachesPrompts: Bool = true
   ) {
     filter = RequestFilter(

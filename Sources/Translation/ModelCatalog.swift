@@ -8,16 +8,13 @@ import Models
 ///
 /// - SeeAlso: <https://github.com/openai/codex/blob/main/codex-rs/protocol/src/openai_models.rs>
 enum ModelCatalog {
-  /// What is known of models whose list doesn't say it.
-  private static let table = try? ModelTable.builtIn()
-
   static func models(of list: JSON) -> JSON {
     JSON(array: (list["data"]?.elements.map { $0 } ?? []).enumerated().map { model($1, priority: $0) })
   }
 
   private static func model(_ entry: JSON, priority: Int) -> JSON {
     let id = entry["id"] ?? JSON("")
-    let known = id.string.flatMap { table?.capabilities(of: $0) }
+    let known = id.string.flatMap { ModelTable.known.capabilities(of: $0) }
     let context = entry["max_input_tokens"]?.integer ?? known?.context
     let output = entry["max_tokens"]?.integer ?? known?.output
     let levels = levels(entry, known)

@@ -7,7 +7,8 @@ import Records
 /// The settings of a filter that translates requests, and what all such filters do: they read a body, and write the
 /// record of the translated one.
 struct RequestFilter {
-  let models: ModelTable
+  /// Nil: the built-in one.
+  let models: ModelTable?
   let maxTokens: Int
   let isStrict: Bool
   let cachesPrompts: Bool
@@ -40,8 +41,8 @@ struct RequestFilter {
 
   func translator(_ request: JSON, _ names: FieldNames, nodesLeft: Int) -> RequestTranslator {
     RequestTranslator(
-      request, names, capabilities: models.capabilities(of: request["model"]?.string ?? ""), maxTokens: maxTokens,
-      nodesLeft: nodesLeft)
+      request, names, capabilities: (models ?? .known).capabilities(of: request["model"]?.string ?? ""),
+      maxTokens: maxTokens, nodesLeft: nodesLeft)
   }
 
   func write(_ made: consuming Translated, of line: Line, to out: inout Output) throws(APIError) {

@@ -27,7 +27,7 @@ struct Resp2Anth: FilterCommand {
 
   func filter() throws(Failure) -> ResponsesRequestToMessages {
     ResponsesRequestToMessages(
-      models: try options.models.table(), maxTokens: options.maxTokens, isStrict: options.strict,
+      models: try options.models.givenTable(), maxTokens: options.maxTokens, isStrict: options.strict,
       cachesPrompts: options.promptCache == .auto)
   }
 }
