@@ -2,10 +2,11 @@
 """OpenAI's Responses API in the document: its paths, and what of the SDK's types the proxy takes and gives."""
 from __future__ import annotations
 
-from typing import Any, Callable, Union
+from typing import Any, Callable, Union, get_args
 
 import openai.types.responses as types
 from openai.types.responses import input_token_count_params, input_token_count_response, response_create_params, response_item_list
+from openai.types.responses.response_includable import ResponseIncludable
 
 Json = dict[str, Any]
 PLACE = "#/components/schemas/"
@@ -82,6 +83,10 @@ PARAMETERS: Json = {
                     "schema": {"type": "integer", "minimum": 1, "maximum": 100}, "description": "How many to list; else 20."},
     "items-order": {"name": "order", "in": "query", "required": False, "schema": {"enum": ["asc", "desc"]},
                     "description": "The order of the list; else `desc`."},
+    "response-include": {
+        "name": "include", "in": "query", "required": False,
+        "schema": {"type": "array", "items": {"enum": get_args(ResponseIncludable)}},
+        "description": "What to give beside the rest. The proxy keeps `reasoning.encrypted_content`. `x-proxy-loss` names any other."},
 }
 
 
@@ -89,6 +94,7 @@ def paths(place: str, suffix: str, d: Any) -> Json:
     """The paths below one base URL; the last argument is the module of the document."""
     errors = {name: d.relay_errors("OpenAI", takes_body=name == "post") for name in ("get", "post")}
     which = [d.ref("parameters", "response-id")]
+    read = [*which, d.ref("parameters", "response-include")]
     listed = [d.ref("parameters", f"items-{name}") for name in ("after", "limit", "order")]
 
     def one(name: str, summary: str, gives: str, method: str, **more: Any) -> Json:
@@ -107,11 +113,11 @@ def paths(place: str, suffix: str, d: Any) -> Json:
             "countInputTokens", "How many tokens the input of a response has", "Responses.InputTokenCountResponse", "post",
             requestBody=d.body(d.schema("Responses.InputTokenCountParams"))),
         f"{place}/responses/{{id}}":
-            one("getResponse", "A response that is kept", "Responses.Response", "get", parameters=which)
+            one("getResponse", "A response that is kept", "Responses.Response", "get", parameters=read)
             | one("deleteResponse", "Forgets a response", "Responses.Deleted", "delete", parameters=which),
         f"{place}/responses/{{id}}/input_items": one(
             "listInputItems", "The input of a response that is kept", "Responses.ResponseItemList", "get",
-            parameters=which + listed),
+            parameters=read + listed),
         f"{place}/responses/{{id}}/cancel": {"post": d.operation(
             "responses", "cancelResponse" + suffix, "Refused: only responses in the background can be cancelled, and there are none",
             errors["get"], parameters=which)},
