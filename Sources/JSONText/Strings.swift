@@ -98,29 +98,33 @@ package func unescape(_ inside: ByteSlice, into room: UnsafeMutablePointer<UInt8
   var at = 0
   var put = 0
   while true {
-    // Escapes stand close together in JSON within JSON: eight bytes are copied before it is known how many of them are
+    // Escapes stand close together in JSON within JSON: sixteen bytes are copied before it is known how many of them are
     // plain. There is room for them, as no more was put than was taken.
-    while inside.count - at >= 8 {
-      let eight = source.loadUnaligned(fromByteOffset: at, as: UInt64.self)
-      target.storeBytes(of: eight, toByteOffset: put, as: UInt64.self)
-      let plain = Scan.plainBytes(eight)
-      at += plain
-      put += plain
-      if plain < 8 { break }
+    var plain = 16
+    while plain == 16, inside.count - at >= 16 {
+      let sixteen = source.loadUnaligned(fromByteOffset: at, as: SIMD2<UInt64>.self)
+      target.storeBytes(of: sixteen, toByteOffset: put, as: SIMD2<UInt64>.self)
+      plain = Scan.plainOfSixteen(source + at)
+      at &+= plain
+      put &+= plain
     }
-    while at < inside.count, inside[at] >= 0x20, inside[at] != 0x22, inside[at] != 0x5C {
+    while plain == 16, at < inside.count, inside[at] >= 0x20, inside[at] != 0x22, inside[at] != 0x5C {
       room[put] = inside[at]
-      at += 1
-      put += 1
+      at &+= 1
+      put &+= 1
     }
     let stop = at
     guard stop < inside.count else { return put }
     guard inside[stop] == UInt8(ascii: "\\"), stop + 1 < inside.count else { return nil }
-    at = stop + 2
-    switch inside[stop + 1] {
-    case UInt8(ascii: "\""): room[put] = 0x22
-    case UInt8(ascii: "\\"): room[put] = 0x5C
-    case UInt8(ascii: "/"): room[put] = 0x2F
+    at = stop &+ 2
+    let escape = inside[stop &+ 1]
+    // Most escapes of JSON within JSON are quotes: a comparison costs less than a jump by a table.
+    if escape == UInt8(ascii: "\"") || escape == UInt8(ascii: "\\") || escape == UInt8(ascii: "/") {
+      room[put] = escape
+      put &+= 1
+      continue
+    }
+    switch escape {
     case UInt8(ascii: "n"): room[put] = 0x0A
     case UInt8(ascii: "r"): room[put] = 0x0D
     case UInt8(ascii: "t"): room[put] = 0x09
@@ -139,7 +143,7 @@ package func unescape(_ inside: ByteSlice, into room: UnsafeMutablePointer<UInt8
       put += encode(scalar, into: room + put) - 1
     default: return nil
     }
-    put += 1
+    put &+= 1
   }
 }
 

@@ -18,7 +18,7 @@ struct AskedModel {
   private(set) var routing: String?
 
   /// The longest name that is taken apart, in bytes.
-  private static let longest = 256
+  static let longest = 256
 
   init(_ name: String) {
     candidates = [name]

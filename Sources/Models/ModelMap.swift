@@ -10,6 +10,10 @@ package struct ModelMap: RecordFilter {
 
   private let table: ModelTable
   private let defaultModel: String
+  /// The latest names and what they stand for. To compare a name with all patterns takes most of the time of a small request.
+  private var resolutions: [String: ModelTable.Resolution] = [:]
+  /// How many names are kept.
+  private static let mostResolutions = 64
 
   package init(_ table: ModelTable, defaultModel: String? = nil) {
     self.table = table
@@ -90,14 +94,19 @@ package struct ModelMap: RecordFilter {
     .openai: ("reasoning_effort", #""medium""#), .responses: ("reasoning", #"{"effort":"medium"}"#),
   ]
 
-  private func resolve(_ asked: String) -> ModelTable.Resolution {
-    let resolved = table.resolve(asked)
+  private mutating func resolve(_ asked: String) -> ModelTable.Resolution {
+    if let kept = resolutions[asked] { return kept }
+    var resolved = table.resolve(asked)
     // Clients whose settings want some name send this one.
-    return resolved.model == "default" ? ModelTable.Resolution(model: defaultModel) : resolved
+    if resolved.model == "default" { resolved = ModelTable.Resolution(model: defaultModel) }
+    if resolutions.count == Self.mostResolutions { resolutions.removeAll() }
+    // A name of any length may come.
+    if asked.utf8.count <= AskedModel.longest { resolutions[asked] = resolved }
+    return resolved
   }
 
   /// Puts the effective name into a request that asks about one model.
-  private func resolveID(_ line: Line, to out: inout Output) {
+  private mutating func resolveID(_ line: Line, to out: inout Output) {
     guard let id = Scan.plainString(line.ctx.flatMap { Scan.member("model_id", of: $0) }) else {
       return out.forward(line)
     }

@@ -22,7 +22,7 @@ package final class Chain {
     let setting: StageSetting
   }
 
-  private var steps: [any ChainStep] = []
+  private var steps: [ChainStep] = []
   private(set) var backend: BackendPart?
   /// The first stage that still takes something: all before it have ended by a failure, or one after them has.
   private(set) var firstAlive = 0
@@ -38,10 +38,10 @@ package final class Chain {
 
   package var count: Int { steps.count }
 
-  func append<Filter: RecordFilter>(_ filter: Filter, of command: some StageCommand, log: Log, defaultContext: String) {
+  func append(_ filter: any RecordFilter, of command: some StageCommand, log: Log, defaultContext: String) {
     let run = Run(filter, defaultContext: defaultContext, isStrict: command.common.strictInput)
     let setting = StageSetting(index: steps.count, maxNodes: command.maxNodes)
-    steps.append(FilterStep(run, setting: setting, log: log))
+    steps.append(ChainStep(run, setting: setting, log: log))
   }
 
   func append(
@@ -52,7 +52,7 @@ package final class Chain {
       BackendTaker(backend: made, port: port), defaultContext: defaultContext, isStrict: command.common.strictInput)
     let setting = StageSetting(index: steps.count, maxNodes: command.maxNodes)
     backend = BackendPart(index: steps.count, backend: made, port: port, reactor: reactor, setting: setting)
-    steps.append(FilterStep(run, port: port, setting: setting, log: log))
+    steps.append(ChainStep(run, port: port, setting: setting, log: log))
   }
 
   /// Runs the stages between standard input and standard output, until all is done.

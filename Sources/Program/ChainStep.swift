@@ -5,39 +5,6 @@ import Jansson
 import Logs
 import Records
 
-/// One stage of a ``Chain``, whatever its filter.
-protocol ChainStep: AnyObject {
-  var log: Log { get }
-
-  /// Whether it takes more now; what it can't take yet is kept.
-  var isReady: Bool { get }
-
-  /// Takes what the stage before it wrote; lending, it may hand lines of that over as they stand there.
-  func feed(_ bytes: ByteSlice, lending: Bool) throws(Failure)
-
-  /// Takes what standard input has; false at its end.
-  func read(lending: Bool) throws(Failure) -> Bool
-
-  /// Takes what was kept.
-  func resume() throws(Failure)
-
-  /// Takes the end of its input.
-  func finish() throws(Failure)
-
-  /// Writes its log lines, and hands over the records that it has written, with whether their memory is given back then.
-  func handOver(to taker: (ByteSlice, _ isGivenBack: Bool) -> Void)
-
-  /// Hands over the lines that it has lent, and no others.
-  func handOverLent(to taker: (ByteSlice) -> Void)
-
-  /// Exchanges its buffer for records for another one, if nothing is in it and it gets the larger one, or the smaller one.
-  func exchange(_ buffer: inout Bytes, forLarger: Bool)
-
-  /// Keeps large buffers, or has taken a large record.
-  var keepsMuch: Bool { get }
-  func giveBack()
-}
-
 /// What a stage's work depends on beside its filter.
 struct StageSetting {
   /// Its place in the chain.
@@ -52,28 +19,31 @@ struct StageSetting {
   }
 }
 
-/// A filter as a stage.
-final class FilterStep<Filter: RecordFilter>: ChainStep {
+/// One stage of a ``Chain``: a filter, or a backend.
+final class ChainStep {
   let log: Log
-  private var run: Run<Filter>
+  private var run: Run
   /// What a backend writes later than it takes its requests.
   private let port: Port?
   private let setting: StageSetting
 
-  init(_ run: consuming Run<Filter>, port: Port? = nil, setting: StageSetting, log: Log) {
+  init(_ run: consuming Run, port: Port? = nil, setting: StageSetting, log: Log) {
     self.run = run
     self.port = port
     self.setting = setting
     self.log = log
   }
 
+  /// Whether it takes more now; what it can't take yet is kept.
   var isReady: Bool { run.filter.isReady }
 
+  /// Takes what the stage before it wrote; lending, it may hand lines of that over as they stand there.
   func feed(_ bytes: ByteSlice, lending: Bool) throws(Failure) {
     setting.enter()
     try run.take(lines: bytes, lending: lending)
   }
 
+  /// Takes what standard input has; false at its end.
   func read(lending: Bool) throws(Failure) -> Bool {
     let index = setting.index
     setting.enter()
@@ -85,16 +55,19 @@ final class FilterStep<Filter: RecordFilter>: ChainStep {
     }
   }
 
+  /// Takes what was kept.
   func resume() throws(Failure) {
     setting.enter()
     try run.resume()
   }
 
+  /// Takes the end of its input.
   func finish() throws(Failure) {
     setting.enter()
     try run.finish()
   }
 
+  /// Writes its log lines, and hands over the records that it has written, with whether their memory is given back then.
   func handOver(to taker: (ByteSlice, _ isGivenBack: Bool) -> Void) {
     writeNotes(&run.output)
     handOverLent { taker($0, false) }
@@ -104,6 +77,7 @@ final class FilterStep<Filter: RecordFilter>: ChainStep {
     Self.handOver(&port.output, to: taker)
   }
 
+  /// Hands over the lines that it has lent, and no others.
   func handOverLent(to taker: (ByteSlice) -> Void) {
     guard !run.output.lent.isEmpty else { return }
     taker(run.output.lent)
@@ -122,6 +96,7 @@ final class FilterStep<Filter: RecordFilter>: ChainStep {
     output.bytes.removeAll(keeping: Limits.keptBuffer)
   }
 
+  /// Exchanges its buffer for records for another one, if nothing is in it and it gets the larger one, or the smaller one.
   func exchange(_ buffer: inout Bytes, forLarger: Bool) {
     guard run.output.bytes.isEmpty, (buffer.room > run.output.bytes.room) == forLarger else { return }
     let own = run.output.bytes.take()
@@ -129,6 +104,7 @@ final class FilterStep<Filter: RecordFilter>: ChainStep {
     buffer = own
   }
 
+  /// Keeps large buffers, or has taken a large record.
   var keepsMuch: Bool { run.keepsMuch || port?.output.keepsMuch == true }
 
   func giveBack() {

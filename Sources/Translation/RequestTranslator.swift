@@ -59,8 +59,9 @@ struct RequestTranslator {
   /// The value of a field by its path, such as `text.format`.
   func field(at path: String) -> JSON? {
     var value = request
-    for name in path.split(separator: ".") {
-      guard let inner = value[String(name)], !inner.isNull else { return nil }
+    // In bytes, because a split into characters takes a fifth of the time of a small request.
+    for name in path.utf8.split(separator: UInt8(ascii: ".")) {
+      guard let inner = value[String(Substring(name))], !inner.isNull else { return nil }
       value = inner
     }
     return value
