@@ -27,10 +27,10 @@ def line(value: object) -> str:
     return json.dumps(value, separators=(",", ":")) + "\n"
 
 
-def deltas(dialect: str = "openai") -> str:
+def deltas(dialect: str = "openai", **more: str) -> str:
     """Answers of many requests, interleaved: text deltas of 30 bytes, as they come from a backend."""
     ctx = {"op": "messages", "dialect": dialect, "http": {"time": 1_700_000_000_000_000},
-           "model": {"asked": "gpt-4o", "effective": "claude-sonnet-5-5"}}
+           "model": {"asked": "gpt-4o", "effective": "claude-sonnet-5-5"}} | more
     rids = [f"r{number:013d}" for number in range(STREAMS)]
     text = [line({"rid": rid, "ctx": ctx, "begin": {"status": 200, "headers": {}}}) for rid in rids]
     start = {"type": "message_start", "message": {"id": "msg_01", "model": "m", "usage": {"input_tokens": 3, "output_tokens": 1}}}
@@ -83,10 +83,14 @@ def run(command: list[str], file: Path) -> tuple[float, int]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss
 
 
-REQUEST_SIDE, ANSWER_SIDE = ("model-map", "oai2anth"), ("anth2oai", "sse-encode")
+# What is measured on each input; requests are for the filters before the backend.
+REQUEST_SIDE = ("model-map", "oai2anth")
+ANSWER_SIDE = {"text deltas": "anth2oai", "text deltas of responses": "anth2resp", "text deltas, translated": "sse-encode"}
 CASES: dict[str, tuple[Callable[[], str], int]] = {
     "text deltas": (deltas, 1),
     "text deltas of responses": (lambda: deltas("responses"), 1),
+    # Without the mark of a translator, sse-encode would refuse each answer.
+    "text deltas, translated": (lambda: deltas(translated="openai"), 1),
     "requests of 2 KB": (lambda: request(2_000), 10_000),
     "requests of 200 KB": (lambda: request(200_000), 200),
     "requests with an image of 5 MB": (lambda: image_request(5_000_000), 12),
@@ -106,11 +110,11 @@ def main() -> None:
         yardstick = folder / "parse_and_dump"
         subprocess.run(["cc", "-O2", "-o", yardstick, Path(__file__).with_name("parse_and_dump.c"), "-ljansson"], check=True)
         commands = {"cat": ["cat"], "jq -c .": ["jq", "-c", "."], "C with Jansson": [str(yardstick)]}
-        commands |= {name: [str(programs / name)] for name in (*REQUEST_SIDE, "anth2resp", *ANSWER_SIDE)}
+        commands |= {name: [str(programs / name)] for name in (*REQUEST_SIDE, *ANSWER_SIDE.values())}
         print(f"{os.cpu_count()} cores, medians of {runs} runs in turn, CPU time of the whole process.\n")
         for title, (_, times) in CASES.items():
-            is_answer = title.startswith("text deltas")
-            ours = ("anth2resp",) if title == "text deltas of responses" else ANSWER_SIDE if is_answer else REQUEST_SIDE
+            is_answer = title in ANSWER_SIDE
+            ours = (ANSWER_SIDE[title],) if is_answer else REQUEST_SIDE
             chosen = [name for name in commands if name in ours or name in ("cat", "jq -c .", "C with Jansson")]
             file = folder / "in"
             # By another process: a child's peak memory begins with that of the process that started it.

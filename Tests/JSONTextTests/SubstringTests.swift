@@ -23,4 +23,24 @@ struct SubstringTests {
     #expect("grün, blau, rot".dropFirst(6).before(", ") == "blau")
     #expect("grün".before(", ") == nil)
   }
+
+  @Test("a search finds what a naive one finds, at each place of a text and for each length")
+  func likeANaiveSearch() {
+    var random = SystemRandomNumberGenerator()
+    var found = 0
+    for _ in 0..<20_000 {
+      // Few letters, so that parts of what is wanted stand everywhere.
+      let text = String(
+        decoding: (0..<Int.random(in: 0...70, using: &random)).map { _ in UInt8.random(in: 97...98) }, as: UTF8.self)
+      let wanted = String(
+        decoding: (0..<Int.random(in: 0...9, using: &random)).map { _ in UInt8.random(in: 97...98) }, as: UTF8.self)
+      let first = (0...text.utf8.count).first { text.utf8.dropFirst($0).starts(with: wanted.utf8) }
+      #expect(text.mentions(wanted) == (first != nil), "\(wanted) in \(text)")
+      if let first, !wanted.isEmpty {
+        #expect(text.before(wanted).map(String.init) == String(text.prefix(first)), "\(wanted) in \(text)")
+        found += 1
+      }
+    }
+    #expect(found > 1_000)
+  }
 }
