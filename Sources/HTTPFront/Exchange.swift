@@ -116,13 +116,21 @@ final class Exchange {
   var isOld: Bool { head.version.major == 1 && head.version.minor == 0 }
   var isHead: Bool { head.method == .HEAD }
 
+  /// Room for what follows the body in its record, in bytes.
+  static let endOfRecord = 8
+
   /// Takes the next bytes of the body into the record.
   ///
   /// - Throws: where it can't be JSON.
   func take(_ body: ByteBuffer) throws(JSONCheck.Fault) {
     guard check != nil else { return }
-    bodyBytes += body.readableBytes
     let taken = record.readableBytes
+    if record.writableBytes < body.readableBytes, bodyLeft >= body.readableBytes {
+      // Much has come, so the rest gets its memory at once: to double it would move what came, more than once.
+      record.reserveCapacity(taken + bodyLeft + Self.endOfRecord)
+      record.withVeryUnsafeMutableBytes { preferHugePages($0) }
+    }
+    bodyBytes += body.readableBytes
     record.writeImmutableBuffer(body)
     var fault: JSONCheck.Fault?
     record.withUnsafeMutableReadableBytes { bytes in

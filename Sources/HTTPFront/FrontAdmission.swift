@@ -197,7 +197,7 @@ extension Front {
       peer: exchange.peer, key: exchange.key, time: microseconds(), into: &head)
     let length = exchange.head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
     exchange.bodyLength = length
-    exchange.record.reserveCapacity(head.count + min(length, 1 << 20) + 8)
+    exchange.record.reserveCapacity(head.count + min(length, 1 << 20) + Exchange.endOfRecord)
     exchange.record.writeBytes(head.slice)
   }
 

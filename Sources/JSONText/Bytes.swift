@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import CBytes
 import Glibc
 
 /// Bytes that someone else owns: valid only as long as the owner says.
@@ -52,6 +53,7 @@ package struct Bytes: ~Copyable {
     guard let moved = realloc(storage, wanted) else { fatalError("out of memory for \(wanted) bytes") }
     storage = moved.assumingMemoryBound(to: UInt8.self)
     capacity = wanted
+    preferHugePages(UnsafeMutableRawBufferPointer(start: moved, count: wanted))
   }
 
   @inlinable
@@ -181,4 +183,9 @@ extension UnsafeBufferPointer<UInt8> {
     else { return nil }
     return UnsafeRawPointer(hit) - UnsafeRawPointer(start)
   }
+}
+
+/// Asks the system to give a large piece of memory in large pages. A small piece stays as it is.
+package func preferHugePages(_ piece: UnsafeMutableRawBufferPointer) {
+  if piece.count >= 4 << 20 { cbytes_prefer_huge_pages(piece.baseAddress, piece.count) }
 }
