@@ -114,6 +114,61 @@ int clinux_read_signal(int fd) {
   return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
 }
 
+// The pipe of clinux_stop_signals, and the stop signal that came first.
+static int stop_pipe[2] = {-1, -1};
+static volatile sig_atomic_t stop_signal;
+
+static void take_stop(int number) {
+  int kept = errno;
+  unsigned char byte = (unsigned char)number;
+  if (write(stop_pipe[1], &byte, 1) < 0) { /* It is full: the reader has enough to do. */ }
+  if (number != SIGHUP) {
+    if (stop_signal == 0) stop_signal = number;
+    // A write that begins just now would wait for its reader without an end, so it is interrupted once more.
+    alarm(1);
+  }
+  errno = kept;
+}
+
+static void interrupt_again(int number) {
+  (void)number;
+  alarm(1);
+}
+
+static int mask_stop_signals(int how) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGALRM);
+  return sigprocmask(how, &set, NULL);
+}
+
+int clinux_stop_signals(void) {
+  if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return -1;
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = interrupt_again;
+  if (sigaction(SIGALRM, &action, NULL) != 0) return -1;
+  action.sa_handler = take_stop;
+  if (sigaction(SIGTERM, &action, NULL) != 0 || sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGHUP, &action, NULL) != 0)
+    return -1;
+  return mask_stop_signals(SIG_UNBLOCK) == 0 ? stop_pipe[0] : -1;
+}
+
+void clinux_hold_stop_signals(void) {
+  mask_stop_signals(SIG_BLOCK);
+  alarm(0);
+}
+
+int clinux_read_stop_signal(int fd) {
+  unsigned char byte;
+  return read(fd, &byte, 1) == 1 ? byte : 0;
+}
+
+int clinux_is_stopped(void) { return stop_signal != 0; }
+
 void clinux_adopt_orphans(void) { prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L); }
 
 void clinux_hold(pid_t pid) {

@@ -37,11 +37,10 @@ final class BackendRunner {
   func serve() throws(Failure) {
     // A reader that went away shows as EPIPE, so that the children are ended and not orphaned.
     signal(SIGPIPE, SIG_IGN)
-    let signals = clinux_signalfd([SIGTERM, SIGINT, SIGHUP], 3)
-    guard signals >= 0 else { throw Failure(.system, "signalfd: \(StandardIO.text(of: errno))") }
-    defer { close(signals) }
+    let signals = clinux_stop_signals()
+    guard signals >= 0 else { throw Failure(.system, "signals can't be taken: \(StandardIO.text(of: errno))") }
     reactor.watch(signals, for: .readable) { [unowned self] _ in
-      let signal = clinux_read_signal(signals)
+      let signal = clinux_read_stop_signal(signals)
       if signal > 0, signal != SIGHUP || !backend.reload() { reactor.stop() }
     }
     reactor.beforeWaiting = { [unowned self] in
@@ -55,6 +54,7 @@ final class BackendRunner {
     }
     _ = reactor.after(milliseconds: Limits.startTime) { Memory.releaseCode() }
     reactor.run()
+    clinux_hold_stop_signals()
     reactor.beforeWaiting = {}
     backend.stop()
     if let failure { throw failure }
@@ -111,8 +111,8 @@ final class BackendRunner {
       chain.finish(before: chain.count)
       try chain.write()
     } catch {
-      // Whoever read us is gone: that ends a pipe quietly.
-      if error.errno != EPIPE { failure = error }
+      // Whoever read us is gone, or a signal has stopped us while it did not read: both end a pipe quietly.
+      if error.errno != EPIPE, error.errno != EINTR { failure = error }
     }
     reactor.stop()
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import CLinux
 import Glibc
 import JSONText
 import Records
@@ -28,6 +29,8 @@ package enum StandardIO {
 
   /// Writes everything, waiting where it must.
   ///
+  /// - Throws: with `EINTR` where SIGTERM or SIGINT came while it waited, in a process that takes them by
+  ///   `clinux_stop_signals`.
   /// - Parameter forgetting: nobody needs the bytes afterwards. Written memory goes back to the system
   ///   piece by piece, as the reader's copy of a large record grows.
   package static func write(_ bytes: ByteSlice, forgetting: Bool = false) throws(Failure) {
@@ -42,9 +45,11 @@ package enum StandardIO {
       let count = Glibc.write(STDOUT_FILENO, bytes.baseAddress! + at, forgetting ? min(left, Limits.ownBuffer) : left)
       if count >= 0 {
         at += count
-      } else if errno == EAGAIN {
-        wait(STDOUT_FILENO, Int16(POLLOUT))
-      } else if errno != EINTR {
+      } else if errno == EAGAIN || errno == EINTR {
+        if errno == EAGAIN { wait(STDOUT_FILENO, Int16(POLLOUT)) }
+        // A signal that is to stop this process must not wait for the reader.
+        if clinux_is_stopped() != 0 { throw Failure(.io, "stopped while stdout was full", errno: EINTR) }
+      } else {
         throw Failure(.io, "stdout can't be written: \(text(of: errno))", errno: errno)
       }
     }

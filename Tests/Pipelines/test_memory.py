@@ -272,6 +272,18 @@ def test_a_stage_by_itself_refuses_too_many_values(program):
     assert records[0]["error"]["body"]["error"]["type"] == "request_too_large"
 
 
+@pytest.mark.parametrize("program", ["model-map", "oai2anth", "resp2anth", "claude-echo"])
+def test_the_limit_of_a_body_is_not_that_of_the_model_table(program: str) -> None:
+    """A table, built in or the owner's, is larger than some bodies may be."""
+    dialect, body = ("responses", {"input": "hi"}) if program == "resp2anth" else (
+        "openai", {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9})
+    record = json.dumps({"rid": "r1", "ctx": {"op": "messages", "dialect": dialect}, "request": {"model": "gpt-4o"} | body})
+    for limit in ([] if program == "model-map" else ["--max-nodes", "16"]), []:
+        made = subprocess.run([PROGRAMS / program, *limit], input=record + "\n", capture_output=True, text=True, timeout=20)
+        assert (made.returncode, made.stderr) == (0, ""), made
+        assert not any("error" in json.loads(line) for line in made.stdout.splitlines()), made.stdout
+
+
 @pytest.mark.parametrize("value", VALUES)
 def test_a_stage_by_itself_counts_as_the_front(value: Any) -> None:
     for count, kind in ((1000, "request"), (1001, "error")):
