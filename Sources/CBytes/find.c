@@ -4,16 +4,16 @@
 #include <string.h>
 
 #ifdef __SSE2__
-// What is looked for is a member's name, in quotes or not. The C library's memmem takes many instructions for each byte of the
-// text. Here two bytes of the name are compared with sixteen places at once, and the rest only where both are equal.
+// Callers search for a member's name, with or without quotes. The C library's memmem needs many instructions for each byte of
+// the text. This function compares two bytes of the name with sixteen places at once, and the rest only where both are equal.
 const void *cbytes_find(const void *text, size_t length, const void *wanted, size_t count) {
   if (count == 0 || length < count) return NULL;
-  // A long name could be compared in vain at each place.
+  // For a long name, a full comparison at each place that looks right could take too long.
   if (count < 2 || count > 32) return memmem(text, length, wanted, count);
   const unsigned char *name = wanted, *at = text;
-  // A name's quotes are more frequent than what is in them.
+  // Not the quotes, because they are more frequent than the letters of a name.
   const size_t one = count < 4 ? 0 : 1, other = count - 1 - one;
-  // Where it can begin: the loads below stay within the text, because the name ends within it.
+  // The end of the places where the name can begin. The loads stay within the text, because the name has room there.
   const unsigned char *end = at + (length - count) + 1;
   for (; end - at >= 16; at += 16) {
     typedef unsigned char bytes __attribute__((vector_size(16)));

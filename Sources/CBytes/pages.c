@@ -6,7 +6,9 @@
 
 void cbytes_prefer_huge_pages(void *start, size_t length) {
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-  uintptr_t from = ((uintptr_t)start + page - 1) & ~(page - 1), to = ((uintptr_t)start + length) & ~(page - 1);
+  // With the pages at both ends, which hold the allocator's own words too. Otherwise one mapping would become two, and the system
+  // could not enlarge the piece in its place.
+  uintptr_t from = (uintptr_t)start & ~(page - 1), to = ((uintptr_t)start + length + page - 1) & ~(page - 1);
   // Where it is refused, small pages serve as well.
-  if (to > from) madvise((void *)from, to - from, MADV_HUGEPAGE);
+  madvise((void *)from, to - from, MADV_HUGEPAGE);
 }

@@ -37,10 +37,16 @@ void clinux_forget(void *start, size_t length) {
   if (to > from) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
-// A segment that may be written has pages that exist nowhere else: the loader has written addresses into them.
+// Writable segments are left out: the loader has written addresses into them, which stand in no file.
 static int release_unwritable(struct dl_phdr_info *object, size_t size, void *unused) {
   (void)size, (void)unused;
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  // An old library may have such addresses in its code too (text relocations).
+  for (int i = 0; i < object->dlpi_phnum; i++) {
+    if (object->dlpi_phdr[i].p_type != PT_DYNAMIC) continue;
+    for (const ElfW(Dyn) *entry = (const void *)(object->dlpi_addr + object->dlpi_phdr[i].p_vaddr); entry->d_tag != DT_NULL; entry++)
+      if (entry->d_tag == DT_TEXTREL || (entry->d_tag == DT_FLAGS && entry->d_un.d_val & DF_TEXTREL)) return 0;
+  }
   for (int i = 0; i < object->dlpi_phnum; i++) {
     const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
     if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
@@ -95,8 +101,9 @@ int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const e
     _exit(127);
   }
   int failure = child < 0 ? errno : error;
-  sigprocmask(SIG_SETMASK, &before, NULL);
+  // While no signal can interrupt it: the child is on its way out.
   if (child > 0 && failure != 0) waitpid(child, NULL, 0);
+  sigprocmask(SIG_SETMASK, &before, NULL);
   *pid = child;
   return failure;
 }
@@ -114,24 +121,26 @@ int clinux_read_signal(int fd) {
   return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
 }
 
-// The pipe of clinux_stop_signals, and the stop signal that came first.
+// The pipe of clinux_stop_signals, whether SIGTERM or SIGINT has come, and whether a second has passed since then.
 static int stop_pipe[2] = {-1, -1};
-static volatile sig_atomic_t stop_signal;
+static volatile sig_atomic_t stop_came, stop_overdue;
 
 static void take_stop(int number) {
   int kept = errno;
   unsigned char byte = (unsigned char)number;
-  if (write(stop_pipe[1], &byte, 1) < 0) { /* It is full: the reader has enough to do. */ }
-  if (number != SIGHUP) {
-    if (stop_signal == 0) stop_signal = number;
-    // A write that begins just now would wait for its reader without an end, so it is interrupted once more.
+  if (write(stop_pipe[1], &byte, 1) < 0) { /* The pipe is full, so its reader wakes up anyway. */ }
+  if (number != SIGHUP && !stop_came) {
+    stop_came = 1;
     alarm(1);
   }
   errno = kept;
 }
 
-static void interrupt_again(int number) {
+static void tell_overdue(int number) {
   (void)number;
+  if (!stop_came) return;
+  stop_overdue = 1;
+  // A write that begins right after a look at stop_overdue would still wait, so it is interrupted each second.
   alarm(1);
 }
 
@@ -149,7 +158,7 @@ int clinux_stop_signals(void) {
   if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return -1;
   struct sigaction action;
   memset(&action, 0, sizeof action);
-  action.sa_handler = interrupt_again;
+  action.sa_handler = tell_overdue;
   if (sigaction(SIGALRM, &action, NULL) != 0) return -1;
   action.sa_handler = take_stop;
   if (sigaction(SIGTERM, &action, NULL) != 0 || sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGHUP, &action, NULL) != 0)
@@ -167,7 +176,7 @@ int clinux_read_stop_signal(int fd) {
   return read(fd, &byte, 1) == 1 ? byte : 0;
 }
 
-int clinux_is_stopped(void) { return stop_signal != 0; }
+int clinux_is_overdue(void) { return stop_overdue; }
 
 void clinux_adopt_orphans(void) { prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L); }
 

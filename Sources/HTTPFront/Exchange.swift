@@ -116,7 +116,7 @@ final class Exchange {
   var isOld: Bool { head.version.major == 1 && head.version.minor == 0 }
   var isHead: Bool { head.method == .HEAD }
 
-  /// Room for what follows the body in its record, in bytes.
+  /// The memory for the end of the record, after the body, in bytes.
   static let endOfRecord = 8
 
   /// Takes the next bytes of the body into the record.
@@ -126,8 +126,9 @@ final class Exchange {
     guard check != nil else { return }
     let taken = record.readableBytes
     if record.writableBytes < body.readableBytes, bodyLeft >= body.readableBytes {
-      // Much has come, so the rest gets its memory at once: to double it would move what came, more than once.
-      record.reserveCapacity(taken + bodyLeft + Self.endOfRecord)
+      // The rest of a body gets its memory in one or two steps, because each step moves what has come. No client gets more
+      // than eight times what it has sent.
+      record.reserveCapacity(taken + min(bodyLeft, 7 * taken) + Self.endOfRecord)
       record.withVeryUnsafeMutableBytes { preferHugePages($0) }
     }
     bodyBytes += body.readableBytes

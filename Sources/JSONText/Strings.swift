@@ -98,8 +98,8 @@ package func unescape(_ inside: ByteSlice, into room: UnsafeMutablePointer<UInt8
   var at = 0
   var put = 0
   while true {
-    // Escapes stand close together in JSON within JSON: sixteen bytes are copied before it is known how many of them are
-    // plain. There is room for them, as no more was put than was taken.
+    // Escapes stand close together in JSON within JSON. So sixteen bytes are copied before it is known how many of them are
+    // plain. They have room, because the output so far is never longer than the input so far.
     var plain = 16
     while plain == 16, inside.count - at >= 16 {
       let sixteen = source.loadUnaligned(fromByteOffset: at, as: SIMD2<UInt64>.self)

@@ -10,9 +10,9 @@ package struct ModelMap: RecordFilter {
 
   private let table: ModelTable
   private let defaultModel: String
-  /// The latest names and what they stand for. To compare a name with all patterns takes most of the time of a small request.
-  private var resolutions: [String: ModelTable.Resolution] = [:]
-  /// How many names are kept.
+  /// Names that are resolved already. To compare a name with all patterns takes most of the time of a small request.
+  private var resolutions: [[UInt8]: ModelTable.Resolution] = [:]
+  /// How many names are kept. When one more comes, all are dropped.
   private static let mostResolutions = 64
 
   package init(_ table: ModelTable, defaultModel: String? = nil) {
@@ -95,13 +95,16 @@ package struct ModelMap: RecordFilter {
   ]
 
   private mutating func resolve(_ asked: String) -> ModelTable.Resolution {
-    if let kept = resolutions[asked] { return kept }
+    // By bytes, as the table compares names.
+    let name = Array(asked.utf8)
+    if let kept = resolutions[name] { return kept }
     var resolved = table.resolve(asked)
     // Clients whose settings want some name send this one.
     if resolved.model == "default" { resolved = ModelTable.Resolution(model: defaultModel) }
+    // A client can send a name of any length, so long ones are not kept.
+    guard name.count <= AskedModel.longest else { return resolved }
     if resolutions.count == Self.mostResolutions { resolutions.removeAll() }
-    // A name of any length may come.
-    if asked.utf8.count <= AskedModel.longest { resolutions[asked] = resolved }
+    resolutions[name] = resolved
     return resolved
   }
 

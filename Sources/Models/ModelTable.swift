@@ -75,8 +75,7 @@ package struct ModelTable {
     return try ModelTable(parsing: bytes.slice, foreignNames: foreignNames)
   }
 
-  /// The capabilities of the models in the built-in table. It is read when they are first asked for, because a start does
-  /// not need them.
+  /// The built-in table, read once, at its first use: the start of a translator does not need it.
   package static let known: ModelTable = {
     do throws(Failure) { return try builtIn() } catch { fatalError(error.message) }
   }()
@@ -87,7 +86,7 @@ package struct ModelTable {
   package init(parsing text: ByteSlice, foreignNames: Bool = true) throws(Failure) {
     let root: JSON
     do throws(JSONError) {
-      // The owner's file, or the built-in one: what bounds the bodies of clients does not bound it.
+      // The limit of JSON values is for the bodies of requests, not for a table.
       var nodesLeft = Int.max
       root = try JSON.parse(text, nodesLeft: &nodesLeft)
     } catch {

@@ -21,6 +21,8 @@ final class BackendRunner {
   /// A large request came, and the backend has not been idle since.
   private var hasTakenMuch = false
   private var failure: Failure?
+  /// Standard output takes nothing more.
+  private var isOver = false
 
   init(_ chain: Chain, _ part: Chain.BackendPart) {
     self.chain = chain
@@ -38,7 +40,9 @@ final class BackendRunner {
     // A reader that went away shows as EPIPE, so that the children are ended and not orphaned.
     signal(SIGPIPE, SIG_IGN)
     let signals = clinux_stop_signals()
-    guard signals >= 0 else { throw Failure(.system, "signals can't be taken: \(StandardIO.text(of: errno))") }
+    guard signals >= 0 else {
+      throw Failure(.system, "can't install the signal handlers: \(StandardIO.text(of: errno))")
+    }
     reactor.watch(signals, for: .readable) { [unowned self] _ in
       let signal = clinux_read_stop_signal(signals)
       if signal > 0, signal != SIGHUP || !backend.reload() { reactor.stop() }
@@ -83,7 +87,7 @@ final class BackendRunner {
 
   /// Takes what waited for the answer to a bare request, and reads on only when nothing waits any more.
   private func takeHeld() {
-    guard failure == nil, chain.firstAlive <= index else { return }
+    guard !isOver, chain.firstAlive <= index else { return }
     if !isFinished { chain.resume(index) }
     let mayRead = chain.isReady(index) && !inputEnded
     if mayRead != isReading {
@@ -103,6 +107,7 @@ final class BackendRunner {
   }
 
   private func writeOutput() {
+    guard !isOver else { return }
     do throws(Failure) {
       try chain.write()
       // A failure of the backend or of a stage after it ends what comes before it.
@@ -111,8 +116,9 @@ final class BackendRunner {
       chain.finish(before: chain.count)
       try chain.write()
     } catch {
-      // Whoever read us is gone, or a signal has stopped us while it did not read: both end a pipe quietly.
+      // EPIPE: the reader has closed the pipe. EINTR: a signal came while the pipe was full. Both end it quietly.
       if error.errno != EPIPE, error.errno != EINTR { failure = error }
+      isOver = true
     }
     reactor.stop()
   }

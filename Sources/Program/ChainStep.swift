@@ -37,7 +37,7 @@ final class ChainStep {
   /// Whether it takes more now; what it can't take yet is kept.
   var isReady: Bool { run.filter.isReady }
 
-  /// Takes what the stage before it wrote; lending, it may hand lines of that over as they stand there.
+  /// Takes the output of the previous stage. With `lending` it may hand on unchanged lines without a copy.
   func feed(_ bytes: ByteSlice, lending: Bool) throws(Failure) {
     setting.enter()
     try run.take(lines: bytes, lending: lending)
@@ -55,7 +55,7 @@ final class ChainStep {
     }
   }
 
-  /// Takes what was kept.
+  /// Takes the input that it had to keep.
   func resume() throws(Failure) {
     setting.enter()
     try run.resume()
@@ -67,7 +67,7 @@ final class ChainStep {
     try run.finish()
   }
 
-  /// Writes its log lines, and hands over the records that it has written, with whether their memory is given back then.
+  /// Writes its log lines, then hands its records to `taker`, with whether their memory is given back afterwards.
   func handOver(to taker: (ByteSlice, _ isGivenBack: Bool) -> Void) {
     writeNotes(&run.output)
     handOverLent { taker($0, false) }
@@ -96,7 +96,7 @@ final class ChainStep {
     output.bytes.removeAll(keeping: Limits.keptBuffer)
   }
 
-  /// Exchanges its buffer for records for another one, if nothing is in it and it gets the larger one, or the smaller one.
+  /// Exchanges its output buffer, if that is empty, for another one: for a larger one with `forLarger`, else for a smaller one.
   func exchange(_ buffer: inout Bytes, forLarger: Bool) {
     guard run.output.bytes.isEmpty, (buffer.room > run.output.bytes.room) == forLarger else { return }
     let own = run.output.bytes.take()
@@ -104,7 +104,7 @@ final class ChainStep {
     buffer = own
   }
 
-  /// Keeps large buffers, or has taken a large record.
+  /// Whether it keeps large buffers, or has taken a large record.
   var keepsMuch: Bool { run.keepsMuch || port?.output.keepsMuch == true }
 
   func giveBack() {

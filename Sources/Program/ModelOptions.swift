@@ -16,7 +16,7 @@ package struct ModelOptions: ParsableArguments {
 
   package func table() throws(Failure) -> ModelTable {
     if let table = try givenTable() { return table }
-    return try ModelTable.builtIn(foreignNames: !noForeignNames)
+    return noForeignNames ? try ModelTable.builtIn(foreignNames: false) : .known
   }
 
   /// The table in the owner's file; nil without one.

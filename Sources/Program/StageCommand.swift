@@ -35,8 +35,6 @@ extension StageCommand {
   /// - Throws: the exit status, after the log line that says why.
   package func join(_ chain: Chain) throws(ExitCode) {
     let log = Log(program: Self.logName, level: common.logLevel)
-    // Files that it reads now have the bound of the bodies.
-    JSON.maxNodes = maxNodes
     clinux_enter_stage(Int32(truncatingIfNeeded: chain.count))
     do throws(Failure) {
       try append(to: chain, log: log)

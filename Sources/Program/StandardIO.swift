@@ -29,7 +29,7 @@ package enum StandardIO {
 
   /// Writes everything, waiting where it must.
   ///
-  /// - Throws: with `EINTR` where SIGTERM or SIGINT came while it waited, in a process that takes them by
+  /// - Throws: with `EINTR` where it still waits a second after SIGTERM or SIGINT, in a process that takes them by
   ///   `clinux_stop_signals`.
   /// - Parameter forgetting: nobody needs the bytes afterwards. Written memory goes back to the system
   ///   piece by piece, as the reader's copy of a large record grows.
@@ -38,7 +38,8 @@ package enum StandardIO {
     var forgotten = 0
     while at < bytes.count {
       if forgetting, at - forgotten >= Limits.ownBuffer {
-        Memory.forget(bytes.cut(forgotten, at))
+        // From the beginning: no large page goes back while a part of it is kept.
+        Memory.forget(bytes.cut(0, at))
         forgotten = at
       }
       let left = bytes.count - at
@@ -46,18 +47,20 @@ package enum StandardIO {
       if count >= 0 {
         at += count
       } else if errno == EAGAIN || errno == EINTR {
-        if errno == EAGAIN { wait(STDOUT_FILENO, Int16(POLLOUT)) }
-        // A signal that is to stop this process must not wait for the reader.
-        if clinux_is_stopped() != 0 { throw Failure(.io, "stopped while stdout was full", errno: EINTR) }
+        if errno == EAGAIN, wait(STDOUT_FILENO, Int16(POLLOUT)) { continue }
+        // A reader that reads gets the rest. For one that does not, a signal must not wait.
+        if clinux_is_overdue() != 0 { throw Failure(.io, "stopped while stdout was full", errno: EINTR) }
       } else {
         throw Failure(.io, "stdout can't be written: \(text(of: errno))", errno: errno)
       }
     }
   }
 
-  private static func wait(_ fd: Int32, _ events: Int16) {
+  /// False where a signal ended the wait.
+  @discardableResult
+  private static func wait(_ fd: Int32, _ events: Int16) -> Bool {
     var one = pollfd(fd: fd, events: events, revents: 0)
-    poll(&one, 1, -1)
+    return poll(&one, 1, -1) > 0
   }
 
   /// The content of a file that was named on the command line.

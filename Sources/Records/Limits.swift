@@ -16,7 +16,7 @@ package enum Limits {
   package static let keptBuffer = 16 << 20
   package static let keptTime = 1_000
 
-  /// How long after its start a program releases the code that only its start needed, in milliseconds.
+  /// How long a server or a backend waits before it releases the code that only its start needed, in milliseconds.
   package static let startTime = 1_000
 
   /// The largest buffer that stays for good, in bytes.

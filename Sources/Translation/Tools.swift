@@ -19,7 +19,7 @@ extension RequestTranslator {
     init(_ tool: JSON, _ path: String, namespace: String? = nil, replaces: Bool = false) {
       self.tool = tool
       self.path = path
-      // In bytes, because a path into characters costs as much as half of the tool.
+      // In bytes: to split the path into characters takes half as long as the rest of the translation of a tool.
       var isIndex = false
       field = String(
         decoding: path.utf8.filter { byte in

@@ -83,13 +83,13 @@ def run(command: list[str], file: Path) -> tuple[float, int]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss
 
 
-# What is measured on each input; requests are for the filters before the backend.
+# The filter that each input of answers measures. All other inputs measure the filters of REQUEST_SIDE.
 REQUEST_SIDE = ("model-map", "oai2anth")
 ANSWER_SIDE = {"text deltas": "anth2oai", "text deltas of responses": "anth2resp", "text deltas, translated": "sse-encode"}
 CASES: dict[str, tuple[Callable[[], str], int]] = {
     "text deltas": (deltas, 1),
     "text deltas of responses": (lambda: deltas("responses"), 1),
-    # Without the mark of a translator, sse-encode would refuse each answer.
+    # sse-encode refuses an answer that no translator has marked.
     "text deltas, translated": (lambda: deltas(translated="openai"), 1),
     "requests of 2 KB": (lambda: request(2_000), 10_000),
     "requests of 200 KB": (lambda: request(200_000), 200),

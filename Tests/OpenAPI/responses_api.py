@@ -86,7 +86,7 @@ PARAMETERS: Json = {
     "response-include": {
         "name": "include", "in": "query", "required": False,
         "schema": {"type": "array", "items": {"enum": get_args(ResponseIncludable)}},
-        "description": "What to give beside the rest. The proxy keeps `reasoning.encrypted_content`. `x-proxy-loss` names any other."},
+        "description": "More data to return. The proxy has `reasoning.encrypted_content`. The header `x-proxy-loss` lists all other values."},
 }
 
 

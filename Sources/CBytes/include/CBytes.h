@@ -8,8 +8,8 @@
 /// Finds the first place of some bytes in a text. Returns NULL if the text does not have them, or if they are empty.
 const void *cbytes_find(const void *text, size_t length, const void *wanted, size_t count);
 
-/// Asks the system to give a piece of memory in pages of 2 MiB. Each page of 4 KiB takes the system a fault of its own at its
-/// first use, which is a quarter of its time for a large body.
+/// Asks the system for pages of 2 MiB in a piece of memory. With pages of 4 KiB a large body causes a page fault for each 4 KiB.
+/// The piece has a mapping of its own, as malloc makes it for each large size.
 void cbytes_prefer_huge_pages(void *start, size_t length);
 
 #ifdef __SSE2__

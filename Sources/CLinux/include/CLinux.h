@@ -40,19 +40,18 @@ int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const e
 /// A descriptor that delivers the n signals given, which are blocked in this thread; -1 with errno.
 int clinux_signalfd(const int *signals, int n);
 
-/// A descriptor that delivers SIGTERM, SIGINT and SIGHUP to clinux_read_stop_signal; -1 with errno. For a process that also
-/// makes calls that may wait, such as a write to a full pipe: each of the first two signals interrupts such a call with
-/// EINTR, at once and then each second.
+/// Returns a descriptor for SIGTERM, SIGINT and SIGHUP, which clinux_read_stop_signal reads; -1 with errno. They also interrupt
+/// a call that waits, such as a write to a full pipe, with EINTR. After SIGTERM or SIGINT this happens again every second.
 int clinux_stop_signals(void);
 
-/// Blocks those signals from here on: what is done now waits for children, and nothing may interrupt it.
+/// Blocks these signals. The process now waits for its children, and no signal may interrupt that.
 void clinux_hold_stop_signals(void);
 
 /// Reads one signal number from that descriptor, 0 when there is none.
 int clinux_read_stop_signal(int fd);
 
-/// Whether SIGTERM or SIGINT has come.
-int clinux_is_stopped(void);
+/// Whether a second has passed since SIGTERM or SIGINT.
+int clinux_is_overdue(void);
 
 /// Reads one signal number from a signalfd, 0 when there is none.
 int clinux_read_signal(int fd);
