@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -121,14 +122,17 @@ int clinux_read_signal(int fd) {
   return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
 }
 
-// The pipe of clinux_stop_signals, whether SIGTERM or SIGINT has come, and whether a second has passed since then.
-static int stop_pipe[2] = {-1, -1};
+// The eventfd of clinux_stop_signals, whether SIGTERM or SIGINT has come, and whether a second has passed since then.
+static int stop_event = -1;
 static volatile sig_atomic_t stop_came, stop_overdue;
+
+// What SIGTERM and SIGINT add to its counter: more than all SIGHUPs together.
+#define STOPS ((uint64_t)1 << 32)
 
 static void take_stop(int number) {
   int kept = errno;
-  unsigned char byte = (unsigned char)number;
-  if (write(stop_pipe[1], &byte, 1) < 0) { /* The pipe is full, so its reader wakes up anyway. */ }
+  uint64_t came = number == SIGHUP ? 1 : STOPS;
+  if (write(stop_event, &came, sizeof came) < 0) { /* It is full of stops, so its reader wakes up anyway. */ }
   if (number != SIGHUP && !stop_came) {
     stop_came = 1;
     alarm(1);
@@ -155,7 +159,8 @@ static int mask_stop_signals(int how) {
 }
 
 int clinux_stop_signals(void) {
-  if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return -1;
+  stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (stop_event < 0) return -1;
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_handler = tell_overdue;
@@ -163,7 +168,7 @@ int clinux_stop_signals(void) {
   action.sa_handler = take_stop;
   if (sigaction(SIGTERM, &action, NULL) != 0 || sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGHUP, &action, NULL) != 0)
     return -1;
-  return mask_stop_signals(SIG_UNBLOCK) == 0 ? stop_pipe[0] : -1;
+  return mask_stop_signals(SIG_UNBLOCK) == 0 ? stop_event : -1;
 }
 
 void clinux_hold_stop_signals(void) {
@@ -172,8 +177,8 @@ void clinux_hold_stop_signals(void) {
 }
 
 int clinux_read_stop_signal(int fd) {
-  unsigned char byte;
-  return read(fd, &byte, 1) == 1 ? byte : 0;
+  uint64_t came;
+  return read(fd, &came, sizeof came) != (ssize_t)sizeof came ? 0 : came >= STOPS ? SIGTERM : SIGHUP;
 }
 
 int clinux_is_overdue(void) { return stop_overdue; }

@@ -64,7 +64,7 @@ package final class HTTPBackend: Backend {
     loop = CurlLoop(reactor, keeping: HTTPLimits.keptConnections, streams: HTTPLimits.maxStreams)
     loop.done = { [unowned self] easy, result in
       guard let transfer = EasyHandle.transfer(of: easy) else { return }
-      if transfer.route.needsNewConnection, !transfer.answer.isOver {
+      if transfer.movesToNewConnection(after: result) || transfer.route.needsNewConnection, !transfer.answer.isOver {
         admission.ended(transfer.number, isFailure: false)
         return queue(transfer)
       }

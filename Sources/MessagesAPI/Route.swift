@@ -21,7 +21,9 @@ struct Route {
   private(set) var sentBefore: Int?
   /// The connection before has closed, and the upstream had received nothing of the request.
   private var wasUnreceived = false
-  /// The kept connection that libcurl chose can't be trusted, so the request didn't go out on it.
+  /// The request went out on a kept connection, of HTTP/1.
+  private(set) var wentOutOnKept = false
+  /// The kept connection that libcurl chose can't be trusted, so the request didn't go out on it, or not whole.
   private(set) var needsNewConnection = false
 
   /// An answer that nobody asked for waited on that connection.
@@ -71,6 +73,7 @@ struct Route {
       kept = socket
       sockets.begin(transfer, on: socket)
     }
+    wentOutOnKept = kept != nil
     connections += 1
     sentBefore = handle.bytesSent
     wasUnreceived = false
@@ -86,6 +89,9 @@ struct Route {
     // acknowledgements.
     return !handle.hasReason && (isHTTP2 || wasUnreceived)
   }
+
+  /// The request is to go out again, on a new connection.
+  mutating func requireNewConnection() { needsNewConnection = true }
 
   /// The other side can't have received anything of the request, so what comes is no answer to it.
   var isUnreceived: Bool { kept.map { sockets.isUnreceived(on: $0) } ?? false }

@@ -131,6 +131,17 @@ final class Transfer {
     return body.isShort ? handle.bytesSent > before : body.mostSent == body.count
   }
 
+  /// Begins again where a kept connection closed while the request was being written: the upstream can't have processed a part
+  /// of it. libcurl does that itself, but only where a read shows the end, not where a write does.
+  func movesToNewConnection(after result: CURLcode) -> Bool {
+    guard result == CURLE_SEND_ERROR, route.wentOutOnKept, !isSent, !isAnswered, !answer.isOver, body.seek(0) else {
+      return false
+    }
+    body.restart()
+    route.requireNewConnection()
+    return true
+  }
+
   /// Its connection has closed.
   func lostConnection(isUnreceived: Bool) { route.lost(isUnreceived: isUnreceived) }
 

@@ -47,7 +47,7 @@ int clinux_stop_signals(void);
 /// Blocks these signals. The process now waits for its children, and no signal may interrupt that.
 void clinux_hold_stop_signals(void);
 
-/// Reads one signal number from that descriptor, 0 when there is none.
+/// What has come on that descriptor: SIGTERM for SIGTERM or SIGINT, else SIGHUP, else 0.
 int clinux_read_stop_signal(int fd);
 
 /// Whether a second has passed since SIGTERM or SIGINT.
