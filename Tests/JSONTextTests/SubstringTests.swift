@@ -29,7 +29,7 @@ struct SubstringTests {
     var random = SystemRandomNumberGenerator()
     var found = 0
     for _ in 0..<20_000 {
-      // Few letters, so that parts of what is wanted stand everywhere.
+      // With two letters only, parts of the wanted text stand everywhere.
       let text = String(
         decoding: (0..<Int.random(in: 0...70, using: &random)).map { _ in UInt8.random(in: 97...98) }, as: UTF8.self)
       let wanted = String(
